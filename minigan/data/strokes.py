@@ -73,7 +73,7 @@ class _Glyph(NamedTuple):
 
 
 def _catmull_rom(count: int) -> np.ndarray:
-    """Matrix ((count-1)·_STEPS + 1, count) from control points to points along their spline (Catmull, Rom 1974)."""
+    """Matrix ((count-1)·_STEPS + 1, count): control points to points along their Catmull-Rom spline (1974)."""
     eye = np.eye(count)
     padded = np.concatenate([[2 * eye[0] - eye[1]], eye, [2 * eye[-1] - eye[-2]]])
     t = np.arange(_STEPS)[:, None] / _STEPS
@@ -110,7 +110,7 @@ def stroke_digits(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     images = np.empty((n, SIZE, SIZE), np.uint8)
     labels = np.empty(n, np.int64)
     for chunk, at in enumerate(range(0, n, _CHUNK)):
-        drawn, digits = _draw_chunk(np.random.default_rng([seed, chunk]))
+        drawn, digits = _draw_chunk(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,))))
         images[at : at + _CHUNK] = drawn[: n - at]
         labels[at : at + _CHUNK] = digits[: n - at]
     return images, labels
@@ -129,7 +129,7 @@ def _draw_chunk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bend(rng: np.random.Generator, glyph: _Glyph, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """n random handwritings of a skeleton, in pixels: segment starts and ends (n, S, 2), pen radius (n, S)."""
+    """n handwritings of a skeleton, in pixels: segment starts and ends (n, S, 2), pen radius (n, S)."""
     points = glyph.points + rng.normal(0, 0.022, (n, *glyph.points.shape))
     ends = np.stack([glyph.start @ points, glyph.end @ points], axis=1) - 0.5  # (n, 2, S, 2)
 
@@ -170,7 +170,7 @@ def _bend(rng: np.random.Generator, glyph: _Glyph, n: int) -> tuple[np.ndarray, 
 def _ink(start: np.ndarray, end: np.ndarray, radius: np.ndarray) -> np.ndarray:
     """Anti-aliased capsules around the segments: uint8 (n, 28, 28).
 
-    In a segment's own axes, `along` from its middle and `across`, a pixel is at √(max(|along| − L/2, 0)² + across²).
+    In a segment's own axes, a pixel is at distance √(max(|along| − L/2, 0)² + across²), from the middle on.
     Both are affine in the pixel's (x, y, 1), so that one matrix product gives them for all pixels.
     """
     pixel = (np.arange(SIZE, dtype=np.float32) + 0.5).repeat(SIZE).reshape(SIZE, SIZE)
