@@ -73,7 +73,7 @@ class _Glyph(NamedTuple):
 
 
 def _catmull_rom(count: int) -> np.ndarray:
-    """Matrix ((count-1)·_STEPS + 1, count): control points to points along their Catmull-Rom spline (1974)."""
+    """Matrix ((count-1)·_STEPS + 1, count): control points to points along their Catmull-Rom spline."""
     eye = np.eye(count)
     padded = np.concatenate([[2 * eye[0] - eye[1]], eye, [2 * eye[-1] - eye[-2]]])
     t = np.arange(_STEPS)[:, None] / _STEPS

@@ -1,0 +1,159 @@
+"""Every difference between NumPy and CuPy, and nothing else.
+
+The engine asks `array_module` once per op call and hands the answer to the op as `xp`;
+op authors never import CuPy. CuPy is imported the first time a CUDA device is asked for.
+"""
+
+import math
+from types import ModuleType
+from typing import Any
+
+import numpy as np
+
+MODULES: dict[type, ModuleType | Any] = {np.ndarray: np}  # array type -> the module that works on it
+DEVICES: dict[str, ModuleType | Any] = {"cpu": np}  # device name -> the same modules
+
+
+class DeviceError(RuntimeError):
+    """The device asked for cannot be used here; the message says why in one sentence."""
+
+
+def use_cuda() -> None:
+    """Load CuPy and register its arrays; raises DeviceError where there is no CuPy or no GPU."""
+    if "cuda" in DEVICES:
+        return
+    try:
+        import cupy
+    except ImportError as e:
+        raise DeviceError(
+            "device cuda needs CuPy: pip install -e '.[cuda13]' (or '.[cuda12]' for a CUDA 12 driver)"
+        ) from e
+    if not cupy.cuda.is_available():
+        raise DeviceError("device cuda: CuPy is installed, but it finds no usable NVIDIA GPU on this machine")
+    MODULES[cupy.ndarray] = cupy
+    DEVICES["cuda"] = cupy
+
+
+def device_module(device: str) -> Any:
+    """The array module of a device name: `cpu`, or `cuda` where there is one."""
+    if device == "cuda":
+        use_cuda()
+    if device not in DEVICES:
+        raise DeviceError(f"unknown device {device!r}: use one of {', '.join(sorted(DEVICES))} or cuda")
+    return DEVICES[device]
+
+
+def best_device() -> str:
+    """`cuda` where CuPy and a GPU are there, else `cpu`."""
+    try:
+        use_cuda()
+    except DeviceError:
+        return "cpu"
+    return "cuda"
+
+
+def array_module(*arrays: Any) -> Any:
+    """The module of the first array that is no NumPy array or Python scalar, else NumPy."""
+    for a in arrays:
+        xp = MODULES.get(type(a), np)
+        if xp is not np:
+            return xp
+    return np
+
+
+def is_array(x: Any) -> bool:
+    return type(x) in MODULES
+
+
+def to_host(a: Any) -> np.ndarray:
+    """A NumPy array with the values of `a`; from a GPU this copies and waits."""
+    xp = array_module(a)
+    return np.asarray(a) if xp is np else xp.asnumpy(a)
+
+
+def to_device(a: np.ndarray, device: str) -> Any:
+    """A host array on `device`, dtype kept."""
+    return device_module(device).asarray(a)
+
+
+def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
+    """zeros(shape) with x added at `index`; repeated indices add up."""
+    if hasattr(xp, "scatter_add"):
+        return xp.scatter_add(x, index=index, shape=shape)
+    out = xp.zeros(shape, dtype=x.dtype)
+    parts = index if isinstance(index, tuple) else (index,)
+    if all(p is None or p is Ellipsis or isinstance(p, (int, slice)) for p in parts):
+        out[index] = x  # slices never meet an element twice
+    elif xp is np:
+        np.add.at(out, index, x)
+    else:
+        import cupyx
+
+        cupyx.scatter_add(out, index, x)
+    return out
+
+
+def erf(xp: Any, x: Any) -> Any:
+    """erf x = 2/√π ∫₀ˣ e^(−t²) dt, to the last digits of the dtype."""
+    if hasattr(xp, "erf"):
+        return xp.erf(x)
+    if xp is np:
+        return _erf_numpy(x)
+    from cupyx.scipy.special import erf as cupy_erf
+
+    return cupy_erf(x)
+
+
+# Rational Chebyshev approximations of W. J. Cody, Math. Comp. 23 (1969) 631-637, highest power first.
+_NEAR = (
+    (
+        1.85777706184603153e-1,
+        3.16112374387056560e0,
+        1.13864154151050156e2,
+        3.77485237685302021e2,
+        3.20937758913846947e3,
+    ),
+    (1.0, 2.36012909523441209e1, 2.44024637934444173e2, 1.28261652607737228e3, 2.84423683343917062e3),
+)  # erf x = x P(x²)/Q(x²), |x| < 0.46875
+_MIDDLE = (
+    (2.15311535474403846e-8, 5.64188496988670089e-1, 8.88314979438837594e0, 6.61191906371416295e1,
+     2.98635138197400131e2, 8.81952221241769090e2, 1.71204761263407058e3, 2.05107837782607147e3, 1.23033935479799725e3),
+    (1.0, 1.57449261107098347e1, 1.17693950891312499e2, 5.37181101862009858e2, 1.62138957456669019e3,
+     3.29079923573345963e3, 4.36261909014324716e3, 3.43936767414372164e3, 1.23033935480374942e3),
+)  # fmt: skip
+# erfc x = e^(−x²) P(x)/Q(x), 0.46875 ≤ x ≤ 4
+_FAR = (
+    (-1.63153871373020978e-2, -3.05326634961232344e-1, -3.60344899949804439e-1, -1.25781726111229246e-1,
+     -1.60837851487422766e-2, -6.58749161529837803e-4),
+    (1.0, 2.56852019228982242e0, 1.87295284992346725e0, 5.27905102951428412e-1, 6.05183413124413191e-2,
+     2.33520497626869185e-3),
+)  # fmt: skip
+# erfc x = e^(−x²)/x (1/√π + x⁻² P(x⁻²)/Q(x⁻²)), x > 4
+
+
+def _ratio(coefficients: tuple, x: np.ndarray) -> np.ndarray:
+    numerator, denominator = coefficients
+    p, q = np.full_like(x, numerator[0]), np.full_like(x, denominator[0])
+    for a, b in zip(numerator[1:], denominator[1:], strict=True):
+        p *= x
+        p += a
+        q *= x
+        q += b
+    p /= q
+    return p
+
+
+def _erf_numpy(x: Any) -> Any:
+    x = np.asarray(x)
+    a = np.abs(x)
+    near = x * _ratio(_NEAR, np.square(np.minimum(a, 0.5)))
+    middle = 1 - np.exp(-np.square(np.minimum(a, 6.0))) * _ratio(_MIDDLE, np.clip(a, 0.4, 4.0))
+    if x.dtype == np.float64 and (a > 4).any():  # in float32 erf is 1 from 4 on
+        b = np.clip(a, 4.0, 6.0)
+        tail = (
+            np.exp(-np.square(b))
+            / b
+            * (1 / math.sqrt(math.pi) + _ratio(_FAR, 1 / np.square(b)) / np.square(b))
+        )
+        middle = np.where(a > 4, 1 - tail, middle)
+    return np.where(a < 0.46875, near, np.copysign(middle, x)).astype(x.dtype, copy=False)

@@ -1,0 +1,428 @@
+"""Reverse-mode automatic differentiation, all of it.
+
+Running an op on Tensors records a `Node`: which op, which parent nodes, and what its rule will need.
+`grad` walks the nodes from the newest to the oldest and calls each rule once. A node is younger than
+its parents, so reversed creation order is a valid order: no recursion, no topological sort, any depth.
+"""
+
+import contextlib
+import inspect
+import itertools
+import threading
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd.backend import MODULES, array_module, is_array
+from autograd.tensor import Tensor
+
+OPS: dict[str, "Op"] = {}  # every op by name, in order of definition
+HOOKS: list[Callable] = []  # each is hook(op, kind, call) -> call(), kind "forward" or "backward"
+
+_ids = itertools.count()
+
+
+class _State(threading.local):
+    recording = True
+    fused = True
+    debug = False
+
+
+_state = _State()
+
+
+class Node:
+    """One op that was run. Holds arrays and parent nodes, never a Tensor: so no reference cycles,
+    and the whole tape is freed the moment the last Tensor that needs it dies."""
+
+    __slots__ = (
+        "op",
+        "parents",
+        "saved",
+        "options",
+        "shape",
+        "dtype",
+        "xp",
+        "id",
+        "grad",
+        "site",
+        "__weakref__",
+    )
+
+    def __init__(self, op, parents, saved, options, y, xp):
+        self.op = op  # None for a leaf
+        self.parents = parents
+        self.saved = saved  # what the rule names, in the order of op.slots
+        self.options = options
+        self.shape, self.dtype = y.shape, y.dtype
+        self.xp = xp
+        self.id = next(_ids)
+        self.grad = None  # leaves only, filled by backward()
+        self.site = None
+
+
+def leaf(array: Any) -> Node:
+    return Node(None, (), (), {}, array, None)
+
+
+class Op:
+    """A differentiable function: `forward` on raw arrays, `backward` on arrays or Tensors, side by side.
+
+    What `backward` names after (xp, g) is what the tape keeps: inputs by their forward names, `y` (the output),
+    `shapes` (of the inputs), `need` (which inputs want a gradient), and options. `fused` is an optional fast twin
+    of `backward` for first-order passes; it may also name the `residuals` that forward returns after y.
+    `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
+    """
+
+    def __init__(self, cls: type):
+        self.name = cls.__name__.rstrip("_")
+        self.doc = cls.__doc__
+        self.__doc__, self.__name__, self.__module__ = cls.__doc__, self.name, cls.__module__
+        self.definition = cls
+        self.forward = self._function(cls, "forward")
+        self.backward = self._function(cls, "backward")
+        self.fused = self._function(cls, "fused", required=False)
+        self.call = self._function(cls, "call", required=False)
+        self.residuals: tuple[str, ...] = getattr(cls, "residuals", ())
+        if not self.doc:
+            self._fail("has no docstring: write its formula and the formula of its gradient")
+        parameters = list(inspect.signature(self.forward).parameters.values())
+        if not parameters or parameters[0].name != "xp":
+            self._fail("forward must begin with xp: def forward(xp, x, *, option=default)")
+        kinds = inspect.Parameter
+        self.variadic = any(p.kind is kinds.VAR_POSITIONAL for p in parameters)
+        self.inputs = [p.name for p in parameters[1:] if p.kind is not kinds.KEYWORD_ONLY]
+        self.defaults = {p.name: p.default for p in parameters if p.kind is kinds.KEYWORD_ONLY}
+        self.slots: list[str] = []  # what a node saves, inputs and outputs first
+        self.rule_picks, self.rule_options = self._rule(self.backward, ())
+        if self.fused:
+            self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
+        self.need_slot = self.slots.index("need") if "need" in self.slots else None
+        n = len(self.slots)
+        self._identity = self.rule_picks == list(range(n)) and not self.fused
+
+    def _fail(self, why: str) -> None:
+        raise TypeError(f"op {self.name}: {why}")
+
+    def _function(self, cls: type, name: str, required: bool = True) -> Any:
+        f = cls.__dict__.get(name)
+        if f is None and required:
+            self._fail(
+                f"has no {name}; an op is a class with a docstring, forward(xp, ...) and backward(xp, g, ...)"
+            )
+        return f
+
+    def _rule(self, rule: Callable, residuals: Sequence[str]) -> tuple[list[int], list[str]]:
+        """Check a rule's signature; returns the slots it takes (in its order) and the options it names."""
+        parameters = list(inspect.signature(rule).parameters.values())
+        if [p.name for p in parameters[:2]] != ["xp", "g"]:
+            self._fail(f"{rule.__name__} must begin with (xp, g)")
+        known = ["y", "shapes", "need", *self.inputs, *residuals]
+        picks, options = [], []
+        for p in parameters[2:]:
+            if p.kind is inspect.Parameter.KEYWORD_ONLY:
+                if p.name not in self.defaults:
+                    self._fail(f"{rule.__name__} names option {p.name!r}; forward has {list(self.defaults)}")
+                options.append(p.name)
+            elif p.name in known:
+                if p.name not in self.slots:
+                    self.slots.append(p.name)
+                picks.append(self.slots.index(p.name))
+            else:
+                self._fail(f"{rule.__name__} names {p.name!r}; it may name {known}, and options after *")
+        return picks, options
+
+    def __repr__(self) -> str:
+        return f"<op {self.name}: {inspect.cleandoc(self.doc)}>"
+
+    def __call__(self, *args, **options):
+        return self.call(self.apply, *args, **options) if self.call else self.apply(*args, **options)
+
+    def apply(self, *inputs, **options) -> Tensor:
+        """Run forward on the arrays of `inputs` and record it if any of them is being differentiated."""
+        if (
+            len(inputs) > len(self.inputs) and not self.variadic
+        ):  # NumPy allows sum(x, 1): the rest are options
+            n = len(self.inputs)
+            if len(inputs) - n > len(self.defaults):
+                raise TypeError(
+                    f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}"
+                )
+            options = {**dict(zip(self.defaults, inputs[n:], strict=False)), **options}
+            inputs = inputs[:n]
+        arrays = []
+        recorded = False
+        xp = np
+        for x in inputs:
+            if isinstance(x, Tensor):
+                recorded = recorded or x.node is not None
+                x = x.data
+            arrays.append(x)
+            if xp is np:
+                xp = MODULES.get(type(x), np)
+        try:
+            if HOOKS:
+                y = _hooked(self, "forward", lambda: self.forward(xp, *arrays, **options))
+            else:
+                y = self.forward(xp, *arrays, **options)
+        except Exception as e:
+            raise _located(e, self, arrays, options) from None
+        kept: tuple = ()
+        if self.residuals:
+            y, *kept = y
+        if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
+            y = xp.asarray(y)
+        if not (recorded and _state.recording):
+            return Tensor(y)
+        parents = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
+        node = Node(self, parents, self._save(arrays, y, kept), options, y, xp)
+        if _state.debug:
+            node.site = _caller()
+        return Tensor(y, node)
+
+    def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
+        saved = []
+        for name in self.slots:
+            if name == "y":
+                saved.append(y)
+            elif name == "need":
+                saved.append(None)
+            elif name == "shapes":
+                saved.append(tuple(getattr(a, "shape", ()) for a in arrays))
+            elif name in self.residuals:
+                saved.append(kept[self.residuals.index(name)])
+            elif self.variadic:
+                saved.append(tuple(arrays))
+            else:
+                i = self.inputs.index(name)
+                saved.append(arrays[i] if i < len(arrays) else None)
+        return tuple(saved)
+
+    def as_tensors(self, node: Node) -> list:
+        """What a node saved, with arrays put back in their place in the graph (for create_graph)."""
+
+        def lift(a, parent):
+            return Tensor(a, parent) if is_array(a) else a
+
+        out = []
+        for name, value in zip(self.slots, node.saved, strict=True):
+            if name == "y":
+                value = Tensor(value, node)
+            elif name in self.inputs:
+                if self.variadic:
+                    value = tuple(lift(a, p) for a, p in zip(value, node.parents, strict=True))
+                elif self.inputs.index(name) < len(node.parents):
+                    value = lift(value, node.parents[self.inputs.index(name)])
+            out.append(value)
+        return out
+
+    def run_rule(self, node: Node, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
+        """The gradients of one node's inputs: its rule on arrays, or the same rule on Tensors."""
+        saved: Sequence = self.as_tensors(node) if create_graph else node.saved
+        if self.need_slot is not None:
+            saved = (*saved[: self.need_slot], need, *saved[self.need_slot + 1 :])
+        use_fused = self.fused is not None and not create_graph and _state.fused
+        rule, names = (self.fused, self.fused_options) if use_fused else (self.backward, self.rule_options)
+        if not self._identity:
+            saved = [saved[i] for i in (self.fused_picks if use_fused else self.rule_picks)]
+        options = {k: node.options.get(k, self.defaults[k]) for k in names} if names else {}
+        xp = OPS_NAMESPACE if create_graph else node.xp
+        try:
+            if HOOKS:
+                grads = _hooked(self, "backward", lambda: rule(xp, g, *saved, **options))
+            else:
+                grads = rule(xp, g, *saved, **options)
+        except Exception as e:
+            raise _located(e, self, [g, *saved], options, node) from None
+        return grads if type(grads) is tuple else (grads,)
+
+
+OPS_NAMESPACE: Any = None  # autograd.ops, set there: the xp of a rule that runs on Tensors
+
+
+def op(cls: type) -> Op:
+    """Class decorator: turn a class with a formula, a forward and a backward into an Op, and register it."""
+    new = Op(cls)
+    if new.name in OPS:
+        raise TypeError(f"op {new.name} is defined twice")
+    OPS[new.name] = new
+    return new
+
+
+def _hooked(op: Op, kind: str, call: Callable[[], Any]) -> Any:
+    for hook in reversed(HOOKS):
+        call = (lambda hook, inner: lambda: hook(op, kind, inner))(hook, call)
+    return call()
+
+
+def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node | None = None) -> Exception:
+    """The same exception, its message led by the op, the shapes it ran on, and in debug mode the line."""
+
+    def show(v):
+        return f"{v.dtype}{list(v.shape)}" if hasattr(v, "dtype") else type(v).__name__
+
+    what = ", ".join([*map(show, values), *(f"{k}={v!r}" for k, v in options.items())])
+    where = f" recorded at {node.site}" if node is not None and node.site else ""
+    e.args = (f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}",)
+    return e
+
+
+def _caller() -> str:
+    for frame in reversed(traceback.extract_stack()):
+        if "autograd" not in frame.filename.replace("\\", "/").split("/")[-3:]:
+            return f"{frame.filename}:{frame.lineno}: {frame.line}"
+    return "?"
+
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(
+        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
+    )
+    if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
+        raise ValueError(
+            f"the rule returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}"
+        )
+    return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
+
+
+def _path(y: Node, targets: set[Node]) -> list[Node]:
+    """The nodes between `targets` and y that depend on a target, oldest first."""
+    oldest = min(n.id for n in targets)
+    seen, stack = {y}, [y]
+    while stack:
+        for p in stack.pop().parents:
+            if p is not None and p.id >= oldest and p not in seen:
+                seen.add(p)
+                stack.append(p)
+    path, on_path = [], set()
+    for node in sorted(seen, key=lambda n: n.id):
+        if node in targets or any(p in on_path for p in node.parents):
+            on_path.add(node)
+            path.append(node)
+    return path
+
+
+def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[Node, Any]:
+    """d(g·y)/dn for every n of `targets` that y depends on."""
+    if not targets or y.node is None:
+        return {}
+    grads: dict[Node, Any] = {y.node: g}
+    own: set[Node] = set()  # nodes whose gradient we allocated, so may add to in place
+    path = _path(y.node, targets)
+    on_path = set(path)
+    for node in reversed(path):
+        if node.op is None or not any(p in on_path for p in node.parents):
+            continue
+        g = grads[node] if node in targets else grads.pop(node)
+        need = tuple(p in on_path for p in node.parents)
+        for p, wanted, gp in zip(
+            node.parents, need, node.op.run_rule(node, g, need, create_graph), strict=False
+        ):
+            if not wanted:
+                continue
+            if gp is None:
+                raise ValueError(
+                    f"the rule of {node.op.name} returned None for an input that needs a gradient"
+                )
+            if gp.shape != p.shape:
+                gp = sum_to(gp, p.shape)
+            if gp.dtype != p.dtype:
+                gp = gp.astype(p.dtype)
+            if p not in grads:
+                grads[p] = gp  # aliased: rules never write into g
+            elif create_graph or p not in own:
+                grads[p] = grads[p] + gp
+                own.add(p)
+            else:
+                grads[p] += gp
+    return {
+        n: v if isinstance(v, Tensor) else array_module(v).asarray(v)
+        for n, v in grads.items()
+        if n in targets
+    }
+
+
+def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
+    if g is None:
+        if y.data.size != 1:
+            raise ValueError(f"y has shape {y.shape}: give g, the gradient of the loss with respect to y")
+        g = array_module(y.data).ones_like(y.data)
+    array = g.data if isinstance(g, Tensor) else g
+    if not is_array(array):
+        array = g = array_module(y.data).asarray(array, dtype=y.dtype)
+    if array.shape != y.shape:
+        raise ValueError(f"g has shape {tuple(array.shape)}, y has shape {y.shape}")
+    if create_graph:
+        return g if isinstance(g, Tensor) else Tensor(g)
+    return array
+
+
+def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False) -> list:
+    """The gradients of sum(g * y) with respect to each of `xs`, as a list aligned with `xs`.
+
+    g: array of y's shape (default 1, for a scalar y). Entries are arrays, or Tensors that can be differentiated
+    again under `create_graph`; None where y does not depend on that x. Only the nodes between xs and y are visited:
+    grad(D(x).sum(), [x]) computes no weight gradient. Touches no `.grad`. The arrays may share memory with g and
+    with each other: copy before writing into them.
+    """
+    xs = [xs] if isinstance(xs, Tensor) else list(xs)
+    targets = {x.node for x in xs if x.node is not None}
+    found = _sweep(y, targets, _cotangent(y, g, create_graph), create_graph)
+    return [found.get(x.node) for x in xs]
+
+
+def backward(y: Tensor, g: Any = None) -> None:
+    """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on."""
+    if y.node is None:
+        raise ValueError("backward on a Tensor that depends on nothing with requires_grad=True")
+    leaves, seen, stack = set(), {y.node}, [y.node]
+    while stack:
+        node = stack.pop()
+        if node.op is None:
+            leaves.add(node)
+        new = {p for p in node.parents if p is not None} - seen
+        seen |= new
+        stack.extend(new)
+    for node, value in _sweep(y, leaves, _cotangent(y, g, False), False).items():
+        node.grad = value.copy() if node.grad is None else node.grad + value
+
+
+@contextlib.contextmanager
+def _set(**flags: bool) -> Iterator[None]:
+    old = {k: getattr(_state, k) for k in flags}
+    for k, v in flags.items():
+        setattr(_state, k, v)
+    try:
+        yield
+    finally:
+        for k, v in old.items():
+            setattr(_state, k, v)
+
+
+def no_grad() -> contextlib.AbstractContextManager:
+    """Inside, ops record nothing."""
+    return _set(recording=False)
+
+
+def use_fused(on: bool) -> contextlib.AbstractContextManager:
+    """Inside, first-order passes use the fast twins (`fused`) of the rules, or the rules themselves."""
+    return _set(fused=on)
+
+
+def debug() -> contextlib.AbstractContextManager:
+    """Inside, every node remembers the line that made it, for the message of a rule that fails."""
+    return _set(debug=True)
+
+
+@contextlib.contextmanager
+def hook(f: Callable) -> Iterator[None]:
+    """Inside, `f(op, kind, call)` runs around every forward and every rule; it must return call()."""
+    HOOKS.append(f)
+    try:
+        yield
+    finally:
+        HOOKS.remove(f)

@@ -1,0 +1,304 @@
+"""Element by element: arithmetic, powers, activations. Broadcasting is undone by the engine, never here."""
+
+import math
+
+from autograd import backend
+from autograd.engine import op
+
+
+@op
+class add:
+    "y = a + b                  ∂L/∂a = g,   ∂L/∂b = g"
+
+    def forward(xp, a, b):
+        return xp.add(a, b)
+
+    def backward(xp, g):
+        return g, g
+
+
+@op
+class sub:
+    "y = a − b                  ∂L/∂a = g,   ∂L/∂b = −g"
+
+    def forward(xp, a, b):
+        return xp.subtract(a, b)
+
+    def backward(xp, g, need):
+        return g, -g if need[1] else None
+
+
+@op
+class mul:
+    "y = a b                    ∂L/∂a = g b,   ∂L/∂b = g a"
+
+    def forward(xp, a, b):
+        return xp.multiply(a, b)
+
+    def backward(xp, g, a, b, need):
+        return g * b if need[0] else None, g * a if need[1] else None
+
+
+@op
+class div:
+    "y = a / b                  ∂L/∂a = g / b,   ∂L/∂b = −g y / b"
+
+    def forward(xp, a, b):
+        return xp.true_divide(a, b)
+
+    def backward(xp, g, b, y, need):
+        ga = g / b
+        return ga, -ga * y if need[1] else None
+
+
+@op
+class neg:
+    "y = −x                     ∂L/∂x = −g"
+
+    def forward(xp, x):
+        return xp.negative(x)
+
+    def backward(xp, g):
+        return -g
+
+
+@op
+class power:
+    "y = a^b                    ∂L/∂a = g b a^(b−1),   ∂L/∂b = g y ln a"
+
+    def forward(xp, a, b):
+        return xp.power(a, b)
+
+    def backward(xp, g, a, b, y, need):
+        if not isinstance(b, (int, float)):
+            slope = g * b * a ** (b - 1) if need[0] else None
+        else:  # a number: b a^(b−1) without 0⁻¹ at a = 0
+            slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
+        return slope, g * y * xp.log(a) if need[1] else None
+
+
+@op
+class exp:
+    "y = eˣ                     ∂L/∂x = g y"
+
+    def forward(xp, x):
+        return xp.exp(x)
+
+    def backward(xp, g, y):
+        return g * y
+
+
+@op
+class log:
+    "y = ln x                   ∂L/∂x = g / x"
+
+    def forward(xp, x):
+        return xp.log(x)
+
+    def backward(xp, g, x):
+        return g / x
+
+
+@op
+class sqrt:
+    "y = √x                     ∂L/∂x = g / 2y"
+
+    def forward(xp, x):
+        return xp.sqrt(x)
+
+    def backward(xp, g, y):
+        return g * 0.5 / y
+
+
+@op
+class abs:
+    "y = |x|                    ∂L/∂x = g sign x   (0 at the kink)"
+
+    def forward(xp, x):
+        return xp.abs(x)
+
+    def backward(xp, g, x):
+        return g * xp.sign(x)
+
+
+@op
+class sin:
+    "y = sin x                  ∂L/∂x = g cos x"
+
+    def forward(xp, x):
+        return xp.sin(x)
+
+    def backward(xp, g, x):
+        return g * xp.cos(x)
+
+
+@op
+class cos:
+    "y = cos x                  ∂L/∂x = −g sin x"
+
+    def forward(xp, x):
+        return xp.cos(x)
+
+    def backward(xp, g, x):
+        return -g * xp.sin(x)
+
+
+@op
+class tanh:
+    "y = tanh x                 ∂L/∂x = g (1 − y²)"
+
+    def forward(xp, x):
+        return xp.tanh(x)
+
+    def backward(xp, g, y):
+        return g * (1 - y * y)
+
+
+@op
+class sigmoid:
+    "y = 1 / (1 + e⁻ˣ) = ½ (1 + tanh ½x)      ∂L/∂x = g y (1 − y)"
+
+    def forward(xp, x):
+        return 0.5 * (1 + xp.tanh(0.5 * x))  # no overflow on either side
+
+    def backward(xp, g, y):
+        return g * y * (1 - y)
+
+
+@op
+class softplus:
+    "y = ln(1 + eˣ)             ∂L/∂x = g σ(x)"
+
+    def forward(xp, x):
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+
+    def backward(xp, g, x):
+        return g * (0.5 * (1 + xp.tanh(0.5 * x)))
+
+
+@op
+class erf:
+    "y = 2/√π ∫₀ˣ e^(−t²) dt    ∂L/∂x = g 2/√π e^(−x²)"
+
+    def forward(xp, x):
+        return backend.erf(xp, x)
+
+    def backward(xp, g, x):
+        return g * (2 / math.sqrt(math.pi)) * xp.exp(-x * x)
+
+
+@op
+class relu:
+    "y = max(x, 0)              ∂L/∂x = g [x > 0]"
+
+    def forward(xp, x):
+        return xp.maximum(x, 0)
+
+    def backward(xp, g, y):
+        return g * (y > 0)
+
+
+@op
+class leaky_relu:
+    "y = x if x > 0 else α x    ∂L/∂x = g if x > 0 else α g"
+
+    def forward(xp, x, *, negative_slope=0.01):
+        return xp.where(x > 0, x, negative_slope * x)
+
+    def backward(xp, g, x, *, negative_slope):
+        return xp.where(x > 0, g, negative_slope * g)
+
+
+@op
+class gelu:
+    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)
+    approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
+    """  # noqa: E501
+
+    def forward(xp, x, *, approximate="none"):
+        if approximate == "tanh":
+            t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
+            return 0.5 * x * (1 + t)
+        return 0.5 * x * (1 + backend.erf(xp, x * math.sqrt(0.5)))
+
+    def backward(xp, g, x, *, approximate):
+        if approximate == "tanh":
+            t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
+            slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
+            return g * 0.5 * (1 + t + x * (1 - t * t) * slope)
+        density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
+
+
+_TANH_SCALE = math.sqrt(2 / math.pi)
+
+
+@op
+class silu:
+    "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))"
+
+    def forward(xp, x):
+        return x * (0.5 * (1 + xp.tanh(0.5 * x)))
+
+    def backward(xp, g, x):
+        s = 0.5 * (1 + xp.tanh(0.5 * x))
+        return g * s * (1 + x * (1 - s))
+
+
+@op
+class maximum:
+    "y = max(a, b)              ∂L/∂a = g [a > b],   ∂L/∂b = g [b > a]   (a tie: half each)"
+
+    def forward(xp, a, b):
+        return xp.maximum(a, b)
+
+    def backward(xp, g, a, b):
+        to_a = 0.5 * (1 + xp.sign(a - b))
+        return g * to_a, g * (1 - to_a)
+
+
+@op
+class minimum:
+    "y = min(a, b)              ∂L/∂a = g [a < b],   ∂L/∂b = g [b < a]   (a tie: half each)"
+
+    def forward(xp, a, b):
+        return xp.minimum(a, b)
+
+    def backward(xp, g, a, b):
+        to_a = 0.5 * (1 + xp.sign(b - a))
+        return g * to_a, g * (1 - to_a)
+
+
+@op
+class clip:
+    "y = min(max(x, lo), hi)    ∂L/∂x = g [lo ≤ x ≤ hi]"
+
+    def forward(xp, x, *, min=None, max=None):
+        return xp.clip(x, min, max)
+
+    def backward(xp, g, x, *, min, max):
+        if min is not None:
+            g = g * (x >= min)
+        return g * (x <= max) if max is not None else g
+
+
+@op
+class where:
+    "y = a if condition else b  ∂L/∂a = g [condition],   ∂L/∂b = g [not condition]"
+
+    def forward(xp, condition, a, b):
+        return xp.where(condition, a, b)
+
+    def backward(xp, g, condition):
+        return None, xp.where(condition, g, 0), xp.where(condition, 0, g)
+
+
+@op
+class astype:
+    "y = x in another floating-point dtype      ∂L/∂x = g, in the dtype of x"
+
+    def forward(xp, x, *, dtype):
+        return x.astype(dtype)
+
+    def backward(xp, g):
+        return g  # the engine casts back

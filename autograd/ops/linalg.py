@@ -1,0 +1,74 @@
+"""Matrix products. Leading axes are batches, as in NumPy."""
+
+from autograd.engine import op
+
+
+@op
+class matmul:
+    "Y = A B                    ∂L/∂A = G Bᵀ,   ∂L/∂B = Aᵀ G"
+
+    def forward(xp, a, b):
+        if a.ndim < 2 or b.ndim < 2:
+            raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
+        return xp.matmul(a, b)
+
+    def backward(xp, g, a, b, need):
+        return (
+            xp.matmul(g, xp.swapaxes(b, -1, -2)) if need[0] else None,
+            xp.matmul(xp.swapaxes(a, -1, -2), g) if need[1] else None,
+        )
+
+
+@op
+class linear:
+    "Y = X Wᵀ + b               ∂L/∂X = G W,   ∂L/∂W = Gᵀ X,   ∂L/∂b = Σ G       X (…, in), W (out, in), b (out)"
+
+    def forward(xp, x, weight, bias):
+        y = xp.matmul(x.reshape(-1, x.shape[-1]), weight.T)
+        if bias is not None:
+            y += bias
+        return y.reshape(x.shape[:-1] + weight.shape[:1])
+
+    def backward(xp, g, x, weight, need):
+        g = g.reshape(-1, g.shape[-1])
+        return (
+            xp.matmul(g, weight).reshape(x.shape) if need[0] else None,
+            xp.matmul(g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            g.sum(axis=0) if need[2] else None,
+        )
+
+    def call(apply, x, weight, bias=None):
+        return apply(x, weight, bias)
+
+
+@op
+class einsum:
+    "Y = Σ A B … by subscripts  ∂L/∂A = the same product with g in the place of A (explicit output, no repeated letter in one operand)"  # noqa: E501
+
+    def forward(xp, *operands, subscripts):
+        return xp.einsum(subscripts, *operands, optimize=len(operands) > 2)
+
+    def backward(xp, g, operands, shapes, need, *, subscripts):
+        inputs, output = subscripts.split("->")
+        terms = inputs.split(",")
+        grads = []
+        for i, wanted in enumerate(need):
+            if not wanted:
+                grads.append(None)
+                continue
+            others = [t for j, t in enumerate(terms) if j != i]
+            rest = [x for j, x in enumerate(operands) if j != i]
+            reachable = "".join(c for c in terms[i] if c in output or any(c in t for t in others))
+            gi = xp.einsum(",".join([output, *others]) + "->" + reachable, g, *rest)
+            keep = tuple(n if c in reachable else 1 for c, n in zip(terms[i], shapes[i], strict=True))
+            grads.append(xp.broadcast_to(gi.reshape(keep), shapes[i]))  # letters summed away alone: spread g
+        return tuple(grads)
+
+    def call(apply, subscripts, *operands):
+        subscripts = subscripts.replace(" ", "")
+        terms = subscripts.split("->")[0].split(",")
+        if "->" not in subscripts or "." in subscripts or any(len(set(t)) != len(t) for t in terms):
+            raise ValueError(
+                f"einsum {subscripts!r}: write the output (ij,jk->ik), without ellipsis and without a letter twice in one operand"
+            )
+        return apply(*operands, subscripts=subscripts)

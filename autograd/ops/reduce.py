@@ -1,0 +1,98 @@
+"""Reductions over axes. `axis` is None (all), an int, or a tuple; `keepdims` as in NumPy."""
+
+from autograd.engine import op
+
+
+def spread(g, shape, axis, keepdims):
+    """Give a reduced gradient its axes of length 1 back, so that it broadcasts against `shape`."""
+    if keepdims or axis is None and not shape:
+        return g
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    reduced = {a % len(shape) for a in axes}
+    return g.reshape(tuple(1 if i in reduced else n for i, n in enumerate(shape)))
+
+
+def count(shape, axis):
+    """How many elements go into each output of a reduction."""
+    axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
+    n = 1
+    for a in axes:
+        n *= shape[a]
+    return n
+
+
+@op
+class sum:
+    "y = Σ x                    ∂L/∂x = g, spread over the summed axes"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        return xp.sum(x, axis=axis, keepdims=keepdims)
+
+    def backward(xp, g, shapes, *, axis, keepdims):
+        return xp.broadcast_to(spread(g, shapes[0], axis, keepdims), shapes[0])
+
+
+@op
+class mean:
+    "y = Σ x / n                ∂L/∂x = g / n, spread over the averaged axes"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        return xp.mean(x, axis=axis, keepdims=keepdims)
+
+    def backward(xp, g, shapes, *, axis, keepdims):
+        (shape,) = shapes
+        return xp.broadcast_to(spread(g, shape, axis, keepdims) / count(shape, axis), shape)
+
+
+@op
+class max:
+    "y = max x                  ∂L/∂x = g [x = y] / (how many reach the maximum)"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        return xp.max(x, axis=axis, keepdims=keepdims)
+
+    def backward(xp, g, x, y, *, axis, keepdims):
+        return _to_extremes(g, x, y, axis, keepdims)
+
+
+@op
+class min:
+    "y = min x                  ∂L/∂x = g [x = y] / (how many reach the minimum)"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        return xp.min(x, axis=axis, keepdims=keepdims)
+
+    def backward(xp, g, x, y, *, axis, keepdims):
+        return _to_extremes(g, x, y, axis, keepdims)
+
+
+def _to_extremes(g, x, y, axis, keepdims):
+    reached = x == spread(y, x.shape, axis, keepdims)
+    return (
+        spread(g, x.shape, axis, keepdims) * reached / reached.sum(axis=axis, keepdims=True).astype(x.dtype)
+    )
+
+
+@op
+class var:
+    "y = Σ (x − x̄)² / (n − ddof)      ∂L/∂x = g 2 (x − x̄) / (n − ddof)"
+
+    def forward(xp, x, *, axis=None, ddof=0, keepdims=False):
+        return xp.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def backward(xp, g, x, *, axis, ddof, keepdims):
+        centred = x - x.mean(axis=axis, keepdims=True)
+        return spread(g, x.shape, axis, keepdims) * centred * (2 / (count(x.shape, axis) - ddof))
+
+
+@op
+class logsumexp:
+    "y = ln Σ eˣ                ∂L/∂x = g e^(x − y)"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        m = xp.max(x, axis=axis, keepdims=True)
+        y = m + xp.log(xp.sum(xp.exp(x - m), axis=axis, keepdims=True))
+        return y if keepdims else y.reshape(xp.sum(x, axis=axis).shape)
+
+    def backward(xp, g, x, y, *, axis, keepdims):
+        return spread(g, x.shape, axis, keepdims) * xp.exp(x - spread(y, x.shape, axis, keepdims))

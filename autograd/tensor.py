@@ -1,0 +1,225 @@
+"""Tensor: an array and its place in the graph. Operators and methods mirror NumPy's ndarray."""
+
+from typing import Any
+
+import numpy as np
+
+from autograd import backend
+
+
+class Tensor:
+    """An array (NumPy or CuPy) that records what is done with it if `requires_grad`.
+
+    `data` is the array, `node` its place on the tape (None where nothing is recorded). Python numbers and lists become
+    NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient.
+    """
+
+    __slots__ = ("data", "node", "__weakref__")
+    __array_ufunc__ = None  # so that ndarray + Tensor calls Tensor.__radd__
+    __array_priority__ = 1000
+
+    def __init__(self, data: Any, node: Any = None, requires_grad: bool = False):
+        if isinstance(data, Tensor):
+            data = data.data
+        self.data = data if backend.is_array(data) else np.asarray(data)
+        self.node = node
+        if requires_grad:
+            self.requires_grad = True
+
+    @property
+    def requires_grad(self) -> bool:
+        return self.node is not None
+
+    @requires_grad.setter
+    def requires_grad(self, value: bool) -> None:
+        if value and self.data.dtype.kind != "f":
+            raise TypeError(f"only floating-point Tensors can require gradients, this one is {self.dtype}")
+        if value != (self.node is not None):
+            self.node = engine.leaf(self.data) if value else None
+
+    @property
+    def grad(self) -> Any:
+        """The array that backward() added up for this leaf, or None."""
+        return None if self.node is None else self.node.grad
+
+    @grad.setter
+    def grad(self, value: Any) -> None:
+        if self.node is None or self.node.op is not None:
+            raise ValueError("only a leaf with requires_grad=True has a .grad")
+        self.node.grad = value
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        return self.data.shape
+
+    @property
+    def ndim(self) -> int:
+        return self.data.ndim
+
+    @property
+    def size(self) -> int:
+        return self.data.size
+
+    @property
+    def dtype(self) -> Any:
+        return self.data.dtype
+
+    @property
+    def T(self) -> "Tensor":
+        return ops.transpose(self)
+
+    def detach(self) -> "Tensor":
+        """The same array, off the tape."""
+        return Tensor(self.data)
+
+    def numpy(self) -> np.ndarray:
+        """The values on the host; from a GPU this copies and waits."""
+        return backend.to_host(self.data)
+
+    def item(self) -> float:
+        """The one value as a Python number; from a GPU this waits."""
+        return self.data.item()
+
+    def backward(self, g: Any = None) -> None:
+        engine.backward(self, g)
+
+    def __repr__(self) -> str:
+        made = (
+            ""
+            if self.node is None
+            else f", op={self.node.op.name}"
+            if self.node.op
+            else ", requires_grad=True"
+        )
+        return f"{type(self).__name__}({np.array2string(self.numpy(), separator=', ', threshold=20)}{made})"
+
+    def __len__(self) -> int:
+        return len(self.data)
+
+    def __iter__(self):
+        return (self[i] for i in range(len(self)))
+
+    def __bool__(self) -> bool:
+        return bool(self.data)
+
+    def __float__(self) -> float:
+        return float(self.data)
+
+    def __array__(self, *args: Any, **kwargs: Any) -> Any:
+        raise TypeError(
+            "a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)"
+        )
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.node is not None:
+            raise RuntimeError(
+                "this Tensor is recorded, so it cannot be assigned to in place: build a new one with "
+                "ops.where(mask, new, old), ops.scatter_add(...) or ops.concatenate([...])"
+            )
+        self.data[index] = value.data if isinstance(value, Tensor) else value
+
+    # ndarray's operators
+    def __add__(self, other: Any) -> "Tensor":
+        return ops.add(self, other)
+
+    def __radd__(self, other: Any) -> "Tensor":
+        return ops.add(other, self)
+
+    def __sub__(self, other: Any) -> "Tensor":
+        return ops.sub(self, other)
+
+    def __rsub__(self, other: Any) -> "Tensor":
+        return ops.sub(other, self)
+
+    def __mul__(self, other: Any) -> "Tensor":
+        return ops.mul(self, other)
+
+    def __rmul__(self, other: Any) -> "Tensor":
+        return ops.mul(other, self)
+
+    def __truediv__(self, other: Any) -> "Tensor":
+        return ops.div(self, other)
+
+    def __rtruediv__(self, other: Any) -> "Tensor":
+        return ops.div(other, self)
+
+    def __pow__(self, other: Any) -> "Tensor":
+        return ops.power(self, other)
+
+    def __rpow__(self, other: Any) -> "Tensor":
+        return ops.power(other, self)
+
+    def __matmul__(self, other: Any) -> "Tensor":
+        return ops.matmul(self, other)
+
+    def __rmatmul__(self, other: Any) -> "Tensor":
+        return ops.matmul(other, self)
+
+    def __neg__(self) -> "Tensor":
+        return ops.neg(self)
+
+    def __abs__(self) -> "Tensor":
+        return ops.abs(self)
+
+    def __getitem__(self, index: Any) -> "Tensor":
+        return ops.getitem(self, index)
+
+    def __lt__(self, other: Any) -> Any:
+        return self.data < _raw(other)
+
+    def __le__(self, other: Any) -> Any:
+        return self.data <= _raw(other)
+
+    def __gt__(self, other: Any) -> Any:
+        return self.data > _raw(other)
+
+    def __ge__(self, other: Any) -> Any:
+        return self.data >= _raw(other)
+
+    def __eq__(self, other: Any) -> Any:
+        return self.data == _raw(other)
+
+    def __ne__(self, other: Any) -> Any:
+        return self.data != _raw(other)
+
+    __hash__ = object.__hash__
+
+    # ndarray's methods
+    def sum(self, axis: Any = None, keepdims: bool = False) -> "Tensor":
+        return ops.sum(self, axis=axis, keepdims=keepdims)
+
+    def mean(self, axis: Any = None, keepdims: bool = False) -> "Tensor":
+        return ops.mean(self, axis=axis, keepdims=keepdims)
+
+    def var(self, axis: Any = None, ddof: int = 0, keepdims: bool = False) -> "Tensor":
+        return ops.var(self, axis=axis, ddof=ddof, keepdims=keepdims)
+
+    def max(self, axis: Any = None, keepdims: bool = False) -> "Tensor":
+        return ops.max(self, axis=axis, keepdims=keepdims)
+
+    def min(self, axis: Any = None, keepdims: bool = False) -> "Tensor":
+        return ops.min(self, axis=axis, keepdims=keepdims)
+
+    def reshape(self, *shape: Any) -> "Tensor":
+        return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+
+    def transpose(self, *axes: Any) -> "Tensor":
+        return ops.transpose(
+            self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
+        )
+
+    def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
+        return ops.swapaxes(self, axis1, axis2)
+
+    def astype(self, dtype: Any) -> "Tensor":
+        return ops.astype(self, dtype=dtype)
+
+    def clip(self, min: Any = None, max: Any = None) -> "Tensor":
+        return ops.clip(self, min, max)
+
+
+def _raw(x: Any) -> Any:
+    return x.data if isinstance(x, Tensor) else x
+
+
+from autograd import engine, ops  # noqa: E402 - they need Tensor, so it comes first
