@@ -150,10 +150,6 @@ def _erf_numpy(x: Any) -> Any:
     middle = 1 - np.exp(-np.square(np.minimum(a, 6.0))) * _ratio(_MIDDLE, np.clip(a, 0.4, 4.0))
     if x.dtype == np.float64 and (a > 4).any():  # in float32 erf is 1 from 4 on
         b = np.clip(a, 4.0, 6.0)
-        tail = (
-            np.exp(-np.square(b))
-            / b
-            * (1 / math.sqrt(math.pi) + _ratio(_FAR, 1 / np.square(b)) / np.square(b))
-        )
+        tail = np.exp(-np.square(b)) / b * (1 / math.sqrt(math.pi) + _ratio(_FAR, 1 / np.square(b)) / np.square(b))
         middle = np.where(a > 4, 1 - tail, middle)
     return np.where(a < 0.46875, near, np.copysign(middle, x)).astype(x.dtype, copy=False)

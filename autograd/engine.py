@@ -6,6 +6,7 @@ its parents, so reversed creation order is a valid order: no recursion, no topol
 """
 
 import contextlib
+import functools
 import inspect
 import itertools
 import threading
@@ -109,9 +110,7 @@ class Op:
     def _function(self, cls: type, name: str, required: bool = True) -> Any:
         f = cls.__dict__.get(name)
         if f is None and required:
-            self._fail(
-                f"has no {name}; an op is a class with a docstring, forward(xp, ...) and backward(xp, g, ...)"
-            )
+            self._fail(f"has no {name}; an op is a class with a docstring, forward(xp, ...) and backward(xp, g, ...)")
         return f
 
     def _rule(self, rule: Callable, residuals: Sequence[str]) -> tuple[list[int], list[str]]:
@@ -142,14 +141,10 @@ class Op:
 
     def apply(self, *inputs, **options) -> Tensor:
         """Run forward on the arrays of `inputs` and record it if any of them is being differentiated."""
-        if (
-            len(inputs) > len(self.inputs) and not self.variadic
-        ):  # NumPy allows sum(x, 1): the rest are options
+        if len(inputs) > len(self.inputs) and not self.variadic:  # NumPy allows sum(x, 1): the rest are options
             n = len(self.inputs)
             if len(inputs) - n > len(self.defaults):
-                raise TypeError(
-                    f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}"
-                )
+                raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
             options = {**dict(zip(self.defaults, inputs[n:], strict=False)), **options}
             inputs = inputs[:n]
         arrays = []
@@ -253,7 +248,7 @@ def op(cls: type) -> Op:
 
 def _hooked(op: Op, kind: str, call: Callable[[], Any]) -> Any:
     for hook in reversed(HOOKS):
-        call = (lambda hook, inner: lambda: hook(op, kind, inner))(hook, call)
+        call = functools.partial(hook, op, kind, call)
     return call()
 
 
@@ -279,13 +274,9 @@ def _caller() -> str:
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
     extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(
-        i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1
-    )
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
-        raise ValueError(
-            f"the rule returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}"
-        )
+        raise ValueError(f"the rule returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
@@ -319,15 +310,11 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
             continue
         g = grads[node] if node in targets else grads.pop(node)
         need = tuple(p in on_path for p in node.parents)
-        for p, wanted, gp in zip(
-            node.parents, need, node.op.run_rule(node, g, need, create_graph), strict=False
-        ):
+        for p, wanted, gp in zip(node.parents, need, node.op.run_rule(node, g, need, create_graph), strict=False):
             if not wanted:
                 continue
             if gp is None:
-                raise ValueError(
-                    f"the rule of {node.op.name} returned None for an input that needs a gradient"
-                )
+                raise ValueError(f"the rule of {node.op.name} returned None for an input that needs a gradient")
             if gp.shape != p.shape:
                 gp = sum_to(gp, p.shape)
             if gp.dtype != p.dtype:
@@ -339,11 +326,7 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
                 own.add(p)
             else:
                 grads[p] += gp
-    return {
-        n: v if isinstance(v, Tensor) else array_module(v).asarray(v)
-        for n, v in grads.items()
-        if n in targets
-    }
+    return {n: v if isinstance(v, Tensor) else array_module(v).asarray(v) for n, v in grads.items() if n in targets}
 
 
 def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:

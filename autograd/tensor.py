@@ -84,13 +84,7 @@ class Tensor:
         engine.backward(self, g)
 
     def __repr__(self) -> str:
-        made = (
-            ""
-            if self.node is None
-            else f", op={self.node.op.name}"
-            if self.node.op
-            else ", requires_grad=True"
-        )
+        made = "" if self.node is None else f", op={self.node.op.name}" if self.node.op else ", requires_grad=True"
         return f"{type(self).__name__}({np.array2string(self.numpy(), separator=', ', threshold=20)}{made})"
 
     def __len__(self) -> int:
@@ -106,9 +100,7 @@ class Tensor:
         return float(self.data)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
-        raise TypeError(
-            "a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)"
-        )
+        raise TypeError("a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)")
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if self.node is not None:
@@ -204,9 +196,7 @@ class Tensor:
         return ops.reshape(self, shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
 
     def transpose(self, *axes: Any) -> "Tensor":
-        return ops.transpose(
-            self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None
-        )
+        return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
         return ops.swapaxes(self, axis1, axis2)

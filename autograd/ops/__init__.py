@@ -7,6 +7,7 @@ finds the same names when it is called with Tensors.
 import sys
 
 from autograd import backend, engine
+from autograd.ops.attention import SIMILARITIES, attention
 from autograd.ops.elementwise import (
     abs,
     add,
@@ -35,6 +36,15 @@ from autograd.ops.elementwise import (
     where,
 )
 from autograd.ops.linalg import einsum, linear, matmul
+from autograd.ops.norm import (
+    batch_norm,
+    cross_entropy,
+    layer_norm,
+    log_softmax,
+    normalize,
+    softmax,
+    spectral_normalize,
+)
 from autograd.ops.reduce import logsumexp, max, mean, min, sum, var
 from autograd.ops.shape import (
     broadcast_to,

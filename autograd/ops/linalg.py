@@ -69,6 +69,6 @@ class einsum:
         terms = subscripts.split("->")[0].split(",")
         if "->" not in subscripts or "." in subscripts or any(len(set(t)) != len(t) for t in terms):
             raise ValueError(
-                f"einsum {subscripts!r}: write the output (ij,jk->ik), without ellipsis and without a letter twice in one operand"
+                f"einsum {subscripts!r}: write the output (ij,jk->ik), no ellipsis, no letter twice in one operand"
             )
         return apply(*operands, subscripts=subscripts)

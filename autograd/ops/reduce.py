@@ -68,9 +68,7 @@ class min:
 
 def _to_extremes(g, x, y, axis, keepdims):
     reached = x == spread(y, x.shape, axis, keepdims)
-    return (
-        spread(g, x.shape, axis, keepdims) * reached / reached.sum(axis=axis, keepdims=True).astype(x.dtype)
-    )
+    return spread(g, x.shape, axis, keepdims) * reached / reached.sum(axis=axis, keepdims=True).astype(x.dtype)
 
 
 @op

@@ -1,0 +1,109 @@
+"""Attention as one op: probabilities from a similarity of queries and keys, then a weighted sum of values.
+
+    dot          S = s QKᵀ                  Vaswani et al., 1706.03762
+    l2           S = −s ‖q − k‖²            Kim et al., 2006.04710: Lipschitz when queries and keys are tied
+    l1           S = −s ‖q − k‖₁
+    l2_printed   S = +s ‖q − k‖             as printed in ViTGAN (2107.04589, eq. 6) and on the poster
+
+`l2_printed` loses the bound that l2 was made for. With the positive sign a token attends to the tokens farthest from
+it. Put two tokens at distance R on either side of a third: its weights are (½, ½), a step δ towards one of them changes
+their scores by about ∓sδ, so the output moves by about sδ · 2R/2: the Jacobian grows like R, without bound. With the
+negative square the far tokens get weight e^(−sR²) and the Jacobian stays bounded. Besides, √ has no derivative where
+q = k, which is the whole diagonal when they are tied (here its gradient is taken as 0 there).
+"""
+
+import math
+
+from autograd.engine import op
+
+SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
+
+
+@op
+class attention:
+    """P = softmax(S),  Y = P V              ∂L/∂V = Pᵀ G,   H = ∂L/∂S = P (G Vᵀ − Σⱼ G Vᵀ P)
+    dot:   ∂L/∂Q = s H K,    ∂L/∂K = s Hᵀ Q
+    l2:    ∂L/∂Q = 2s H K,   ∂L/∂K = 2s (Hᵀ Q − Σᵢ H ⊙ K)          (Σⱼ H = 0, so the terms in ‖q‖² drop out)
+    l1:    ∂L/∂Q = −s Σⱼ H sign(q − k),   ∂L/∂K = s Σᵢ H sign(q − k)
+    l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
+
+    residuals = ("p",)
+
+    def forward(xp, q, k, v, *, similarity="dot", scale=None):
+        p = _scores(xp, q, k, similarity, scale)
+        p -= xp.max(p, axis=-1, keepdims=True)
+        xp.exp(p, out=p)
+        p /= xp.sum(p, axis=-1, keepdims=True)
+        return xp.matmul(p, v), p
+
+    def backward(xp, g, q, k, v, *, similarity, scale):
+        s = _scores(xp, q, k, similarity, scale)
+        e = xp.exp(s - s.max(axis=-1, keepdims=True))
+        p = e / e.sum(axis=-1, keepdims=True)
+        gp = xp.matmul(g, _t(xp, v))
+        h = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
+        gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
+        return gq, gk, xp.matmul(_t(xp, p), g)
+
+    def fused(xp, g, q, k, v, p, *, similarity, scale):
+        h = xp.matmul(g, _t(xp, v))
+        h *= p
+        h -= p * h.sum(axis=-1, keepdims=True)
+        gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
+        return gq, gk, xp.matmul(_t(xp, p), g)
+
+
+def _t(xp, x):
+    return xp.swapaxes(x, -1, -2)
+
+
+def _scale(q, scale):
+    return 1 / math.sqrt(q.shape[-1]) if scale is None else scale
+
+
+def _scores(xp, q, k, similarity, scale):
+    """S (B, H, Nq, Nk), up to a constant along each row; no tensor with an axis d beside N × N is ever made."""
+    s = _scale(q, scale)
+    if similarity == "dot":
+        return xp.matmul(q * s, _t(xp, k))
+    if similarity == "l2":  # −s‖q − k‖² = 2s q·k − s‖k‖² − s‖q‖², and the last is constant in a row
+        return xp.matmul(q * (2 * s), _t(xp, k)) - _t(xp, (k * k).sum(axis=-1, keepdims=True) * s)
+    if similarity == "l1":
+        return sum((xp.abs(d) for d in _differences(xp, q, k)), 0.0) * -s
+    if similarity == "l2_printed":
+        return _distance(xp, q, k)[0] * s
+    raise ValueError(f"similarity {similarity!r}: use one of {', '.join(SIMILARITIES)}")
+
+
+def _score_gradients(xp, h, q, k, similarity, scale):
+    s = _scale(q, scale)
+    if similarity == "dot":
+        return xp.matmul(h, k) * s, xp.matmul(_t(xp, h), q) * s
+    if similarity == "l2":
+        columns = _t(xp, h.sum(axis=-2, keepdims=True))
+        return xp.matmul(h, k) * (2 * s), (xp.matmul(_t(xp, h), q) - columns * k) * (2 * s)
+    if similarity == "l1":
+        signs = [h * xp.sign(d) for d in _differences(xp, q, k)]
+        return (
+            xp.stack([w.sum(axis=-1) for w in signs], axis=-1) * -s,
+            xp.stack([w.sum(axis=-2) for w in signs], axis=-1) * s,
+        )
+    distance, apart = _distance(xp, q, k)
+    w = h * apart / (distance + ~apart)
+    return (
+        (w.sum(axis=-1, keepdims=True) * q - xp.matmul(w, k)) * s,
+        (_t(xp, w.sum(axis=-2, keepdims=True)) * k - xp.matmul(_t(xp, w), q)) * s,
+    )
+
+
+def _differences(xp, q, k):
+    """q_i − k_j, one coordinate (B, H, Nq, Nk) at a time."""
+    for c in range(q.shape[-1]):
+        yield q[..., c : c + 1] - _t(xp, k[..., c : c + 1])
+
+
+def _distance(xp, q, k):
+    """‖q_i − k_j‖ and where it is not 0; the square root never sees a 0, so that its derivative stays finite."""
+    squared = sum((d * d for d in _differences(xp, q, k)), 0.0)
+    apart = squared > 0
+    return xp.sqrt(squared + ~apart) * apart, apart

@@ -1,0 +1,137 @@
+"""Normalisations: softmax and its relatives, layer norm, batch norm."""
+
+from autograd.backend import array_module
+from autograd.engine import op
+from autograd.ops.reduce import count
+from autograd.tensor import Tensor
+
+
+@op
+class softmax:
+    "y = eˣ / Σ eˣ              ∂L/∂x = y (g − Σ g y)"
+
+    def forward(xp, x, *, axis=-1):
+        y = x - xp.max(x, axis=axis, keepdims=True)
+        xp.exp(y, out=y)
+        y /= xp.sum(y, axis=axis, keepdims=True)
+        return y
+
+    def backward(xp, g, y, *, axis):
+        return y * (g - (g * y).sum(axis=axis, keepdims=True))
+
+
+@op
+class log_softmax:
+    "y = x − ln Σ eˣ            ∂L/∂x = g − e^y Σ g"
+
+    def forward(xp, x, *, axis=-1):
+        y = x - xp.max(x, axis=axis, keepdims=True)
+        y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
+        return y
+
+    def backward(xp, g, y, *, axis):
+        return g - xp.exp(y) * g.sum(axis=axis, keepdims=True)
+
+
+@op
+class cross_entropy:
+    "y = mean over rows of (ln Σ eˣ − x[target])     ∂L/∂x = g (softmax(x) − onehot(target)) / rows"
+
+    def forward(xp, x, target):
+        m = xp.max(x, axis=1, keepdims=True)
+        logs = xp.log(xp.sum(xp.exp(x - m), axis=1)) + m[:, 0]
+        return xp.mean(logs - x[xp.arange(len(x)), target])
+
+    def backward(xp, g, x, target):
+        e = xp.exp(x - x.max(axis=1, keepdims=True))
+        return (g / x.shape[0]) * (e / e.sum(axis=1, keepdims=True) - _one_hot(target, x)), None
+
+
+def _one_hot(target, x):
+    target = target.data if isinstance(target, Tensor) else target
+    return (target[:, None] == array_module(target).arange(x.shape[1])).astype(x.dtype)
+
+
+@op
+class normalize:
+    """x̂ = (x − μ)/σ,  y = x̂ w + b       ∂L/∂x = (h − mean h − x̂ mean(h x̂))/σ,  h = g w
+    ∂L/∂w = g x̂,   ∂L/∂b = g              μ, σ² = mean and variance over `axes`,  σ = √(σ² + ε)"""
+
+    residuals = ("normed", "rstd")
+
+    def forward(xp, x, weight, bias, *, axes, eps):
+        normed = x - x.mean(axis=axes, keepdims=True)
+        rstd = 1 / xp.sqrt(xp.square(normed).mean(axis=axes, keepdims=True) + eps)
+        normed *= rstd
+        y = normed if weight is None else normed * weight
+        if bias is not None:
+            y = y + bias if weight is None else xp.add(y, bias, out=y)
+        return y, normed, rstd
+
+    def backward(xp, g, x, weight, need, *, axes, eps):
+        centred = x - x.mean(axis=axes, keepdims=True)
+        rstd = 1 / xp.sqrt((centred * centred).mean(axis=axes, keepdims=True) + eps)
+        normed = centred * rstd
+        h = g if weight is None else g * weight
+        gx = (h - h.mean(axis=axes, keepdims=True) - normed * (h * normed).mean(axis=axes, keepdims=True)) * rstd
+        return gx, g * normed if need[1] else None, g
+
+    def fused(xp, g, x, weight, normed, rstd, need, *, axes):
+        gw = g * normed if need[1] else None
+        if not need[0]:
+            return None, gw, g
+        n = 1 / count(x.shape, axes)
+        h = g.copy() if weight is None else g * weight
+        along = h * normed
+        along = normed * (along.sum(axis=axes, keepdims=True) * n)
+        h -= h.sum(axis=axes, keepdims=True) * n
+        h -= along
+        h *= rstd
+        return h, gw, g
+
+
+def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
+    """Layer norm (Ba et al., 1607.06450): `normalize` over the last axes, those of `normalized_shape`.
+
+    weight and bias may have any shape that broadcasts against x: with one row per sample, functions of a latent w,
+    it is the self-modulated layer norm of ViTGAN.
+    """
+    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
+        raise ValueError(f"layer_norm over {shape} does not fit x of shape {tuple(x.shape)}")
+    return normalize(x, weight, bias, axes=tuple(range(-len(shape), 0)), eps=eps)
+
+
+def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
+    """Batch norm (Ioffe & Szegedy, 1502.03167) of x (N, C, …): `normalize` over all axes but the channels.
+
+    In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
+    `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used.
+    """
+    channels = (1, -1) + (1,) * (len(x.shape) - 2)
+    axes = (0, *range(2, len(x.shape)))
+    w, b = (None if p is None else p.reshape(channels) for p in (weight, bias))
+    if training:
+        data = x.data if isinstance(x, Tensor) else x
+        n = count(data.shape, axes)
+        if running_mean is not None:
+            running_mean += momentum * (data.mean(axis=axes) - running_mean)
+            running_var += momentum * (data.var(axis=axes) * (n / max(n - 1, 1)) - running_var)
+        return normalize(x, w, b, axes=axes, eps=eps)
+    xp = array_module(running_mean)
+    y = (x - running_mean.reshape(channels)) * (1 / xp.sqrt(running_var + eps)).reshape(channels)
+    y = y if w is None else y * w
+    return y if b is None else y + b
+
+
+@op
+class spectral_normalize:
+    "Y = c W,  c = σ₀/σ,  σ = uᵀ W v         ∂L/∂W = c (G − ⟨G, W⟩/σ · u vᵀ)       no gradient through u, v, σ₀"
+
+    def forward(xp, weight, u, v, target):
+        return weight * (target / (u @ weight @ v))
+
+    def backward(xp, g, weight, u, v, target):
+        sigma = ((u.reshape(-1, 1) * weight).sum(axis=0) * v).sum()
+        inner = (g * weight).sum()
+        return (target / sigma) * (g - inner / sigma * (u.reshape(-1, 1) * v)), None, None, None
