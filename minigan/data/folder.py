@@ -1,6 +1,8 @@
 """A folder of pictures as one array."""
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -14,19 +16,20 @@ _GREY = {"1", "L", "LA"}
 
 
 def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
-    """Every PNG and JPEG under a folder, in the order of their paths: (N, H, W) if all are grey, else (N, H, W, 3).
+    """Every PNG and JPEG under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
 
-    With `size` each image is cropped to its central square and resized; without, all must have the same size. When
-    every image lies in a sub-folder of `path` itself, two of them at least, the sub-folders are the classes.
+    With `size` each image is cropped to its central square and resized; without, all must have the same size.
+    When every image lies in a sub-folder of `path` itself, and there are two or more, they are the classes.
+    Hidden files and folders are ignored, like those of other kinds.
     """
     root = Path(path)
     files = _find(root)
     if not files:
         raise InputError(f"{root} holds no PNG or JPEG images")
-    mode = "L" if all(_open(file).mode in _GREY for file in files) else "RGB"
+    mode = "L" if all(_mode(file) in _GREY for file in files) else "RGB"
     images = None
     for i, file in enumerate(files):
-        image = np.asarray(_decode(file, mode, size))
+        image = _pixels(file, mode, size)
         if images is None:
             images = np.empty((len(files), *image.shape), np.uint8)
         if image.shape != images.shape[1:]:
@@ -67,20 +70,25 @@ def _label(root: Path, files: list[Path]) -> tuple[np.ndarray | None, int | None
     return np.array([index[parent[0]] for parent in parents], np.int64), len(order)
 
 
-def _open(file: Path) -> Image.Image:
+@contextmanager
+def _opened(file: Path) -> Iterator[Image.Image]:
     try:
         with Image.open(file, formats=("PNG", "JPEG")) as image:
             if image.mode.startswith("I"):
                 raise InputError(f"{file} has 16-bit pixels: convert it to 8 bits")
-            return image
-    except (OSError, Image.DecompressionBombError, SyntaxError, ValueError) as error:
-        raise _broken(file, error) from None
+            yield image
+    except InputError:
+        raise
+    except Exception as error:  # on damaged files Pillow raises nearly anything
+        raise InputError(f"{file} is not a readable PNG or JPEG image") from error
 
 
-def _decode(file: Path, mode: str, size: int | None) -> Image.Image:
-    try:
-        with Image.open(file, formats=("PNG", "JPEG")) as opened:
-            image = ImageOps.exif_transpose(opened).convert(mode)
-    except Exception as error:  # on damaged pixels or EXIF, Pillow raises nearly anything
-        raise _broken(file, error) from None
-    return image if size is None else square(image, size)
+def _mode(file: Path) -> str:
+    with _opened(file) as image:
+        return image.mode
+
+
+def _pixels(file: Path, mode: str, size: int | None) -> np.ndarray:
+    with _opened(file) as image:
+        upright = ImageOps.exif_transpose(image).convert(mode)
+        return np.asarray(upright if size is None else square(upright, size))

@@ -1,6 +1,7 @@
 """The IDX format of the MNIST files (http://yann.lecun.com/exdb/mnist), plain or gzipped.
 
-Big-endian throughout: two zero bytes, a type code, the number of dimensions, each dimension as uint32, the values.
+Big-endian throughout: two zero bytes, a type code, the number of dimensions, each dimension as uint32, and
+the values.
 """
 
 import gzip
@@ -35,7 +36,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
         raise InputError(f"cannot read {path}: {error.strerror or error}") from None
 
 
-def _read(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
+def _read(file: BinaryIO | gzip.GzipFile, path: str | os.PathLike) -> np.ndarray:
     magic = _read_up_to(file, 4)
     if len(magic) == 4 and (magic[:2] != b"\0\0" or magic[2] not in _DTYPES):
         raise InputError(f"{path} is not an IDX file: it begins with {magic.hex()}, not 0000 and a type code")
@@ -56,8 +57,8 @@ def _read(file: BinaryIO, path: str | os.PathLike) -> np.ndarray:
         raise InputError(f"{path} has absurd dimensions: {shape}") from None
 
 
-def _read_up_to(file: BinaryIO, size: int) -> bytes:
-    """size bytes, or all there are: in blocks, since one read(size) would allocate whatever a damaged header asks for."""
+def _read_up_to(file: BinaryIO | gzip.GzipFile, size: int) -> bytes:
+    """size bytes, or all there are; in blocks, as one read allocates whatever a damaged header asks for."""
     blocks = []
     while size > 0 and (block := file.read(min(size, _BLOCK))):
         blocks.append(block)

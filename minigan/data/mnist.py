@@ -1,4 +1,4 @@
-"""The MNIST family in a directory: MNIST, Fashion-MNIST, KMNIST and the EMNIST sets, under their published names."""
+"""The MNIST family in a directory: MNIST, Fashion-MNIST, KMNIST and EMNIST, under their published names."""
 
 import os
 import re
@@ -16,12 +16,16 @@ _NAME = re.compile(
 
 
 def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], Path]]:
-    """{subset: {(split, kind): path}}: subset "mnist" or "emnist-…", split "train" or "test", kind "images" or "labels".
+    """{subset: {(split, kind): path}}: "mnist" or "emnist-…"; "train" or "test", "images" or "labels".
 
     Fashion-MNIST and KMNIST use the names of MNIST and cannot be told from it: they are "mnist" as well.
     """
     found: dict[str, dict[tuple[str, str], Path]] = {}
-    for path in sorted(Path(directory).iterdir(), reverse=True):  # reversed: a plain file wins over its .gz
+    try:
+        paths = sorted(Path(directory).iterdir(), reverse=True)  # reversed: a plain file wins over its .gz
+    except OSError as error:
+        raise InputError(f"cannot read {directory}: {error.strerror or error}") from None
+    for path in paths:
         if (match := _NAME.fullmatch(path.name)) and path.is_file():
             split = "train" if match["split"] == "train" else "test"
             found.setdefault(match["emnist"] or "mnist", {})[split, match["kind"]] = path
@@ -29,7 +33,7 @@ def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], 
 
 
 def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str | None = None) -> Dataset:
-    """The MNIST-family files in a directory; several sets in one (the EMNIST archive) need `subset`, "emnist-digits".
+    """The MNIST-family files in a directory; where it holds several sets (as EMNIST does) `subset` names one.
 
     Labels are those of the files (emnist-letters counts from 1); without a label file they are None.
     """

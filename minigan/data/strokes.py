@@ -84,10 +84,7 @@ def _catmull_rom(count: int) -> np.ndarray:
 
 
 def _glyph(weight: float, text: str) -> _Glyph:
-    curves = [
-        [tuple(int(v) / 100 for v in point.split(",")) for point in curve.split()]
-        for curve in text.split(" / ")
-    ]
+    curves = [[tuple(int(v) / 100 for v in point.split(",")) for point in curve.split()] for curve in text.split(" / ")]
     points = list(dict.fromkeys(point for curve in curves for point in curve))
     start, end = [], []
     for curve in curves:

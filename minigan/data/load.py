@@ -1,0 +1,59 @@
+"""One entry for every source of images."""
+
+import os
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from minigan.data.dataset import Dataset
+from minigan.data.folder import load_images, square
+from minigan.data.mnist import find_files, load_dataset, read_images
+from minigan.data.strokes import stroke_digits
+from minigan.errors import InputError
+
+_TEST_STREAM = 1 << 32  # added to the seed: test digits that no training seed below it can draw
+
+
+def load_data(
+    path: str | os.PathLike | None = None,
+    split: str = "train",
+    size: int | None = None,
+    seed: int = 0,
+    n: int = 60_000,
+    subset: str | None = None,
+) -> Dataset:
+    """The images at `path`, resized to size x size when a size is given.
+
+    None draws n pen-stroke digits (not MNIST), different ones for train and test. A directory of MNIST-family
+    files gives the split (and the EMNIST `subset`). A single IDX file and a folder of PNG or JPEG images have
+    no splits and are taken whole.
+    """
+    if split not in ("train", "test"):
+        raise InputError(f"the split is train or test, not {split}")
+    if size is not None and size < 1:
+        raise InputError(f"the image size must be positive, not {size}")
+    if path is None:
+        return _resize(_draw(n, seed, split), size)
+    if os.path.isfile(path):
+        return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
+    if not os.path.isdir(path):
+        raise InputError(f"{path} does not exist")
+    if find_files(path):
+        return _resize(load_dataset(path, split, subset), size)
+    return load_images(path, size)
+
+
+def _draw(n: int, seed: int, split: str) -> Dataset:
+    if n < 1 or not 0 <= seed < _TEST_STREAM:
+        raise InputError(f"cannot draw {n} digits from seed {seed}: n is at least 1, the seed is in 0 … 2³² - 1")
+    images, labels = stroke_digits(n, seed if split == "train" else seed + _TEST_STREAM)
+    return Dataset(images, labels, "stroke-digits", 10)
+
+
+def _resize(data: Dataset, size: int | None) -> Dataset:
+    if size is None or data.images.shape[1:3] == (size, size):
+        return data
+    images = np.stack([np.asarray(square(Image.fromarray(image), size)) for image in data.images])
+    return replace(data, images=images)
