@@ -24,7 +24,7 @@ class Handler(BaseHTTPRequestHandler):
         self.server.requests.append((kind, wanted))
         if kind == "missing":
             return self.send_error(404)
-        body = {"bad": BAD, "badcut": BAD, "long": GOOD + b"more"}.get(kind, GOOD)
+        body = {"bad": BAD, "badcut": BAD, "long": 100 * GOOD}.get(kind, GOOD)
         start = int(wanted.removeprefix("bytes=").removesuffix("-")) if wanted and kind != "norange" else 0
         self.send_response(206 if start else 200)
         if start:
@@ -36,8 +36,8 @@ class Handler(BaseHTTPRequestHandler):
         end = {"cut": start + 200_000, "badcut": start + 200_000, "half": 200_000}.get(kind, len(body))
         try:
             self.wfile.write(body[start:end])
-        except OSError:  # the client has seen enough
-            pass
+        except OSError:
+            self.server.hung_up.set()
 
     def log_message(self, *args):
         pass
@@ -47,7 +47,7 @@ class Handler(BaseHTTPRequestHandler):
 def server(monkeypatch):
     monkeypatch.setitem(SOURCES, "tiny", Source((), {"file.gz": (len(GOOD), hashlib.md5(GOOD).hexdigest())}))
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.requests = []
+        server.requests, server.hung_up = [], threading.Event()
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -102,6 +102,7 @@ def test_a_server_without_range_starts_over(server, tmp_path):
     (tmp_path / "file.gz.part").write_bytes(GOOD[:1234])
     fetch(server, tmp_path, "norange")
     assert content(tmp_path) == {"file.gz": GOOD}
+    assert server.requests == [("norange", "bytes=1234-")]
 
 
 @pytest.mark.parametrize("first", ["bad", "badcut", "long", "missing", "dead"])
@@ -109,6 +110,13 @@ def test_after_a_bad_mirror_the_next_one_is_used(server, tmp_path, first):
     fetch(server, tmp_path, first, "good")
     assert content(tmp_path) == {"file.gz": GOOD}
     assert server.requests[-1] == ("good", None)
+
+
+def test_a_file_that_is_too_long_is_not_read_to_its_end(server, tmp_path):
+    with pytest.raises(InputError, match="wrong checksum"):
+        fetch(server, tmp_path, "long")
+    assert server.hung_up.wait(10)
+    assert content(tmp_path) == {}
 
 
 @pytest.mark.parametrize("part", [BAD[:200_000], BAD, GOOD + b"more"])
