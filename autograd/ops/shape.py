@@ -1,5 +1,7 @@
 """Moving elements without changing them: each gradient moves them back."""
 
+import numpy as np
+
 from autograd import backend
 from autograd.engine import op
 
@@ -140,7 +142,8 @@ class pad:
 
     def backward(xp, g, shapes, *, pad_width):
         (shape,) = shapes
-        return g[tuple(slice(before, before + n) for (before, _), n in zip(pad_width, shape, strict=True))]
+        widths = np.broadcast_to(pad_width, (len(shape), 2)).tolist()  # all of NumPy's forms: 1, (1, 2), ((1, 2), (3, 4))
+        return g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))]
 
 
 @op
