@@ -1,0 +1,1 @@
+"""Commands to run: `python -m experiments.mnist` and its companions."""

@@ -1,0 +1,63 @@
+"""The convolutional baseline: a DCGAN-class pair (Radford et al., 1511.06434) for 28, 32 and 64 pixels."""
+
+from autograd import Tensor, ops
+from autograd.random import Generator as Random
+from nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
+
+SIZES = {28: (7, 2), 32: (4, 3), 64: (4, 4)}  # image size: (first grid, doublings)
+
+
+def _plan(image_size: int) -> tuple[int, int]:
+    if image_size not in SIZES:
+        raise ValueError(f"the convolutional GAN draws images of {', '.join(map(str, SIZES))} pixels, not {image_size}")
+    return SIZES[image_size]
+
+
+class ConvGenerator(Module):
+    """z → linear → small grid → transposed convolutions (4×4, stride 2) with ReLU → tanh."""
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        latent: int = 64,
+        width: int = 32,
+        batch_norm: bool = False,
+        background: float = 0.0,
+        *,
+        rng: Random,
+    ):
+        self.grid, doublings = _plan(image_size)
+        widths = [width * 2 ** (doublings - 1 - i) for i in range(doublings)] + [channels]
+        self.first = widths[0]
+        self.project = Linear(latent, self.first * self.grid**2, gain=1.4, rng=rng)
+        self.ups = [ConvTranspose2d(i, o, 4, 2, 1, rng=rng) for i, o in zip(widths, widths[1:], strict=False)]
+        self.norms = [BatchNorm2d(w) for w in widths[:-1]] if batch_norm else []
+        self.ups[-1].bias.data[...] = background
+        self.latent = latent
+
+    def forward(self, z: Tensor) -> Tensor:
+        h = self.project(z).reshape(len(z), self.first, self.grid, self.grid)
+        for i, up in enumerate(self.ups):
+            h = self.norms[i](h) if self.norms else h
+            h = up(ops.leaky_relu(h, 0.2))
+        return ops.tanh(h)
+
+
+class ConvDiscriminator(Module):
+    """Convolutions (4×4, stride 2) with leaky ReLU (slope 0.2) → linear → one logit (B,)."""
+
+    def __init__(
+        self, image_size: int = 28, channels: int = 1, width: int = 32, norm: str | None = None, *, rng: Random
+    ):
+        grid, doublings = _plan(image_size)
+        widths = [channels] + [width * 2**i for i in range(doublings)]
+        self.downs = [Conv2d(i, o, 4, 2, 1, norm=norm, rng=rng) for i, o in zip(widths, widths[1:], strict=False)]
+        self.hidden = Linear(widths[-1] * grid**2, widths[-1], gain=1.4, norm=norm, rng=rng)
+        self.head = Linear(widths[-1], 1, norm=norm, rng=rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for down in self.downs:
+            x = ops.leaky_relu(down(x), 0.2)
+        x = ops.leaky_relu(self.hidden(x.reshape(len(x), -1)), 0.2)
+        return self.head(x).reshape(-1)

@@ -1,0 +1,152 @@
+"""Every choice of a run in one flat dataclass, the presets, and the models they build.
+
+A field is a flag of the same name (`g_width` is `--g-width`), with its help beside it. A configuration is resolved in
+this order: defaults, preset, variant, flags.
+"""
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from autograd.random import Generator as Random
+from minigan.cnn import ConvDiscriminator, ConvGenerator
+from minigan.errors import InputError
+from minigan.losses import LOSSES
+from minigan.vitgan import ACTIVATIONS, Discriminator, Generator
+from nn import Module
+
+
+def option(default: Any, help: str, choices: Any = None) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, "choices": choices and list(choices)})
+
+
+@dataclass
+class Config:
+    """One run. The defaults are the `small` preset of the full ViTGAN."""
+
+    variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "relu", "cnn"])
+    preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
+    seed: int = option(0, "fixes the data, the weights and every random number")
+    steps: int = option(5000, "updates of each network; the schedules are laid over them")
+    batch: int = option(32, "real images per update")
+
+    image_size: int = option(28, "pixels along a side")
+    channels: int = option(1, "1 grey, 3 RGB", [1, 3])
+    latent: int = option(64, "length of z")
+    g_width: int = option(64, "G: features of a token")
+    g_depth: int = option(3, "G: transformer blocks")
+    g_heads: int = option(4, "G: attention heads")
+    g_mlp_ratio: float = option(2.0, "G: hidden features of an MLP over its width")
+    g_patch: int = option(7, "G: pixels along a patch")
+    g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it w enters as tokens")
+    g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
+    g_mapping: int = option(2, "G: layers of the mapping network")
+    g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
+    g_head_width: int = option(64, "G: features of the coordinate network")
+    g_omega: float = option(4.0, "G: frequency factor of the SIREN layer")
+    g_background: float = option(-1.0, "G: the output bias at the start, before tanh")
+    d_width: int = option(64, "D: features of a token")
+    d_depth: int = option(3, "D: transformer blocks")
+    d_heads: int = option(4, "D: attention heads")
+    d_mlp_ratio: float = option(2.0, "D: hidden features of an MLP over its width")
+    d_patch: int = option(7, "D: stride between patches")
+    d_overlap: int = option(3, "D: pixels by which a patch reaches over each side")
+    d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
+    d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
+    d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
+    activation: str = option("gelu_tanh", "inside the transformers' MLPs", ACTIVATIONS)
+    cnn_width: int = option(32, "CNN: channels next to the image")
+    cnn_batch_norm: bool = option(False, "CNN: batch norm in G")
+
+    loss: str = option("relativistic", "the game", LOSSES)
+    penalty: str = option(
+        "fd", "gradient penalty: finite differences or exact (double backward)", ["fd", "exact", "none"]
+    )
+    r1: float = option(5.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2")
+    r2: float = option(5.0, "weight gamma of R2, the same on generated images")
+    penalty_start: float = option(0.1, "share of r1 and r2 at the start")
+    penalty_ramp: float = option(0.2, "share of the run over which they grow to full weight, geometrically")
+    penalty_every: int = option(1, "steps between penalties (their weight grows by the same factor)")
+    fd_sigma: float = option(0.05, "length of the finite differences, in pixel values")
+    bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images")
+    augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
+    augment_p: float = option(1.0, "probability that an image is augmented")
+
+    g_lr: float = option(2e-3, "G: learning rate")
+    d_lr: float = option(2e-3, "D: learning rate")
+    beta1: float = option(0.0, "Adam: decay of the mean")
+    beta2: float = option(0.99, "Adam: decay of the variance")
+    warmup: int = option(100, "steps over which the learning rates rise")
+    decay: str = option("cosine", "how the learning rates fall afterwards", ["cosine", "linear", "constant"])
+    max_norm: float = option(0.0, "longest gradient of each network, 0 for any")
+    ema: float = option(0.999, "decay of the averaged generator")
+    ema_ramp: float = option(16.0, "the average covers at most the last 1/ema_ramp of the run so far")
+
+    log_every: int = option(50, "steps between lines of the log")
+    sample_every: int = option(250, "steps between sample grids")
+    eval_every: int = option(1000, "steps between evaluations, 0 for the end only")
+    save_every: int = option(500, "steps between checkpoints")
+    eval_samples: int = option(5000, "generated images in the last evaluation and in samples.h5")
+
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "small": {},
+    "poster": {},
+    "paper": {},
+}
+
+VARIANTS: dict[str, dict[str, Any]] = {
+    "vitgan": {},
+    "vanilla": {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"},
+    "relu": {"activation": "relu"},
+    "cnn": {},
+}
+
+
+def resolve(**flags: Any) -> Config:
+    """A configuration from the flags given (None: not given), over variant, preset and defaults."""
+    given = {k: v for k, v in flags.items() if v is not None}
+    variant, preset = given.get("variant", "vitgan"), given.get("preset", "small")
+    return check(Config(**{**PRESETS[preset], **VARIANTS[variant], **given}))
+
+
+def check(c: Config) -> Config:
+    """InputError, in one sentence, for values that cannot be trained with."""
+    for name in ("steps", "batch", "image_size", "latent", "penalty_every", "log_every", "sample_every", "save_every"):
+        if getattr(c, name) < 1:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(c, name)}")
+    if c.variant != "cnn":
+        for net in ("g", "d"):
+            width, heads, patch = (getattr(c, f"{net}_{what}") for what in ("width", "heads", "patch"))
+            if width % heads:
+                raise InputError(f"--{net}-width {width} must be a multiple of --{net}-heads {heads}")
+            if c.image_size % patch:
+                raise InputError(f"--{net}-patch {patch} does not divide the image size {c.image_size}")
+    return c
+
+
+def build(c: Config) -> tuple[Module, Module]:
+    """The generator and the discriminator of a configuration, on the host, with weights drawn by its seed."""
+    g_rng, d_rng = Random(2 * c.seed), Random(2 * c.seed + 1)
+    image: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels}
+    g, d = _fields(c, "g_"), _fields(c, "d_")
+    norm = d["norm"] = None if c.d_norm == "none" else c.d_norm
+    try:
+        if c.variant == "cnn":
+            return (
+                ConvGenerator(**image, latent=c.latent, **_fields(c, "cnn_"), background=c.g_background, rng=g_rng),
+                ConvDiscriminator(**image, width=c.cnn_width, norm=norm, rng=d_rng),
+            )
+        return (
+            Generator(**image, latent=c.latent, activation=c.activation, **g, rng=g_rng),
+            Discriminator(**image, activation=c.activation, **d, rng=d_rng),
+        )
+    except ValueError as e:
+        raise InputError(str(e)) from e
+
+
+def _fields(c: Config, prefix: str) -> dict[str, Any]:
+    """The fields `prefix…` without their prefix: the arguments of a network (the learning rates are not)."""
+    fields = {k.removeprefix(prefix): v for k, v in dataclasses.asdict(c).items() if k.startswith(prefix)}
+    fields.pop("lr", None)
+    return fields

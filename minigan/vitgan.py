@@ -1,0 +1,277 @@
+"""ViTGAN (Lee et al., 2107.04589): a transformer that draws patches, and a transformer that judges them.
+
+Without self-modulation, with dot-product attention and no spectral norm, the same two classes are the vanilla ViT GAN.
+Images are (B, C, H, W) in [−1, 1]; tokens (B, N, D); a grid of N = (H/P)(W/P) patches is read row by row.
+"""
+
+from collections.abc import Callable
+
+from autograd import Tensor, ops
+from autograd.random import Generator as Random
+from nn import (
+    Buffer,
+    FourierFeatures,
+    LayerNorm,
+    Linear,
+    Module,
+    MultiHeadAttention,
+    Parameter,
+    SelfModulatedLayerNorm,
+    SirenLayer,
+    init,
+    pixel_coordinates,
+)
+
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
+    "gelu": ops.gelu,
+    "gelu_tanh": lambda x: ops.gelu(x, approximate="tanh"),
+    "relu": ops.relu,
+    "silu": ops.silu,
+}
+
+
+class MLP(Module):
+    """Linear, activation, Linear, over the last axis."""
+
+    def __init__(self, features: int, hidden: int, activation: str, *, norm: str | None, rng: Random):
+        self.up = Linear(features, hidden, norm=norm, rng=rng)
+        self.down = Linear(hidden, features, norm=norm, rng=rng)
+        self.activation = activation
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.down(ACTIVATIONS[self.activation](self.up(x)))
+
+    def extra_repr(self) -> str:
+        return self.activation
+
+
+class Block(Module):
+    """h ← h + MSA(N(h));  h ← h + MLP(N(h)), the residual always from the un-normalised stream (eq. 2-3, 10-11).
+
+    N is layer norm, or with `latent` the self-modulated layer norm, which also takes w.
+    """
+
+    def __init__(
+        self,
+        features: int,
+        heads: int,
+        mlp_ratio: float,
+        activation: str,
+        similarity: str,
+        *,
+        latent: int | None = None,
+        norm: str | None = None,
+        rng: Random,
+    ):
+        self.norm1 = _norm(features, latent, rng)
+        self.attention = MultiHeadAttention(features, heads, similarity, norm=norm, rng=rng)
+        self.norm2 = _norm(features, latent, rng)
+        self.mlp = MLP(features, int(features * mlp_ratio), activation, norm=norm, rng=rng)
+
+    def forward(self, h: Tensor, *w: Tensor) -> Tensor:
+        h = h + self.attention(self.norm1(h, *w))
+        return h + self.mlp(self.norm2(h, *w))
+
+
+def _norm(features: int, latent: int | None, rng: Random) -> Module:
+    return LayerNorm(features) if latent is None else SelfModulatedLayerNorm(features, latent, rng=rng)
+
+
+class Mapping(Module):
+    """w = MLP(z): leaky ReLUs (slope 0.2) between the layers, as StyleGAN's mapping network."""
+
+    def __init__(self, latent: int, features: int, layers: int, *, rng: Random):
+        sizes = [latent] + [features] * layers
+        gains = [1.4] * (layers - 1) + [1.0]
+        self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
+
+    def forward(self, z: Tensor) -> Tensor:
+        w = self.layers[0](z)
+        for layer in self.layers[1:]:
+            w = layer(ops.leaky_relu(w, 0.2))
+        return w
+
+
+class ImplicitPatch(Module):
+    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, a 2-layer MLP modulated by token y (eq. 13).
+
+    E = sin(ω₀ s ⊙ (W p + b) + φ),   x = tanh(W₂ (m ⊙ E) + b₂),   with s, φ, m affine in y: a SIREN layer whose
+    frequencies and phases follow the token, then a linear layer whose input channels do (as in CIPS, 2011.13775).
+    With `fourier` in place of the SIREN layer E = sin(W p + b) is the same for all tokens, and only m follows y.
+    """
+
+    def __init__(
+        self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: Random
+    ):
+        self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
+        self.fourier = fourier
+        if fourier:
+            self.encode = FourierFeatures(2, hidden, rng=rng)
+        else:
+            self.encode = SirenLayer(2, hidden, omega, first=True, rng=rng)
+        self.modulate = Linear(features, hidden if fourier else 3 * hidden, gain=0.5, rng=rng)
+        self.out = Linear(hidden, channels, rng=rng)
+
+    def forward(self, y: Tensor) -> Tensor:
+        batch, tokens, _ = y.shape
+        codes = self.modulate(y)  # (B, N, H) or (B, N, 3H)
+        if self.fourier:
+            e = self.encode(self.coordinates)  # (P², H)
+            m = 1 + codes.reshape(batch, tokens, 1, -1)
+        else:
+            s, phase, m = ops.split(codes.reshape(batch, tokens, 1, -1), 3, axis=-1)
+            e = self.encode(self.coordinates, 1 + s, phase)  # (B, N, P², H)
+            m = 1 + m
+        return _modulated_linear(e, m, self.out)  # (B, N, P², C)
+
+
+def _modulated_linear(e: Tensor, m: Tensor, layer: Linear) -> Tensor:
+    """W (m ⊙ e) + b for e (…, P², H), m (B, N, 1, H): m goes to the weight, (B, N, H, C), for it is the smaller."""
+    weight = m.swapaxes(-1, -2) * layer.weight.T
+    return ops.matmul(e, weight) + layer.bias
+
+
+class LinearPatch(Module):
+    """A plain linear map from the token to the pixels of its patch."""
+
+    def __init__(self, features: int, patch: int, channels: int, *, rng: Random):
+        self.out = Linear(features, patch * patch * channels, rng=rng)
+        self.shape = (patch * patch, channels)
+
+    def forward(self, y: Tensor) -> Tensor:
+        return self.out(y).reshape(*y.shape[:2], *self.shape)
+
+
+def unpatchify(x: Tensor, grid: int, patch: int) -> Tensor:
+    """(B, grid², P², C) to the image (B, C, grid·P, grid·P)."""
+    batch, _, _, channels = x.shape
+    x = x.reshape(batch, grid, grid, patch, patch, channels).transpose(0, 5, 1, 3, 2, 4)
+    return x.reshape(batch, channels, grid * patch, grid * patch)
+
+
+class Generator(Module):
+    """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ) (eq. 9-13).
+
+    `modulated=False` is the vanilla ViT: plain layer norms, and w enters as tokens, h₀ = E_pos + A w.
+    `head`: "siren", "fourier" or "linear". Output (B, C, H, W), through tanh.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        latent: int = 64,
+        width: int = 64,
+        depth: int = 3,
+        heads: int = 4,
+        mlp_ratio: float = 4,
+        patch: int = 7,
+        mapping: int = 2,
+        activation: str = "gelu",
+        modulated: bool = True,
+        position: str = "learned",
+        head: str = "siren",
+        head_width: int = 64,
+        omega: float = 30.0,
+        background: float = 0.0,
+        *,
+        rng: Random,
+    ):
+        self.grid, self.patch = _grid(image_size, patch), patch
+        tokens = self.grid**2
+        self.mapping = Mapping(latent, width, mapping, rng=rng)
+        self.position = Position(self.grid, width, position, 0.5, rng=rng)
+        self.tokens = None if modulated else Linear(width, tokens * width, rng=rng)
+        self.blocks = [
+            Block(width, heads, mlp_ratio, activation, "dot", latent=width if modulated else None, rng=rng)
+            for _ in range(depth)
+        ]
+        self.norm = _norm(width, width if modulated else None, rng)
+        if head not in ("siren", "fourier", "linear"):
+            raise ValueError(f"head {head!r}: use siren, fourier or linear")
+        if head == "linear":
+            self.head: Module = LinearPatch(width, patch, channels, rng=rng)
+        else:
+            self.head = ImplicitPatch(width, patch, channels, head_width, omega, fourier=head == "fourier", rng=rng)
+        self.head.out.bias.data[...] = background
+        self.latent = latent
+
+    def forward(self, z: Tensor) -> Tensor:
+        w = self.mapping(z)
+        h = self.position()  # (1, N, D)
+        if self.tokens is not None:
+            h, modulation = h + self.tokens(w).reshape(len(w), *h.shape[1:]), ()
+        else:
+            h, modulation = ops.broadcast_to(h, (len(w), *h.shape[1:])), (w,)
+        for block in self.blocks:
+            h = block(h, *modulation)
+        y = self.norm(h, *modulation)
+        return ops.tanh(unpatchify(self.head(y), self.grid, self.patch))
+
+
+class Discriminator(Module):
+    """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, LN, a linear map (eq. 1-4, 3.3).
+
+    Patches are (P + 2o)², one every P pixels, over an image framed by o zeros, so every pixel is seen. `norm`: the
+    spectral norm of every linear map, None, "sn" or "isn". No activation after the logit.
+    """
+
+    def __init__(
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        width: int = 64,
+        depth: int = 3,
+        heads: int = 4,
+        mlp_ratio: float = 4,
+        patch: int = 7,
+        overlap: int = 3,
+        activation: str = "gelu",
+        similarity: str = "l2",
+        norm: str | None = "isn",
+        position: str = "learned",
+        *,
+        rng: Random,
+    ):
+        grid = _grid(image_size, patch)
+        self.patch, self.overlap, self.kernel = patch, overlap, patch + 2 * overlap
+        self.embed = Linear(channels * self.kernel**2, width, norm=norm, rng=rng)
+        self.class_token = Parameter(init.normal(rng, (1, 1, width), 0.5))
+        self.position = Position(grid, width, position, 0.2, rng=rng)
+        self.blocks = [Block(width, heads, mlp_ratio, activation, similarity, norm=norm, rng=rng) for _ in range(depth)]
+        self.norm = LayerNorm(width)
+        self.head = Linear(width, 1, norm=norm, rng=rng)
+
+    def patches(self, x: Tensor) -> Tensor:
+        """(B, C, H, W) to (B, N, C (P + 2o)²), by im2col: each column one window, channel by channel."""
+        return ops.unfold(x, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        h = self.embed(self.patches(x)) + self.position()  # (B, N, D)
+        h = ops.concatenate([ops.broadcast_to(self.class_token, (len(h), 1, h.shape[2])), h], axis=1)
+        for block in self.blocks:
+            h = block(h)
+        return self.head(self.norm(h[:, 0])).reshape(-1)
+
+
+class Position(Module):
+    """E_pos (1, N, D): "learned", from N(0, std²); or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
+
+    def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: Random):
+        if kind not in ("learned", "sine"):
+            raise ValueError(f"position {kind!r}: use learned or sine")
+        if kind == "learned":
+            self.table = Parameter(init.normal(rng, (1, grid * grid, width), std))
+        else:
+            self.centres = Buffer(pixel_coordinates(grid, grid)[None])
+            self.encode = FourierFeatures(2, width, rng=rng)
+        self.kind = kind
+
+    def forward(self) -> Tensor:
+        return self.table if self.kind == "learned" else self.encode(self.centres)
+
+
+def _grid(image_size: int, patch: int) -> int:
+    if image_size % patch:
+        raise ValueError(f"patches of {patch} pixels do not tile an image of {image_size}")
+    return image_size // patch

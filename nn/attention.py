@@ -1,0 +1,46 @@
+"""Multi-head self-attention."""
+
+from autograd import Tensor, ops
+from autograd.random import Generator
+from nn.linear import Linear
+from nn.module import Module
+
+
+class MultiHeadAttention(Module):
+    """Y = [head₁ … head_H] W_O, head = softmax(S(X W_Q, X W_K)) X W_V, over x (B, N, D).
+
+    `similarity`: "dot" (Vaswani et al., 1706.03762), "l2", "l1" or "l2_printed" (see autograd.ops.attention).
+    `tied`: queries and keys share one weight; without it L2 attention is not Lipschitz (Kim et al., 2006.04710).
+    """
+
+    def __init__(
+        self,
+        features: int,
+        heads: int,
+        similarity: str = "dot",
+        tied: bool | None = None,
+        *,
+        norm: str | None = None,
+        rng: Generator | None = None,
+    ):
+        if features % heads:
+            raise ValueError(f"{features} features cannot be shared by {heads} heads")
+        self.heads, self.similarity = heads, similarity
+        tied = similarity != "dot" if tied is None else tied
+        self.query = Linear(features, features, bias=False, norm=norm, rng=rng)
+        self.key = None if tied else Linear(features, features, bias=False, norm=norm, rng=rng)
+        self.value = Linear(features, features, bias=False, norm=norm, rng=rng)
+        self.out = Linear(features, features, norm=norm, rng=rng)
+
+    def forward(self, x: Tensor) -> Tensor:
+        q = self._split(self.query(x))
+        k = q if self.key is None else self._split(self.key(x))
+        y = ops.attention(q, k, self._split(self.value(x)), similarity=self.similarity)  # (B, H, N, d)
+        return self.out(y.swapaxes(1, 2).reshape(x.shape))
+
+    def _split(self, x: Tensor) -> Tensor:
+        batch, tokens, features = x.shape
+        return x.reshape(batch, tokens, self.heads, features // self.heads).swapaxes(1, 2)  # (B, H, N, d)
+
+    def extra_repr(self) -> str:
+        return f"{self.heads} heads, {self.similarity}{', tied' if self.key is None else ''}"

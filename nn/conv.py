@@ -1,0 +1,58 @@
+"""Convolutions over (N, C, H, W), forwards and transposed."""
+
+from autograd import Tensor, ops
+from autograd.random import Generator
+from nn import init
+from nn.module import Module, Parameter
+from nn.spectral import make_spectral_norm
+
+
+class Conv2d(Module):
+    """y = x ⋆ W + b; weight (out, in, kh, kw) from He's normal for a leaky ReLU of slope 0.2, bias zero."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        bias: bool = True,
+        *,
+        norm: str | None = None,
+        rng: Generator | None = None,
+    ):
+        kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (out_channels, in_channels, kh, kw), 0.2))
+        self.bias = Parameter(init.zeros(out_channels)) if bias else None
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+        self.spectral = make_spectral_norm(norm, self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight if self.spectral is None else self.spectral(self.weight)
+        return ops.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation)
+
+
+class ConvTranspose2d(Module):
+    """The transpose of a convolution: weight (in, out, kh, kw), output (n − 1) stride − 2 padding + kernel."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        output_padding: int | tuple[int, int] = 0,
+        bias: bool = True,
+        *,
+        rng: Generator | None = None,
+    ):
+        kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
+        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (in_channels, out_channels, kh, kw), 0.2))
+        self.bias = Parameter(init.zeros(out_channels)) if bias else None
+        self.stride, self.padding, self.output_padding = stride, padding, output_padding
+
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.conv_transpose2d(x, self.weight, self.bias, self.stride, self.padding, self.output_padding)

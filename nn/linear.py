@@ -1,0 +1,32 @@
+"""Linear: y = x Wᵀ + b."""
+
+from autograd import Tensor, ops
+from autograd.random import Generator
+from nn import init
+from nn.module import Module, Parameter
+from nn.spectral import make_spectral_norm
+
+
+class Linear(Module):
+    """y = x Wᵀ + b over the last axis; weight (out, in) from N(0, gain²/in), bias zero.
+
+    `norm`: None, or spectral normalisation of the weight, "sn" or "isn".
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        bias: bool = True,
+        *,
+        gain: float = 1.0,
+        norm: str | None = None,
+        rng: Generator | None = None,
+    ):
+        self.weight = Parameter(init.lecun_normal(init.default_rng(rng), (out_features, in_features), gain))
+        self.bias = Parameter(init.zeros(out_features)) if bias else None
+        self.spectral = make_spectral_norm(norm, self.weight)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weight = self.weight if self.spectral is None else self.spectral(self.weight)
+        return ops.linear(x, weight, self.bias)

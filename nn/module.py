@@ -1,0 +1,138 @@
+"""Module: a tree of layers. Attributes are the tree, in the order they were set."""
+
+import copy
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, backend
+
+
+class Parameter(Tensor):
+    """A Tensor that is trained."""
+
+    __slots__ = ()
+
+    def __init__(self, data: Any):
+        super().__init__(data, requires_grad=True)
+
+    def __deepcopy__(self, memo: dict) -> "Parameter":
+        return Parameter(self.data.copy())
+
+
+class Buffer(Tensor):
+    """A Tensor that belongs to the state of a layer (and to checkpoints) but is not trained."""
+
+    __slots__ = ()
+
+    def __deepcopy__(self, memo: dict) -> "Buffer":
+        return Buffer(self.data.copy())
+
+
+class Module:
+    """Base class of layers: set Parameters, Buffers, Modules or lists of Modules as attributes, define `forward`."""
+
+    training = True
+
+    def forward(self, *args: Any, **kwargs: Any) -> Any:
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        return self.forward(*args, **kwargs)
+
+    def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        for name, value in vars(self).items():
+            if isinstance(value, Module):
+                yield name, value
+            elif isinstance(value, list | tuple):
+                yield from ((f"{name}.{i}", m) for i, m in enumerate(value) if isinstance(m, Module))
+
+    def modules(self) -> Iterator["Module"]:
+        """This module and all below it, parents first."""
+        yield self
+        for _, child in self.named_children():
+            yield from child.modules()
+
+    def named_tensors(self, kind: type = Tensor, prefix: str = "") -> Iterator[tuple[str, Any]]:
+        for name, value in vars(self).items():
+            if isinstance(value, kind):
+                yield prefix + name, value
+        for name, child in self.named_children():
+            yield from child.named_tensors(kind, f"{prefix}{name}.")
+
+    def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        return self.named_tensors(Parameter)
+
+    def parameters(self) -> list[Parameter]:
+        return [p for _, p in self.named_parameters()]
+
+    def buffers(self) -> list[Buffer]:
+        return [b for _, b in self.named_tensors(Buffer)]
+
+    def count(self) -> int:
+        """How many numbers are trained."""
+        return sum(p.size for p in self.parameters())
+
+    def train(self, mode: bool = True) -> "Module":
+        for m in self.modules():
+            m.training = mode
+        return self
+
+    def eval(self) -> "Module":
+        return self.train(False)
+
+    def to(self, device: str) -> "Module":
+        """Move every Parameter and Buffer to `device`, in place."""
+        for _, t in self.named_tensors():
+            t.data = backend.to_device(backend.to_host(t.data), device)
+        return self
+
+    def copy(self) -> "Module":
+        """A module of the same state that shares nothing with this one."""
+        return copy.deepcopy(self)
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """Host copies of every Parameter and Buffer by dotted name."""
+        return {name: np.array(backend.to_host(t.data)) for name, t in self.named_tensors()}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """Fill every Parameter and Buffer from `state`; ValueError unless names and shapes agree exactly."""
+        own = dict(self.named_tensors())
+        missing, unknown = sorted(own.keys() - state.keys()), sorted(state.keys() - own.keys())
+        if missing or unknown:
+            raise ValueError(
+                f"the state does not fit this {type(self).__name__}: "
+                f"missing {', '.join(missing) or 'nothing'}; unknown {', '.join(unknown) or 'nothing'}"
+            )
+        for name, t in own.items():
+            if tuple(state[name].shape) != t.shape:
+                raise ValueError(f"{name}: the state has shape {tuple(state[name].shape)}, the model {t.shape}")
+        for name, t in own.items():
+            t.data[...] = backend.array_module(t.data).asarray(state[name], dtype=t.dtype)
+
+    def extra_repr(self) -> str:
+        return ""
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}({self.extra_repr()})  {self.count():,} parameters"]
+        for name, value in vars(self).items():
+            if isinstance(value, Tensor):
+                kind = "" if isinstance(value, Parameter) else "  (buffer)"
+                lines.append(f"  {name}: {value.dtype} {list(value.shape)}{kind}")
+        for name, child in self.named_children():
+            first, *rest = repr(child).split("\n")
+            lines += [f"  {name}: {first}", *("  " + r for r in rest)]
+        return "\n".join(lines)
+
+
+class Sequential(Module):
+    """Layers (or plain functions) applied one after the other."""
+
+    def __init__(self, *layers: Any):
+        self.layers = list(layers)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers:
+            x = layer(x)
+        return x

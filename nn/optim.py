@@ -1,0 +1,109 @@
+"""Optimisation over flat storage: the parameters of a model are views of one array, so a step is a few operations."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from autograd import backend
+from nn.module import Module, Parameter
+
+
+class FlatParameters:
+    """The parameters of a model as one array `data`: each parameter's own array becomes a view of it."""
+
+    def __init__(self, parameters: Sequence[Parameter]):
+        self.parameters = list(parameters)
+        xp = backend.array_module(*(p.data for p in self.parameters))
+        self.data = xp.concatenate([p.data.reshape(-1) for p in self.parameters])
+        start = 0
+        for p in self.parameters:
+            p.data = self.data[start : start + p.size].reshape(p.shape)
+            start += p.size
+
+    def gather(self, grads: Sequence[Any]) -> Any:
+        """The gradients, aligned with the parameters, as one array; None counts as zero."""
+        xp = backend.array_module(self.data)
+        return xp.concatenate(
+            [
+                xp.zeros(p.size, p.dtype) if g is None else g.reshape(-1)
+                for p, g in zip(self.parameters, grads, strict=True)
+            ]
+        )
+
+
+class Adam:
+    """Adam (Kingma & Ba, 1412.6980) with bias correction; `step(grads)` takes the list that `autograd.grad` returns.
+
+    m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
+    `max_norm`: gradients of a longer Euclidean norm are scaled down to it.
+    """
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        max_norm: float | None = None,
+    ):
+        self.flat = FlatParameters(parameters)
+        self.lr, self.betas, self.eps, self.max_norm = lr, betas, eps, max_norm
+        self.m = 0 * self.flat.data
+        self.v = 0 * self.flat.data
+        self.t = 0
+
+    def step(self, grads: Sequence[Any]) -> Any:
+        """One update in place; returns the norm of the whole gradient before clipping, a 0-d array on the device."""
+        xp = backend.array_module(self.flat.data)
+        g = self.flat.gather(grads)
+        norm = xp.sqrt((g * g).sum())
+        if self.max_norm is not None:
+            g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
+        self.t += 1
+        beta1, beta2 = self.betas
+        self.m *= beta1
+        self.m += (1 - beta1) * g
+        self.v *= beta2
+        self.v += (1 - beta2) * (g * g)
+        denominator = xp.sqrt(self.v)
+        denominator *= 1 / math.sqrt(1 - beta2**self.t)
+        denominator += self.eps
+        self.flat.data -= (self.lr / (1 - beta1**self.t)) * self.m / denominator
+        return norm
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {"m": backend.to_host(self.m), "v": backend.to_host(self.v), "t": np.asarray(self.t)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        xp = backend.array_module(self.m)
+        self.m[...], self.v[...] = xp.asarray(state["m"]), xp.asarray(state["v"])
+        self.t = int(state["t"])
+
+
+def learning_rate(step: int, steps: int, warmup: int, decay: str, final: float = 0.0) -> float:
+    """The factor on the learning rate before update `step` (from 0) of `steps`.
+
+    It rises linearly over `warmup` steps; then `decay` is "constant", "linear" or "cosine", down to `final`.
+    """
+    done = min(step / max(steps, 1), 1.0)
+    falls = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}
+    if decay not in falls:
+        raise ValueError(f"decay {decay!r}: use {', '.join(falls)}")
+    return min(1.0, (step + 1) / max(warmup, 1)) * (final + (1 - final) * falls[decay])
+
+
+class EMA:
+    """θ̄ ← d θ̄ + (1 − d) θ: an averaged copy of a model, `ema.model`; buffers are copied as they are."""
+
+    def __init__(self, model: Module):
+        self.source = model
+        self.model = model.copy().eval()
+        self.flat = FlatParameters(self.model.parameters())
+
+    def update(self, flat: Any, decay: float) -> None:
+        """`flat`: the flat data of the source's parameters, in the same order."""
+        self.flat.data += (1 - decay) * (flat - self.flat.data)
+        for average, buffer in zip(self.model.buffers(), self.source.buffers(), strict=True):
+            average.data[...] = buffer.data

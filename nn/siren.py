@@ -1,0 +1,60 @@
+"""Sine layers: SIREN, and Fourier features of coordinates."""
+
+import math
+
+import numpy as np
+
+from autograd import Tensor, ops
+from autograd.random import Generator
+from nn import init
+from nn.linear import Linear
+from nn.module import Module
+
+
+class SirenLayer(Module):
+    """y = sin(ω₀ (s ⊙ (W x + b)) + φ): SIREN (Sitzmann et al., 2006.09661), optionally modulated.
+
+    Scale s and phase φ broadcast against the output; without them it is the plain layer. `first`: the layer that sees
+    the coordinates, whose frequencies ω₀ W are spread over ±ω₀/in.
+    """
+
+    def __init__(
+        self,
+        in_features: int,
+        out_features: int,
+        omega: float = 30.0,
+        first: bool = False,
+        *,
+        rng: Generator | None = None,
+    ):
+        rng = init.default_rng(rng)
+        self.linear = Linear(in_features, out_features, rng=rng)
+        self.linear.weight.data[...] = init.siren_uniform(rng, (out_features, in_features), omega, first)
+        self.linear.bias.data[...] = init.uniform(rng, (out_features,), math.pi / omega)  # any phase
+        self.omega = omega
+
+    def forward(self, x: Tensor, scale: Tensor | None = None, phase: Tensor | None = None) -> Tensor:
+        y = self.linear(x) * self.omega
+        y = y if scale is None else y * scale
+        y = y if phase is None else y + phase
+        return ops.sin(y)
+
+    def extra_repr(self) -> str:
+        return f"omega={self.omega:g}"
+
+
+class FourierFeatures(SirenLayer):
+    """E(p) = sin(W p + b) with W ~ U(±√(9/2)): the position encoding of ViTGAN (appendix of 2107.04589) and CIPS."""
+
+    def __init__(self, in_features: int, out_features: int, *, rng: Generator | None = None):
+        super().__init__(in_features, out_features, omega=1.0, first=True, rng=rng)
+        self.linear.weight.data[...] = init.uniform(
+            init.default_rng(rng), (out_features, in_features), math.sqrt(9 / 2)
+        )
+
+
+def pixel_coordinates(height: int, width: int) -> np.ndarray:
+    """The centres of a height × width grid of pixels in [−1, 1]², (height·width, 2) as (x, y), row by row."""
+    y, x = ((np.arange(n) + 0.5) / n * 2 - 1 for n in (height, width))
+    grid = np.stack(np.meshgrid(x, y, indexing="xy"), axis=-1)
+    return grid.reshape(-1, 2).astype(np.float32)
