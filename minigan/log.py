@@ -7,9 +7,9 @@ from minigan.errors import InputError
 
 
 def read_log(path):
-    """The records of a run in order of step; of records of one kind and step the last wins, as a resumed run repeats some.
+    """The records of a run in order of step. A resumed run repeats steps: of one kind and step the last wins.
 
-    A line cut by a kill is passed over. Raises InputError where there is no log or no line of the file is a record.
+    A line cut by a kill is passed over. Raises InputError where there is no log or nothing in it is a record.
     """
     path = Path(path)
     if not path.is_file():
@@ -23,5 +23,5 @@ def read_log(path):
         except (ValueError, TypeError, KeyError):
             continue
     if any(line.strip() for line in lines[:-1]) and not latest:
-        raise InputError(f"{path} is not the log of a run: no line of it is a JSON object with a kind and a step.")
+        raise InputError(f"{path} is not the log of a run: no line of it is a record with a kind and a step.")
     return sorted(latest.values(), key=lambda record: record["step"])

@@ -1,0 +1,177 @@
+"""The curves of a run: losses, outputs of the discriminator and penalty above, the evaluations below."""
+
+import io
+import math
+
+import numpy as np
+
+RUN_COLOURS = {  # as on the poster, on white and on dark paper
+    "full": ("#d62828", "#ff6f66"),
+    "vanilla": ("#2563c9", "#76a5ff"),
+    "relu": ("#cc6a00", "#ffab40"),
+}
+INKS = ("paper", "ink", "quiet", "grid", "D", "G")
+LIGHT = dict(zip(INKS, ("#ffffff", "#1c1e21", "#6b7078", "#e6e7ea", "#00808a", "#8a3fb5"), strict=True))
+DARK = dict(zip(INKS, ("#1b1d20", "#e8e9eb", "#9a9fa8", "#33363b", "#3cc4cc", "#c58be8"), strict=True))
+
+WIDTH, ROW = 16, 4.4  # of the figure and of a row of panels, in inches
+EVALUATIONS = {"linewidth": 2.6, "marker": "o", "markersize": 6, "clip_on": False}
+
+TRAIN_PANELS = [  # title, then key, label and colour of each line
+    ("Loss", [("loss_d", "discriminator", "D"), ("loss_g", "generator", "G")]),
+    ("Output of the discriminator", [("d_real", "real", "ink"), ("d_fake", "generated", "G")]),
+    ("Gradient penalty", [("penalty", "", "D")]),
+]
+
+
+def run_colour(variant, dark=False):
+    """The colour of a run, by its variant; red where the variant has none of its own."""
+    return RUN_COLOURS.get(variant, RUN_COLOURS["full"])[dark]
+
+
+def curves_png(records, variant="full", dark=False):
+    """The records of `read_log` drawn on white or on dark paper, as the bytes of a PNG.
+
+    `variant` gives the evaluations their colour. What was not logged gets no panel.
+    """
+    from matplotlib.figure import Figure
+
+    look = (DARK if dark else LIGHT) | {"run": run_colour(variant, dark)}
+    train = [record for record in records if record["kind"] == "train"]
+    evals = [record for record in records if record["kind"] == "eval"]
+    above = [
+        (_draw_train, title, [(*_series(train, key), label, colour) for key, label, colour in lines])
+        for title, lines in TRAIN_PANELS
+        if any(_series(train, key)[0].size for key, _, _ in lines)
+    ]
+    below = [
+        (draw, title, evals)
+        for draw, title, keys in [
+            (_draw_distance, "digit-FID, lower is better", ["digit_fid"]),
+            (_draw_digits, "Confident samples and classes found", ["confident", "classes"]),
+        ]
+        if any(_series(evals, key)[0].size for key in keys)
+    ]
+    rows = [row for row in (above, below) if row]
+
+    height = ROW * max(len(rows), 1)
+    figure = Figure(figsize=(WIDTH, height), dpi=120, facecolor=look["paper"])
+    if not rows:
+        figure.text(0.5, 0.5, "nothing logged yet", ha="center", color=look["quiet"], fontsize=20)
+    for i, row in enumerate(rows):
+        for j, (draw, title, source) in enumerate(row):
+            cell = WIDTH / len(row)
+            left, bottom = j * cell + 0.8, height - (i + 1) * ROW + 0.85
+            wide, high = cell - 0.8 - 1.6, ROW - 0.85 - 0.7  # room for ticks, title and the lines' labels
+            axes = figure.add_axes([left / WIDTH, bottom / height, wide / WIDTH, high / height])
+            _dress(axes, title, look)
+            axes.set_xlim(0, max(records[-1]["step"], 1))
+            draw(axes, source, look)
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", facecolor=look["paper"])
+    return buffer.getvalue()
+
+
+def _series(records, key):
+    """Steps and values of a key, where it was logged and finite."""
+    kept = [r for r in records if isinstance(r.get(key), (int, float)) and math.isfinite(r[key])]
+    return np.array([r["step"] for r in kept], float), np.array([r[key] for r in kept], float)
+
+
+def smooth(values):
+    """Moving average over a twenty-fifth of the points, cut off (not padded) at both ends."""
+    half = len(values) // 50
+    total = np.concatenate([[0.0], np.cumsum(values)])
+    centre = np.arange(len(values))
+    start, stop = np.maximum(centre - half, 0), np.minimum(centre + half + 1, len(values))
+    return (total[stop] - total[start]) / (stop - start)
+
+
+def _dress(axes, title, look):
+    axes.set_title(title, loc="left", color=look["ink"], fontsize=16, fontweight="bold", pad=12)
+    axes.set_facecolor(look["paper"])
+    axes.spines[["top", "right", "left"]].set_visible(False)
+    axes.spines["bottom"].set_color(look["quiet"])
+    axes.grid(axis="y", color=look["grid"], linewidth=1)
+    axes.set_axisbelow(True)
+    axes.tick_params(colors=look["quiet"], labelsize=13, length=0, pad=6)
+    axes.tick_params(axis="x", length=4)
+    axes.locator_params(axis="x", nbins=4, integer=True)
+    axes.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
+    axes.set_xlabel("step", color=look["quiet"], fontsize=13)
+
+
+def _draw_train(axes, lines, look):
+    """A smooth line over the faint raw one. The axis follows the bulk: a spike does not flatten it."""
+    ends, low, high = [], np.inf, -np.inf
+    for steps, values, label, colour in lines:
+        if not steps.size:
+            continue
+        line = smooth(values)
+        axes.plot(steps, values, color=look[colour], linewidth=0.8, alpha=0.25)
+        axes.plot(steps, line, color=look[colour], linewidth=2.6, solid_capstyle="round")
+        ends.append((steps[-1], line[-1], label, look[colour]))
+        quantiles = np.quantile(values, [0.01, 0.99])
+        low, high = min(low, quantiles[0], line[-1]), max(high, quantiles[1], line[-1])
+    margin = 0.08 * (high - low) or 0.1
+    axes.set_ylim(low - margin, high + margin)
+    axes.locator_params(axis="y", nbins=6)
+    _label_ends(axes, ends)
+
+
+def _draw_distance(axes, records, look):
+    from matplotlib.ticker import LogLocator, NullLocator
+
+    """digit-FID on a log axis, with the distance of real images to real images as the floor."""
+    axes.set_yscale("log")
+    steps, values = _series(records, "digit_fid")
+    values = np.maximum(values, 1e-3)  # rounding may leave a distance of zero
+    axes.plot(steps, values, color=look["run"], zorder=3, **EVALUATIONS)
+    ends = [(steps[-1], values[-1], f"{values[-1]:.3g}", look["run"])]
+    _, floors = _series(records, "floor")
+    if floors.size and floors[-1] > 0:
+        floor = floors[-1]
+        axes.axhline(floor, color=look["quiet"], linewidth=1.8, linestyle=(0, (5, 4)))
+        ends.append((steps[-1], floor, f"{floor:.3g}\nreal against real", look["quiet"]))
+    heights = [height for _, height, _, _ in ends] + [values.min(), values.max()]
+    axes.set_ylim(min(heights) / 1.5, max(heights) * 1.5)
+    axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
+    axes.yaxis.set_minor_locator(NullLocator())
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
+    _label_ends(axes, ends)
+
+
+def _draw_digits(axes, records, look):
+    """Confident share and share of the classes found, both in per cent."""
+    ends = []
+    steps, found = _series(records, "classes")
+    if found.size:
+        of = max([len(r["class_shares"]) for r in records if r.get("class_shares")], default=10)
+        axes.step(steps, found / of, where="post", color=look["ink"], linewidth=2)
+        ends.append((steps[-1], found[-1] / of, f"{found[-1]:.0f} of {of}\nclasses found", look["ink"]))
+    steps, confident = _series(records, "confident")
+    if confident.size:
+        axes.plot(steps, confident, color=look["run"], zorder=3, **EVALUATIONS)
+        ends.append((steps[-1], confident[-1], f"{confident[-1]:.0%}\nconfident", look["run"]))
+    axes.set_ylim(-0.03, 1.06)
+    axes.yaxis.set_major_formatter(lambda share, _: f"{share:.0%}")
+    _label_ends(axes, ends)
+
+
+def _label_ends(axes, ends):
+    """Write each line's label beside its last point, in its colour; two that would touch are pushed apart."""
+    to_axes = axes.transData + axes.transAxes.inverted()
+    ends = sorted((end for end in ends if end[2]), key=lambda end: end[1])
+    heights = [to_axes.transform((x, y))[1] for x, y, _, _ in ends]
+    if len(ends) == 2:
+        lines = max(label.count("\n") for _, _, label, _ in ends) + 1
+        apart = max(0, 0.075 * lines + 0.02 - (heights[1] - heights[0])) / 2
+        heights = [heights[0] - apart, heights[1] + apart]
+    for (_, _, label, colour), height in zip(ends, heights, strict=True):
+        place = {
+            "xycoords": "axes fraction",
+            "xytext": (10, 0),
+            "textcoords": "offset points",
+            "va": "center",
+        }
+        axes.annotate(label, (1, height), color=colour, fontsize=13, linespacing=1.15, **place)

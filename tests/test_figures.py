@@ -1,0 +1,337 @@
+"""Pictures of a run: grids, animations and curves, the log behind them and the report that shows them."""
+
+import json
+import re
+import subprocess
+import sys
+from html.parser import HTMLParser
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from minigan.curves import curves_png, smooth
+from minigan.errors import InputError
+from minigan.figures import image_grid, plot_curves, save_animation, save_image, write_bytes
+from minigan.log import read_log
+from minigan.report import write_report
+
+
+def noise(*shape, seed=0):
+    """Images without a black pixel: black belongs to the gaps."""
+    return np.random.default_rng(seed).integers(1, 256, shape, dtype=np.uint8)
+
+
+def read(path):
+    with Image.open(path) as image:
+        return np.asarray(image)
+
+
+def write_log(path, records):
+    path.write_text("".join(json.dumps(record) + "\n" for record in records))
+
+
+def train_records(steps):
+    rng = np.random.default_rng(1)
+    keys = ("loss_d", "loss_g", "d_real", "d_fake", "penalty")
+    return [
+        {"kind": "train", "step": step, "images": 32 * step, "seconds": 0.5 * step, "images_per_second": 64.0}
+        | {key: float(rng.normal()) for key in keys}
+        for step in range(1, steps + 1)
+    ]
+
+
+EVALUATION = {
+    "kind": "eval",
+    "step": 40,
+    "digit_fid": 186.0,
+    "floor": 9.3,
+    "classes": 9,
+    "confident": 0.87,
+    "class_shares": [0.0, 0.2, *[0.1] * 8],
+    "samples": 1000,
+}
+
+
+# Grids
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+def test_grid_places_every_pixel(channels):
+    images = noise(5, 4, 3, *channels)
+    grid = image_grid(images, columns=2, gap=1, scale=2)
+    assert grid.shape == (2 * (3 * 4 + 2), 2 * (2 * 3 + 1), *channels)
+    small = grid[::2, ::2]
+    np.testing.assert_array_equal(grid, small.repeat(2, axis=0).repeat(2, axis=1))
+    for i, image in enumerate(images):
+        top, left = i // 2 * 5, i % 2 * 4
+        np.testing.assert_array_equal(small[top : top + 4, left : left + 3], image)
+    assert np.count_nonzero(small) == images.size  # the gaps and the end of the ragged last row are black
+
+
+def test_grid_is_no_wider_than_its_images():
+    assert image_grid(noise(3, 8, 8), columns=10, gap=2).shape == (8, 28)
+
+
+def test_grid_refuses_what_is_not_images():
+    for images in (np.zeros((2, 4, 4)), np.zeros((0, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)):
+        with pytest.raises(ValueError, match="uint8"):
+            image_grid(images)
+
+
+def test_saved_image_reads_back(tmp_path):
+    for array in (noise(7, 5), noise(7, 5, 3)):
+        save_image(array, tmp_path / "new" / "image.png")
+        np.testing.assert_array_equal(read(tmp_path / "new" / "image.png"), array)
+
+
+def test_failed_write_leaves_the_old_file_and_no_other(tmp_path):
+    path = tmp_path / "file"
+    write_bytes(path, b"old")
+    with pytest.raises(TypeError):
+        write_bytes(path, "not bytes")
+    assert path.read_bytes() == b"old"
+    assert list(tmp_path.iterdir()) == [path]
+
+
+# Animation
+
+
+def frames_of(path):
+    with Image.open(path) as image:
+        shown = []
+        for i in range(image.n_frames):
+            image.seek(i)
+            shown.append((np.asarray(image.convert("RGB")), image.info["duration"]))
+        return shown, image.info.get("loop")
+
+
+def test_animation_of_files_shows_their_steps(tmp_path):
+    steps = range(0, 900, 10)
+    for step in steps:
+        save_image(noise(40, 60, seed=step), tmp_path / f"step-{step:06d}.png")
+    save_animation(sorted(tmp_path.glob("step-*.png")), tmp_path / "samples.gif")
+    frames, loop = frames_of(tmp_path / "samples.gif")
+    assert (len(frames), loop) == (60, 0)
+    assert [duration for _, duration in frames] == [100] * 59 + [1500]
+    assert frames[0][0].shape == (60, 60, 3)  # the frame and the strip of the caption
+    for frame, step in (
+        (frames[0][0], 0),
+        (frames[-1][0], 890),
+    ):  # the first and the last are among those chosen
+        assert np.abs(frame[:40, :, 0].astype(int) - noise(40, 60, seed=step)).max() <= 9  # 16 greys
+    assert np.any(frames[0][0][40:, :30] != frames[-1][0][40:, :30])  # "step 0", "step 890"
+
+
+def test_animation_of_arrays_takes_captions(tmp_path):
+    frames = [noise(20, 30, 3, seed=seed) for seed in range(3)]
+    save_animation(frames, tmp_path / "bare.gif")
+    save_animation(frames, tmp_path / "named.gif", captions=["a", "", "c"])
+    assert [frame.shape for frame, _ in frames_of(tmp_path / "bare.gif")[0]] == [(20, 30, 3)] * 3
+    assert [frame.shape for frame, _ in frames_of(tmp_path / "named.gif")[0]] == [(40, 30, 3)] * 3
+
+
+def test_animation_of_pure_noise_stays_small(tmp_path):
+    save_animation([noise(300, 300, seed=seed) for seed in range(40)], tmp_path / "noise.gif")
+    assert (tmp_path / "noise.gif").stat().st_size < 1_500_000
+    assert len(frames_of(tmp_path / "noise.gif")[0]) == 20
+
+
+def test_animation_refuses_no_frames_and_mixed_sizes(tmp_path):
+    with pytest.raises(ValueError, match="at least one"):
+        save_animation([], tmp_path / "none.gif")
+    with pytest.raises(ValueError, match="one size"):
+        save_animation([noise(8, 8), noise(9, 8)], tmp_path / "mixed.gif")
+    assert not list(tmp_path.iterdir())
+
+
+# Log and curves
+
+
+def test_log_keeps_the_last_record_of_a_step_and_passes_over_cut_lines(tmp_path):
+    path = tmp_path / "log.jsonl"
+    lines = [
+        '{"kind": "train", "step": 10, "loss_d": 1.0}',
+        '{"kind": "train", "step": 20, "loss_d": 2.0}',
+        '{"kind": "eval", "step": 20, "floor": 9.0}',
+        '{"kind": "tr{"kind": "train", "step": 10, "loss_d": 7.0}',  # cut by a kill, then resumed
+        '{"kind": "train", "step": 15, "loss_d": NaN}',
+        '{"kind": "train", "step": 20, "loss_d": 3.0}',
+        '{"kind": "train", "step": 30, "lo',
+    ]
+    path.write_text("\n".join(lines))
+    records = read_log(path)
+    assert [(r["kind"], r["step"]) for r in records] == [
+        ("train", 10),
+        ("train", 15),
+        ("train", 20),
+        ("eval", 20),
+    ]
+    assert records[0]["loss_d"] == 1.0
+    assert records[2]["loss_d"] == 3.0
+
+
+def test_log_that_is_none_is_refused(tmp_path):
+    with pytest.raises(InputError, match="does not exist"):
+        read_log(tmp_path / "log.jsonl")
+    (tmp_path / "log.jsonl").write_text("step,loss\n1,2\n")
+    with pytest.raises(InputError, match="not the log of a run"):
+        read_log(tmp_path / "log.jsonl")
+    (tmp_path / "log.jsonl").write_text("")
+    assert read_log(tmp_path / "log.jsonl") == []
+
+
+def test_smooth_is_the_mean_around_each_point():
+    values = np.random.default_rng(2).normal(size=200)
+    np.testing.assert_allclose(smooth(values)[100], values[96:105].mean())
+    np.testing.assert_allclose(smooth(values)[-1], values[-5:].mean())
+    np.testing.assert_array_equal(smooth(values[:10]), values[:10])
+
+
+def coloured(picture, hexadecimal):
+    """How many pixels of the picture are of this colour."""
+    rgb = [int(hexadecimal[i : i + 2], 16) for i in (1, 3, 5)]
+    return np.all(picture[..., :3] == rgb, axis=-1).sum()
+
+
+def test_curves_show_what_was_logged(tmp_path):
+    records = train_records(50)
+    plot_curves(records, tmp_path / "train.png")
+    plot_curves([*records, EVALUATION], tmp_path / "full.png")
+    plot_curves([*records, EVALUATION], tmp_path / "vanilla.png", variant="vanilla")
+    train, full, vanilla = (read(tmp_path / f"{name}.png") for name in ("train", "full", "vanilla"))
+    assert train.shape[1] == full.shape[1] and full.shape[0] == 2 * train.shape[0]
+    discriminator, generator, red, blue = "#00808a", "#8a3fb5", "#d62828", "#2563c9"
+    assert coloured(train, discriminator) > 500 and coloured(train, generator) > 500
+    assert coloured(full, red) > 50 and coloured(full, blue) == 0
+    assert coloured(vanilla, blue) > 50 and coloured(vanilla, red) == 0
+
+
+@pytest.mark.parametrize(
+    "records",
+    [
+        [],
+        [{"kind": "train", "step": 1}],
+        [{"kind": "train", "step": 1, "loss_d": float("nan"), "loss_g": 0.7, "penalty": None}],
+        [{"kind": "eval", "step": 0, "digit_fid": 0.0, "floor": 0.0}],
+        [{"kind": "eval", "step": 5, "classes": 3}],
+    ],
+)
+def test_curves_of_next_to_nothing(records):
+    assert curves_png(records).startswith(b"\x89PNG")
+    assert curves_png(records, dark=True) != curves_png(records)
+
+
+# Report
+
+
+class Page(HTMLParser):
+    """What a page would load, the tags it has, and the text a reader sees."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.links, self.tags, self.words = [], [], ""
+        self.html = path.read_text(encoding="utf-8")
+        self.feed(self.html)
+
+    def handle_starttag(self, tag, attributes):
+        self.tags.append(tag)
+        self.links += [value for key, value in attributes if key in ("src", "srcset", "href", "data")]
+
+    def handle_data(self, data):
+        self.words += data if self.tags[-1:] != ["style"] else ""
+
+
+def full_run(run):
+    grid = image_grid(noise(4, 7, 7), columns=2)
+    for step in range(0, 60, 5):
+        save_image(grid, run / "samples" / f"step-{step:06d}.png")
+    save_image(grid, run / "samples.png")
+    save_image(grid, run / "real.png")
+    save_animation([grid, 255 - grid], run / "samples.gif")
+    write_log(run / "log.jsonl", [*train_records(50), EVALUATION])
+    config = {
+        "command": "python -m experiments.mnist --seed 0 --note 'a < b'",
+        "variant": "relu",
+        "preset": "small",
+        "parameters": {"generator": 224001, "discriminator": 154113},
+        "data": {"note": "Drawn by <hand> & pen.", "size": 28},
+        "generator": {"width": 64, "siren": {"omega": 30.0}, "norm": None},
+    }
+    (run / "config.json").write_text(json.dumps(config))
+
+
+def test_report_holds_everything_and_loads_nothing(tmp_path):
+    full_run(tmp_path / "vitgan")
+    path = write_report(tmp_path / "vitgan")
+    assert path == tmp_path / "vitgan" / "report.html"
+    page = Page(path)
+    assert len(page.links) == 2 + 1 + 8 + 2  # samples and real, animation, strip, curves for light and dark
+    assert all(link.startswith(("data:image/png;base64,", "data:image/gif;base64,")) for link in page.links)
+    assert not re.search(r"https?:|url\(|@import|<link|<script", page.html)
+    shown = [
+        "vitgan",
+        "digit-FID 186",
+        "20 ×",
+        "9 of 10 classes",
+        "87%",
+        "1,600",
+        "25 s",
+        "64",
+        "224,001",
+        "20.0%",
+    ]
+    shown += ["step 55", "siren.omega", "30.0", "none", "Drawn by <hand> & pen.", "--note 'a < b'"]
+    shown += ["not the Inception FID"]
+    assert [words for words in shown if words not in page.words] == []
+    assert page.tags.count("rect") == 10
+    assert "#cc6a00" in page.html  # the colour of the ReLU runs
+
+
+def test_report_escapes_what_it_is_told(tmp_path):
+    evil = "<script>alert(1)<"
+    run = tmp_path / evil
+    run.mkdir()
+    config = {
+        evil: evil,
+        "variant": evil,
+        "command": evil,
+        "parameters": {evil: 3},
+        "data": {evil: evil, "note": evil},
+    }
+    (run / "config.json").write_text(json.dumps(config))
+    page = Page(write_report(run))
+    assert "script" not in page.tags
+    assert page.words.count(evil) == 11
+
+
+def test_report_of_a_run_stopped_at_step_3(tmp_path):
+    write_log(tmp_path / "log.jsonl", train_records(3))
+    save_image(noise(20, 20), tmp_path / "samples" / "step-000003.png")
+    (tmp_path / "samples.gif").write_bytes(b"GIF89a, cut")
+    page = Page(write_report(tmp_path))
+    assert "Step 3, not evaluated yet." in page.words
+    assert "samples at step 3" in page.words
+    assert "digit-FID" not in page.words
+    assert len(page.links) == 4  # the grid, large and in the strip, and the curves
+
+
+def test_report_of_an_empty_directory(tmp_path):
+    page = Page(write_report(tmp_path))
+    assert "Not trained yet." in page.words
+    assert page.links == []
+    assert "h2" not in page.tags
+
+
+def test_report_refuses_what_is_not_a_run(tmp_path):
+    with pytest.raises(InputError, match="not the directory"):
+        write_report(tmp_path / "absent")
+    (tmp_path / "config.json").write_text("{")
+    with pytest.raises(InputError, match="not JSON"):
+        write_report(tmp_path)
+    assert not (tmp_path / "report.html").exists()
+
+
+def test_drawing_libraries_wait_until_they_are_needed():
+    code = "import minigan.report, sys; sys.exit('matplotlib' in sys.modules or 'PIL' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code]).returncode == 0
