@@ -127,18 +127,22 @@ def _draw_distance(axes, records, look):
     steps, values = _series(records, "digit_fid")
     values = np.maximum(values, 1e-3)  # rounding may leave a distance of zero
     axes.plot(steps, values, color=look["run"], zorder=3, **EVALUATIONS)
-    ends = [(steps[-1], values[-1], f"{values[-1]:.3g}", look["run"])]
+    ends = [(steps[-1], values[-1], _distance(values[-1]), look["run"])]
     _, floors = _series(records, "floor")
     if floors.size and floors[-1] > 0:
         floor = floors[-1]
         axes.axhline(floor, color=look["quiet"], linewidth=1.8, linestyle=(0, (5, 4)))
-        ends.append((steps[-1], floor, f"{floor:.3g}\nreal against real", look["quiet"]))
+        ends.append((steps[-1], floor, f"{_distance(floor)}\nreal against real", look["quiet"]))
     heights = [height for _, height, _, _ in ends] + [values.min(), values.max()]
     axes.set_ylim(min(heights) / 1.5, max(heights) * 1.5)
     axes.yaxis.set_major_locator(LogLocator(subs=(1, 3)))
     axes.yaxis.set_minor_locator(NullLocator())
     axes.yaxis.set_major_formatter(lambda value, _: f"{value:,g}")
     _label_ends(axes, ends)
+
+
+def _distance(value):
+    return f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
 
 
 def _draw_digits(axes, records, look):

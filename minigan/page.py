@@ -33,7 +33,7 @@ h2 { margin: 72px 0 20px; padding-top: 20px; border-top: 1px solid var(--line); 
 p { max-width: 72ch; margin: 0 0 1em; text-wrap: pretty }
 .eyebrow { margin-bottom: 8px; color: var(--quiet); font-size: 15px }
 .verdict { margin: 16px 0 40px; font-size: 22px; line-height: 1.4 }
-.verdict strong { color: var(--accent) }
+strong { color: var(--accent) }
 img { display: block; max-width: 100%; height: auto }
 .pixels { image-rendering: pixelated; background: #000; border-radius: 3px }
 .strip .pixels { image-rendering: auto }
@@ -45,7 +45,6 @@ figcaption { margin-top: 8px; color: var(--quiet); font-size: 15px }
 .strip { display: grid; grid-template-columns: repeat(4, 1fr); gap: 24px 20px }
 .cards { display: grid; grid-template-columns: repeat(auto-fill, minmax(180px, 1fr)); gap: 12px; margin: 0 }
 .card { padding: 16px 18px; border-radius: 8px; background: var(--panel) }
-.card:first-child dd { color: var(--accent) }
 dt { color: var(--quiet); font-size: 15px }
 dd { margin: 0; font-size: 27px; font-weight: 600; line-height: 1.3; white-space: nowrap }
 small { display: block; color: var(--quiet); font-size: 14px; font-weight: 400; white-space: normal }

@@ -125,9 +125,9 @@ def _cards(config, records):
     speeds = [r["images_per_second"] for r in records if _is_number(r.get("images_per_second"))]
     measured = [r for r in records if _is_number(r.get("digit_fid"))]
     best = min(measured, key=lambda record: record["digit_fid"], default={})
-    floor = _number(last.get("floor"))
+    fid, floor = _number(last.get("digit_fid")), _number(last.get("floor"))
     cards = [  # label, value, note; shown where there is a value
-        ("digit-FID", _number(last.get("digit_fid")), floor and f"real against real: {floor}"),
+        ("digit-FID", fid and f"<strong>{fid}</strong>", floor and f"real against real: {floor}"),
         ("times the floor", _ratio(last), "real images: 1 ×"),
         ("best digit-FID", _number(best.get("digit_fid")), f"at step {_count(best.get('step'))}"),
         ("classes found", _number(last.get("classes")), f"of {_class_count(last)}"),
@@ -149,8 +149,10 @@ def _cards(config, records):
 
 def _strip(run):
     grids = evenly(_grids(run), STRIP)
+    if len(grids) < 2:
+        return ""
     strip = "".join(_figure(path, f"step {step_of(path):,}", enlarge=False) for path in grids)
-    return strip and f"<div class=strip>{strip}</div>"
+    return f"<div class=strip>{strip}</div>"
 
 
 def _curves(config, records):

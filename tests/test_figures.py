@@ -313,7 +313,7 @@ def test_report_of_a_run_stopped_at_step_3(tmp_path):
     assert "Step 3, not evaluated yet." in page.words
     assert "samples at step 3" in page.words
     assert "digit-FID" not in page.words
-    assert len(page.links) == 4  # the grid, large and in the strip, and the curves
+    assert len(page.links) == 3  # the grid and the curves
 
 
 def test_report_of_an_empty_directory(tmp_path):
