@@ -258,7 +258,12 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
     def show(v):
         return f"{v.dtype}{list(v.shape)}" if hasattr(v, "dtype") else type(v).__name__
 
-    what = ", ".join([*map(show, values), *(f"{k}={v!r}" for k, v in options.items())])
+    def show_option(v):  # an index may hold arrays on the device: printing their values would wait for it
+        if isinstance(v, tuple):
+            return f"({', '.join(map(show_option, v))})"
+        return show(v) if is_array(v) else repr(v)
+
+    what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
     where = f" recorded at {node.site}" if node is not None and node.site else ""
     e.args = (f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}",)
     return e

@@ -74,7 +74,9 @@ class power:
             slope = g * b * a ** (b - 1) if need[0] else None
         else:  # a number: b a^(b−1) without 0⁻¹ at a = 0
             slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
-        return slope, g * y * xp.log(a) if need[1] else None
+        if not need[1]:
+            return slope, None
+        return slope, g * y * (math.log(a) if isinstance(a, (int, float)) else xp.log(a))
 
 
 @op
