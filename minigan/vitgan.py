@@ -93,7 +93,7 @@ class Mapping(Module):
 
 
 class ImplicitPatch(Module):
-    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, a 2-layer MLP modulated by token y (eq. 13).
+    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, an MLP modulated by token y (eq. 13).
 
     E = sin(ω₀ s ⊙ (W p + b) + φ),   x = tanh(W₂ (m ⊙ E) + b₂),   with s, φ, m affine in y: a SIREN layer whose
     frequencies and phases follow the token, then a linear layer whose input channels do (as in CIPS, 2011.13775).

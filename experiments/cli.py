@@ -1,0 +1,158 @@
+"""What the commands share: flags from the configuration, training runs, bad input as one sentence and status 2."""
+
+import argparse
+import dataclasses
+import shlex
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from minigan.config import Config
+    from minigan.data import Dataset
+    from minigan.train import Evaluate
+
+
+def run_main(main: Callable[[list[str]], int]) -> None:
+    """Call `main(arguments)` and exit: bad input is one sentence on stderr and status 2, never a traceback."""
+    from autograd.backend import DeviceError
+    from minigan.errors import InputError
+
+    try:
+        sys.exit(main(sys.argv[1:]))
+    except (InputError, DeviceError) as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
+
+
+def command_line() -> str:
+    """The command as it was typed, to repeat it."""
+    spec = getattr(sys.modules["__main__"], "__spec__", None)
+    return shlex.join(["python", *(["-m", spec.name] if spec else sys.argv[:1]), *sys.argv[1:]])
+
+
+def add_run_flags(parser: argparse.ArgumentParser) -> None:
+    """Where a run reads, writes and stops."""
+    run = parser.add_argument_group("the run")
+    run.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
+    run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
+    run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
+    run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
+    run.add_argument("--minutes", type=float, help="lay the schedule over as many steps as fit, in place of --steps")
+    run.add_argument("--dry-run", action="store_true", help="print the configuration, the sizes and the time, and stop")
+
+
+def add_config_flags(parser: argparse.ArgumentParser) -> None:
+    """One flag for every field of the configuration; not given, it is None."""
+    from minigan.config import Config
+
+    groups = {
+        "variant": parser.add_argument_group("what to train"),
+        "image_size": parser.add_argument_group("the networks"),
+        "loss": parser.add_argument_group("the game"),
+        "g_lr": parser.add_argument_group("the optimisers"),
+        "log_every": parser.add_argument_group("what is written when"),
+    }
+    group = None
+    for field in dataclasses.fields(Config):
+        group = groups.get(field.name, group)
+        kind: dict[str, Any] = {"type": field.type, "metavar": str(field.type.__name__).upper()}
+        if field.type is bool:
+            kind = {"action": argparse.BooleanOptionalAction}
+        elif field.metadata["choices"]:
+            kind = {"type": field.type, "choices": field.metadata["choices"]}
+        default = "" if field.default == "" else f" (small: {field.default})"
+        text = (field.metadata["help"] + default).replace("%", "%%")
+        group.add_argument(f"--{field.name.replace('_', '-')}", default=None, help=text, **kind)
+
+
+def given_options(args: argparse.Namespace) -> dict[str, Any]:
+    """The configuration fields that were given as flags."""
+    from minigan.config import Config
+
+    names = [f.name for f in dataclasses.fields(Config)]
+    return {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+
+
+def start(
+    args: argparse.Namespace,
+    load_data: Callable[[dict[str, Any]], "Dataset"],
+    make_evaluate: Callable[[dict[str, Any], "Dataset", str], "Evaluate | None"],
+    data_options: dict[str, Any],
+    name: str,
+) -> int:
+    """Start or resume a training run from parsed flags; returns the exit status.
+
+    `load_data(options)` loads the training images and `make_evaluate(options, data, device)` their figures,
+    from options that the checkpoint keeps, so that --resume needs no other flag.
+    """
+    from autograd.backend import best_device, device_module
+    from minigan import checkpoint
+    from minigan.config import Config, resolve
+    from minigan.errors import InputError
+    from minigan.step import GAN
+    from minigan.train import NonFinite, Run, describe, free_directory
+
+    device = best_device() if args.device == "auto" else args.device
+    device_module(device)
+    options = given_options(args)
+    if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
+        raise InputError("give one of --steps, --epochs and --minutes")
+    if args.resume:
+        if options or args.out or args.epochs or args.minutes:
+            raise InputError("--resume goes on with the run as it was configured: no other training flag goes with it")
+        arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
+        config, data_options = Config(**meta["config"]), meta["data"]
+        data, directory, minutes, command = load_data(data_options), args.resume, meta["minutes"], meta["command"]
+    else:
+        data = load_data(data_options)
+        options |= {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
+        config = resolve(**options)
+        if args.epochs is not None:
+            config.steps = max(1, round(args.epochs * len(data) / config.batch))
+        minutes, command = args.minutes, command_line()
+        if minutes:
+            config.steps = 10**9  # until the pace is known
+        directory = args.out or free_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
+        if (directory / "checkpoint.h5").exists():
+            raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
+    if args.dry_run:
+        return dry_run(config, data, device, minutes)
+
+    gan = GAN(config, data.images, device)
+    evaluate = make_evaluate(data_options, data, device)
+    run = Run(gan, directory, data, command, evaluate, minutes, data_options)
+    if args.resume:
+        run.load(arrays, meta)
+    print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
+    print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
+    try:
+        figures = run.train()
+    except NonFinite as e:
+        print(f"error: training stopped: {e}", file=sys.stderr)
+        return 1
+    if run.stop_signal is not None:
+        print(f"stopped and saved at step {gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
+        return 128 + run.stop_signal
+    if figures:
+        print(describe(figures))
+    print(f"look at {directory / 'samples.png'} and {directory / 'report.html'}")
+    return 0
+
+
+def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | None) -> int:
+    from minigan.config import build
+    from minigan.train import seconds_per_step
+
+    generator, discriminator = build(config)
+    for name, value in dataclasses.asdict(config).items():
+        print(f"{name:16} {value}")
+    print(f"\n{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
+    print(f"generator      {generator.count():>12,} parameters")
+    print(f"discriminator  {discriminator.count():>12,} parameters")
+    pace = seconds_per_step(config, device)
+    steps = int(60 * minutes / pace) if minutes else config.steps
+    epochs = steps * config.batch / len(data)
+    print(f"{1 / pace:.1f} steps/s: about {steps * pace / 60:.0f} minutes for {steps:,} steps ({epochs:.1f} epochs)")
+    return 0

@@ -1,0 +1,147 @@
+"""One training step of a GAN: the state that training changes, and how a step changes it.
+
+Nothing in a step waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
+"""
+
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, backend, grad, no_grad, ops
+from autograd.random import Generator as Random
+from minigan.augment import Augment
+from minigan.config import Config, build
+from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
+from nn import EMA, Adam, learning_rate, power_iteration
+
+STATS = ("loss_d", "loss_g", "d_real", "d_fake", "penalty", "grad_norm_d", "grad_norm_g")
+
+
+class GAN:
+    """Both networks, their optimisers, the averaged generator, the random stream and the data, all on one device.
+
+    images: uint8 (N, H, W) or (N, H, W, 3), host. After `step()` the row of `STATS` stands in `self.stats`.
+    """
+
+    def __init__(self, config: Config, images: np.ndarray, device: str = "cpu"):
+        c = self.config = config
+        self.device, self.xp = device, backend.device_module(device)
+        self.generator, self.discriminator = (network.to(device) for network in build(c))
+        betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
+        self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
+        self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
+        self.ema = EMA(self.generator)
+        self.rng = Random(c.seed + 2**32, device)
+        self.loss = LOSSES[c.loss]
+        self.augment = Augment(c.augment, c.augment_p)
+        self.consistency = Augment(c.augment or "translation,cutout", 1.0)
+        self.images = backend.to_device(images, device)
+        self.steps_done = 0
+        self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
+
+    def step(self) -> None:
+        """Update D, then G, then the average of G."""
+        c, k = self.config, self.steps_done
+        rate = learning_rate(k, c.steps, c.warmup, c.decay)
+        self.adam_d.lr, self.adam_g.lr = c.d_lr * rate, c.g_lr * rate
+
+        real = self.real_batch()
+        fake = self.generator(Tensor(self.rng.normal((c.batch, c.latent))))
+        power_iteration(self.discriminator)
+        loss_d, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
+        norm_d = self.adam_d.step(grad(loss_d, self.discriminator.parameters()))
+
+        loss_g = self.loss.generator(on_real.detach(), self.discriminator(self.augmented(fake)))
+        norm_g = self.adam_g.step(grad(loss_g, self.generator.parameters()))
+        self.ema.update(self.adam_g.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
+
+        row = (loss_d, loss_g, on_real.mean(), on_fake.mean(), penalty)
+        self.stats[k % c.log_every] = self.xp.stack([*(t.data for t in row), norm_d, norm_g])
+        self.steps_done += 1
+
+    def real_batch(self) -> Tensor:
+        """Images drawn with replacement, as (B, C, H, W) in [−1, 1]."""
+        x = self.images[self.rng.integers(len(self.images), self.config.batch)].astype("float32")
+        x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
+        return Tensor(x * (2 / 255) - 1)
+
+    def augmented(self, x: Tensor) -> Tensor:
+        return self.augment.apply(x, self.augment.draw(self.rng, x.shape))
+
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+        """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
+
+        Everything D has to judge goes through it as one batch.
+        """
+        c, n = self.config, self.config.batch
+        clean = ops.concatenate([real, fake])
+        drawn = self.augment.draw(self.rng, clean.shape)
+        seen = self.augment.apply(clean, drawn)
+        penalised = c.penalty != "none" and self.steps_done % c.penalty_every == 0
+        parts = [seen]
+        if penalised and c.penalty == "fd":
+            noise = self.rng.normal(clean.shape)
+            parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
+        if c.bcr:
+            parts.append(self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape)))
+        logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts))
+        on_real, on_fake = logits[:n], logits[n : 2 * n]
+        loss = self.loss.discriminator(on_real, on_fake)
+
+        penalty = 0.0 * on_real.detach().sum()
+        if penalised and c.penalty == "fd":
+            moved_real, moved_fake = logits[2 * n : 3 * n], logits[3 * n : 4 * n]
+            penalty = 0.5 * c.r1 * finite_difference_penalty(on_real, moved_real, c.fd_sigma)
+            penalty = penalty + 0.5 * c.r2 * finite_difference_penalty(on_fake, moved_fake, c.fd_sigma)
+        elif penalised:
+            penalty = 0.5 * c.r1 * gradient_penalty(self.discriminator, seen[:n])
+            penalty = penalty + 0.5 * c.r2 * gradient_penalty(self.discriminator, seen[n:])
+        if penalised:
+            penalty = penalty * (self.penalty_weight() * c.penalty_every)
+            loss = loss + penalty
+        if c.bcr:
+            loss = loss + c.bcr * 2 * balanced_consistency(logits[: 2 * n], logits[-2 * n :])
+        return loss, on_real, on_fake, penalty
+
+    def penalty_weight(self) -> float:
+        """From `penalty_start` to 1 over the first `penalty_ramp` of the run, along a geometric curve."""
+        c = self.config
+        done = self.steps_done / max(c.steps * c.penalty_ramp, 1)
+        return c.penalty_start ** max(1 - done, 0)
+
+    def sample(self, z: Any) -> np.ndarray:
+        """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3)."""
+        return generate(self.ema.model, z)
+
+    def state(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
+        """Everything training changes: arrays by group, and the counters."""
+        arrays = {
+            "generator": self.generator.state_dict(),
+            "discriminator": self.discriminator.state_dict(),
+            "ema": self.ema.model.state_dict(),
+            "adam_g": self.adam_g.state_dict(),
+            "adam_d": self.adam_d.state_dict(),
+            "stats": {"rows": backend.to_host(self.stats)},
+        }
+        return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
+
+    def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
+        """The inverse of `state`; ValueError if it belongs to other networks."""
+        self.generator.load_state_dict(arrays["generator"])
+        self.discriminator.load_state_dict(arrays["discriminator"])
+        self.ema.model.load_state_dict(arrays["ema"])
+        self.adam_g.load_state_dict(arrays["adam_g"])
+        self.adam_d.load_state_dict(arrays["adam_d"])
+        self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
+        self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
+
+
+def generate(generator: Any, z: Any, batch: int = 250) -> np.ndarray:
+    """Images of a generator for z (n, latent), uint8 on the host, in batches."""
+    images = []
+    with no_grad():
+        for i in range(0, len(z), batch):
+            x = generator(Tensor(z[i : i + batch])).data
+            x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
+            images.append(backend.to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
+    return np.concatenate(images)

@@ -1,0 +1,287 @@
+"""The training loop: runs steps, writes the run's directory, and can stop and go on at any moment.
+
+runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · samples.gif · samples.h5 · real.png ·
+              curves.png · checkpoint.h5 · report.html
+"""
+
+import dataclasses
+import hashlib
+import json
+import math
+import os
+import platform
+import signal
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+from tqdm import tqdm
+
+from autograd import backend, hook
+from autograd.random import Generator as Random
+from minigan import checkpoint
+from minigan.config import Config
+from minigan.data import Dataset
+from minigan.errors import InputError
+from minigan.figures import image_grid, plot_curves, save_animation, save_image, write_bytes
+from minigan.log import read_log
+from minigan.report import write_report
+from minigan.step import GAN, STATS
+
+GRID = 100  # fixed z of the sample grids
+CALIBRATION = 30  # steps after which --minutes knows how many fit
+EVAL_SEED = 2**33  # stream of z for grids and evaluations, apart from training's
+
+Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> what goes into an "eval" record
+
+
+class NonFinite(RuntimeError):
+    """A loss or a gradient norm is not a finite number any more; the message says when and where it began."""
+
+
+class Run:
+    """A training run and its directory. `evaluate` (optional) gives the figures of a set of samples."""
+
+    def __init__(
+        self,
+        gan: GAN,
+        directory: Path,
+        data: Dataset,
+        command: str,
+        evaluate: Evaluate | None = None,
+        minutes: float | None = None,
+        data_options: dict[str, Any] | None = None,
+    ):
+        self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
+        self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
+        self.seconds = 0.0  # of training so far, over all sessions
+        self.stop_signal: int | None = None
+
+    # Files ---------------------------------------------------------------------------------------
+
+    def save(self) -> None:
+        arrays, counters = self.gan.state()
+        checkpoint.save(self.directory / "checkpoint.h5", arrays, {**counters, **self.description()})
+
+    def description(self) -> dict[str, Any]:
+        """What a checkpoint keeps beside the arrays, enough to build the same run again."""
+        return {
+            "config": dataclasses.asdict(self.gan.config),
+            "data": self.data_options,
+            "data_hash": content_hash(self.data.images),
+            "minutes": self.minutes,
+            "seconds": self.seconds,
+            "command": self.command,
+        }
+
+    def load(self, arrays: dict, meta: dict[str, Any]) -> None:
+        if meta["data_hash"] != content_hash(self.data.images):
+            raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
+        try:
+            self.gan.load_state(arrays, meta)
+        except ValueError as e:
+            raise InputError(f"{self.directory / 'checkpoint.h5'}: {e}") from e
+        self.seconds = meta["seconds"]
+
+    def write_config(self) -> None:
+        gan = self.gan
+        config = {
+            "command": self.command,
+            "variant": gan.config.variant,
+            "preset": gan.config.preset,
+            "parameters": {"generator": gan.generator.count(), "discriminator": gan.discriminator.count()},
+            "data": {"name": self.data.name, "images": len(self.data), **self.data_options},
+            "options": dataclasses.asdict(gan.config),
+            "machine": {
+                "device": gan.device,
+                "cores": os.cpu_count(),
+                "python": platform.python_version(),
+                "numpy": np.__version__,
+                "processor": platform.machine(),
+            },
+        }
+        write_bytes(self.directory / "config.json", json.dumps(config, indent=2).encode())
+
+    def append(self, record: dict[str, Any]) -> None:
+        with open(self.directory / "log.jsonl", "a", encoding="utf-8") as f:
+            f.write(json.dumps(record) + "\n")
+
+    # Pictures and figures ------------------------------------------------------------------------
+
+    def fixed_z(self, n: int) -> Any:
+        """The same n latents whenever they are asked for."""
+        return Random(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
+
+    def save_samples(self) -> None:
+        grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
+        save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
+
+    def log_evaluation(self, samples: np.ndarray) -> dict[str, Any]:
+        if self.evaluate is None:
+            return {}
+        figures = self.evaluate(samples)
+        self.append({"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2), **figures})
+        return figures
+
+    def summarise(self) -> None:
+        """Everything a person looks at, from what the run has so far."""
+        grids = sorted((self.directory / "samples").glob("step-*.png"))
+        if grids:
+            save_animation(grids, self.directory / "samples.gif")
+        if (self.directory / "log.jsonl").is_file():
+            plot_curves(read_log(self.directory / "log.jsonl"), self.directory / "curves.png", self.gan.config.variant)
+        save_image(image_grid(self.gan.sample(self.fixed_z(GRID)), scale=3), self.directory / "samples.png")
+        write_report(self.directory)
+
+    def finish(self) -> dict[str, Any]:
+        """The last evaluation: `eval_samples` images of the averaged generator, kept in samples.h5."""
+        samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
+        temporary = self.directory / "samples.h5.tmp"
+        with h5py.File(temporary, "w") as f:
+            f.create_dataset("images", data=samples, compression="gzip")
+        os.replace(temporary, self.directory / "samples.h5")
+        return self.log_evaluation(samples)
+
+    # The loop ------------------------------------------------------------------------------------
+
+    def train(self) -> dict[str, Any]:
+        """Run to the last step; returns the figures of the last evaluation.
+
+        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was.
+        """
+        gan, c = self.gan, self.gan.config
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.write_config()
+        save_image(image_grid(self.data.images[:GRID]), self.directory / "real.png")
+        if gan.steps_done == 0:
+            self.save_samples()
+        figures: dict[str, Any] = {}
+        bar = tqdm(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
+        previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        started, before = time.perf_counter(), self.seconds
+        try:
+            while gan.steps_done < c.steps and self.stop_signal is None:
+                gan.step()
+                bar.update()
+                k = gan.steps_done
+                self.seconds = before + time.perf_counter() - started
+                if self.minutes and k == CALIBRATION:
+                    c.steps = bar.total = self._steps_that_fit()
+                    self.write_config()
+                if k % c.log_every == 0 or k == c.steps:
+                    bar.set_postfix_str(self._log())
+                if k % c.sample_every == 0 or k == c.steps:
+                    self.save_samples()
+                if c.eval_every and k % c.eval_every == 0 and k < c.steps:
+                    figures = self.log_evaluation(gan.sample(self.fixed_z(max(c.eval_samples // 2, 2))))
+                    tqdm.write(f"step {k}: {describe(figures)}", file=sys.stderr)
+                if k % c.save_every == 0 and k < c.steps:
+                    self.save()
+        finally:
+            for s, handler in previous.items():
+                signal.signal(s, handler)
+            bar.close()
+        if self.stop_signal is None:
+            figures = self.finish()
+        self.save()
+        self.summarise()
+        return figures
+
+    def _stop(self, number: int, frame: Any) -> None:
+        self.stop_signal = number
+
+    def _steps_that_fit(self) -> int:
+        """Steps within --minutes at the pace so far, with a tenth kept for samples and evaluations."""
+        return max(CALIBRATION + 1, int(0.9 * 60 * (self.minutes or 0) / self.seconds * CALIBRATION))
+
+    def _log(self) -> str:
+        """Read the device's buffer, check it, and append the means since the last line; returns the bar's text."""
+        gan, c, k = self.gan, self.gan.config, self.gan.steps_done
+        count = k % c.log_every or c.log_every
+        rows = backend.to_host(gan.stats)[:count]
+        if not np.isfinite(rows).all():
+            raise NonFinite(self._explain(rows, k - count))
+        means = dict(zip(STATS, (float(x) for x in rows.mean(axis=0)), strict=True))
+        record = {
+            "kind": "train",
+            "step": k,
+            "images": k * c.batch,
+            "seconds": round(self.seconds, 2),
+            **{name: round(value, 6) for name, value in means.items()},
+            "lr_g": gan.adam_g.lr,
+            "lr_d": gan.adam_d.lr,
+            "images_per_second": round(k * c.batch / self.seconds, 1),
+        }
+        self.append(record)
+        return (
+            f"D {means['loss_d']:.3f} G {means['loss_g']:.3f} D(real) {means['d_real']:.2f} "
+            f"D(fake) {means['d_fake']:.2f} {record['images_per_second']:.0f} img/s"
+        )
+
+    def _explain(self, rows: np.ndarray, first: int) -> str:
+        """When a number stopped being finite, and in which op: found by replaying from the last checkpoint."""
+        row, column = np.argwhere(~np.isfinite(rows))[0]
+        message = f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"
+        replay = GAN(self.gan.config, self.data.images, self.gan.device)
+        path = self.directory / "checkpoint.h5"
+        if path.is_file():
+            replay.load_state(*checkpoint.load(path))
+        try:
+            with hook(_stop_at_non_finite), np.errstate(all="ignore"):
+                while replay.steps_done <= first + row:
+                    replay.step()
+        except NonFinite as e:
+            message += f"; it began at step {replay.steps_done + 1} in {e}"
+        kept = f"the checkpoint of step {checkpoint.load(path)[1]['steps_done']} is kept" if path.is_file() else ""
+        return "; ".join(filter(None, [message, "lower --g-lr and --d-lr, or set --max-norm 1", kept]))
+
+
+def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
+    out = call()
+    for x in out if isinstance(out, tuple) else (out,):
+        if backend.is_array(x) and x.dtype.kind == "f" and not bool(backend.array_module(x).isfinite(x).all()):
+            what = "the forward" if kind == "forward" else "the rule"
+            raise NonFinite(f"{what} of {op.name}, output {x.dtype}{list(x.shape)}")
+    return out
+
+
+def describe(figures: dict[str, Any]) -> str:
+    """One line for the terminal."""
+    if not figures:
+        return "no digit figures for these images"
+    ratio = figures["digit_fid"] / figures["floor"] if figures["floor"] else math.inf
+    return (
+        f"digit-FID {figures['digit_fid']:.1f} ({ratio:.1f} × real against real), {figures['classes']} classes, "
+        f"{100 * figures['confident']:.1f} % confident of {figures['samples']} samples"
+    )
+
+
+def content_hash(images: np.ndarray) -> str:
+    """SHA-256 of the shape and the pixels."""
+    return hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
+
+
+def free_directory(directory: Path) -> Path:
+    """`directory`, or the first of directory-2, directory-3, … that does not exist."""
+    candidate, n = directory, 1
+    while candidate.exists():
+        n += 1
+        candidate = directory.with_name(f"{directory.name}-{n}")
+    return candidate
+
+
+def seconds_per_step(config: Config, device: str, steps: int = 5) -> float:
+    """The median time of a few steps of this configuration on random images."""
+    shape = (64, config.image_size, config.image_size) + ((3,) if config.channels == 3 else ())
+    gan = GAN(config, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), device)
+    times = []
+    for _ in range(steps + 1):
+        start = time.perf_counter()
+        gan.step()
+        backend.to_host(gan.stats)  # waits for the device
+        times.append(time.perf_counter() - start)
+    return sorted(times[1:])[steps // 2]
