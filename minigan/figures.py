@@ -16,6 +16,7 @@ from minigan.curves import curves_png
 
 FRAME_COUNTS = (60, 45, 30, 20, 12)  # an animation has the first of these that keeps it below MAX_BYTES
 MAX_BYTES = 1_500_000
+GRID_WIDTH = 608  # a grid is shown enlarged by a whole factor to at most this many pixels
 HOLD_SECONDS = 1.5  # how long an animation rests on its last frame
 
 
@@ -29,6 +30,11 @@ def write_bytes(path, data):
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def enlargement(width):
+    """The whole factor by which a grid of this width is shown."""
+    return max(1, GRID_WIDTH // width)
 
 
 def evenly(items, count):
@@ -71,8 +77,8 @@ def save_animation(frames, path, seconds=6.0, captions=None):
     """Save frames, uint8 arrays or image files of one size, as a GIF that loops and rests on its last frame.
 
     At most 60 frames, evenly chosen, are shown in `seconds`, none for more than half a second; fewer where
-    the file would pass 1.5 MB. A caption stands in a strip below each frame; without `captions` it is the
-    step in a file's name (`step-000100.png`: "step 100").
+    the file would pass 1.5 MB. Small frames are enlarged by a whole factor. A caption stands in a strip below
+    each frame; without `captions` it is the step in a file's name (`step-000100.png`: "step 100").
     """
     frames = list(frames)
     if not frames:
@@ -114,13 +120,16 @@ def _step_caption(frame):
 
 
 def _open(frame):
-    """An array or an image file as a Pillow image, grey ("L") or colour ("RGB")."""
+    """An array or an image file as a Pillow image, grey ("L") or colour ("RGB"), enlarged."""
     from PIL import Image
 
     if isinstance(frame, np.ndarray):
-        return Image.fromarray(np.ascontiguousarray(frame))
-    with Image.open(frame) as file:
-        return file.convert("L" if file.mode in ("1", "L") else "RGB")
+        image = Image.fromarray(np.ascontiguousarray(frame))
+    else:
+        with Image.open(frame) as file:
+            image = file.convert("L" if file.mode in ("1", "L") else "RGB")
+    factor = enlargement(image.width)
+    return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
 def _caption(image, caption, progress):

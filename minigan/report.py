@@ -11,12 +11,11 @@ from pathlib import Path
 
 from minigan.curves import curves_png, run_colour
 from minigan.errors import InputError
-from minigan.figures import evenly, step_of, write_bytes
+from minigan.figures import enlargement, evenly, step_of, write_bytes
 from minigan.log import read_log
 from minigan.page import PAGE
 
 STRIP = 8  # sample grids shown of the whole training
-GRID_WIDTH = 608  # a grid of samples is enlarged by a whole factor to at most this many CSS pixels
 ABOUT_METRICS = """
 digit-FID is the Fréchet distance on the features of our digit classifier; it is not the Inception FID, and
 the two must not be compared. Its floor is the distance between two sets of real images: a ratio of 1 is the
@@ -240,7 +239,7 @@ def _figure(path, caption, kind="", enlarge=True):
             width, height = image.size
     except OSError:
         return ""
-    factor = max(1, GRID_WIDTH // width) if enlarge else 1
+    factor = enlargement(width) if enlarge else 1
     source = _data_uri(data, path.suffix.removeprefix("."))
     text = escape(caption)
     return (

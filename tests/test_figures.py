@@ -109,32 +109,39 @@ def frames_of(path):
 def test_animation_of_files_shows_their_steps(tmp_path):
     steps = range(0, 900, 10)
     for step in steps:
-        save_image(noise(40, 60, seed=step), tmp_path / f"step-{step:06d}.png")
+        save_image(noise(40, 400, seed=step), tmp_path / f"step-{step:06d}.png")
     save_animation(sorted(tmp_path.glob("step-*.png")), tmp_path / "samples.gif")
     frames, loop = frames_of(tmp_path / "samples.gif")
     assert (len(frames), loop) == (60, 0)
     assert [duration for _, duration in frames] == [100] * 59 + [1500]
-    assert frames[0][0].shape == (60, 60, 3)  # the frame and the strip of the caption
+    assert frames[0][0].shape == (40 + 32, 400, 3)  # the frame and the strip of the caption
     for frame, step in (
         (frames[0][0], 0),
         (frames[-1][0], 890),
     ):  # the first and the last are among those chosen
-        assert np.abs(frame[:40, :, 0].astype(int) - noise(40, 60, seed=step)).max() <= 9  # 16 greys
-    assert np.any(frames[0][0][40:, :30] != frames[-1][0][40:, :30])  # "step 0", "step 890"
+        assert np.abs(frame[:40, :, 0].astype(int) - noise(40, 400, seed=step)).max() <= 9  # 16 greys
+    assert np.any(frames[0][0][40:, :80] != frames[-1][0][40:, :80])  # "step 0", "step 890"
 
 
 def test_animation_of_arrays_takes_captions(tmp_path):
-    frames = [noise(20, 30, 3, seed=seed) for seed in range(3)]
+    frames = [noise(20, 400, 3, seed=seed) for seed in range(3)]
     save_animation(frames, tmp_path / "bare.gif")
     save_animation(frames, tmp_path / "named.gif", captions=["a", "", "c"])
-    assert [frame.shape for frame, _ in frames_of(tmp_path / "bare.gif")[0]] == [(20, 30, 3)] * 3
-    assert [frame.shape for frame, _ in frames_of(tmp_path / "named.gif")[0]] == [(40, 30, 3)] * 3
+    assert [frame.shape for frame, _ in frames_of(tmp_path / "bare.gif")[0]] == [(20, 400, 3)] * 3
+    assert [frame.shape for frame, _ in frames_of(tmp_path / "named.gif")[0]] == [(52, 400, 3)] * 3
 
 
 def test_animation_of_pure_noise_stays_small(tmp_path):
-    save_animation([noise(300, 300, seed=seed) for seed in range(40)], tmp_path / "noise.gif")
+    save_animation([noise(300, 400, seed=seed) for seed in range(40)], tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 1_500_000
-    assert len(frames_of(tmp_path / "noise.gif")[0]) == 20
+    assert len(frames_of(tmp_path / "noise.gif")[0]) == 12
+
+
+def test_animation_enlarges_small_frames(tmp_path):
+    frames = [noise(20, 298, seed=seed) // 17 * 17 for seed in range(2)]  # greys the palette has
+    save_animation(frames, tmp_path / "small.gif")
+    for frame, (shown, _) in zip(frames, frames_of(tmp_path / "small.gif")[0], strict=True):
+        np.testing.assert_array_equal(shown[..., 0], frame.repeat(2, axis=0).repeat(2, axis=1))
 
 
 def test_animation_refuses_no_frames_and_mixed_sizes(tmp_path):
