@@ -8,6 +8,7 @@ import sys
 
 from autograd import backend, engine
 from autograd.ops.attention import SIMILARITIES, attention
+from autograd.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from autograd.ops.elementwise import (
     abs,
     add,
@@ -45,7 +46,9 @@ from autograd.ops.norm import (
     softmax,
     spectral_normalize,
 )
+from autograd.ops.pool import avg_pool2d, max_pool2d
 from autograd.ops.reduce import logsumexp, max, mean, min, sum, var
+from autograd.ops.resample import interpolate, upsample_bilinear, upsample_nearest
 from autograd.ops.shape import (
     broadcast_to,
     concatenate,
@@ -60,6 +63,7 @@ from autograd.ops.shape import (
     take,
     transpose,
 )
+from autograd.ops.windows import fold, unfold
 from autograd.tensor import Tensor
 
 

@@ -1,0 +1,89 @@
+"""Pooling over the windows of each channel. `stride` defaults to `kernel_size`, as in PyTorch."""
+
+from autograd.backend import array_module
+from autograd.engine import op
+from autograd.ops.windows import check_images, count_windows, fold, frame, pair, positions, run, windows
+from autograd.tensor import Tensor
+
+
+@op
+class avg_pool2d:
+    "y = Σ x / (kh kw) over each window         ∂L/∂x = g / (kh kw) for each place in each window, added up"
+
+    def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        view = pool_windows(xp, x, kernel_size, stride, padding, 0.0)
+        y = xp.zeros((*view.shape[:2], *view.shape[4:]), dtype=x.dtype)
+        for i, j in positions(view.shape[2:4]):
+            y += view[:, :, i, j]
+        y /= view.shape[2] * view.shape[3]
+        return y
+
+    def backward(xp, g, shapes, *, kernel_size, stride, padding):
+        kh, kw = pair(kernel_size)
+        n, c, rows, columns = g.shape
+        g = (g / (kh * kw)).reshape(n, c, 1, rows * columns)
+        spread = xp.broadcast_to(g, (n, c, kh * kw, rows * columns))
+        return put_back(xp, spread, shapes[0], kernel_size, stride, padding)
+
+    def call(apply, x, kernel_size, stride=None, padding=0, count_include_pad=True):
+        # without the padding's zeros: the mean over the part of each window that lies on the image
+        y = apply(x, kernel_size=kernel_size, stride=stride, padding=padding)
+        if count_include_pad or not any(pair(padding)):
+            return y
+        x = x.data if isinstance(x, Tensor) else x
+        ones = array_module(x).ones((1, 1, *x.shape[2:]), dtype=x.dtype)
+        return y / apply(ones, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+@op
+class max_pool2d:
+    "y = max x over each window                 ∂L/∂x = g where the maximum was taken, the first one of equals"
+
+    def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
+        y = view[:, :, 0, 0].copy()
+        for i, j in positions(view.shape[2:4])[1:]:
+            xp.maximum(y, view[:, :, i, j], out=y)
+        return y
+
+    def backward(xp, g, x, y, *, kernel_size, stride, padding):
+        n, c, rows, columns = g.shape
+        taken = g.reshape(n, c, 1, rows * columns) * first_maxima(x, y, kernel_size, stride, padding)
+        return put_back(xp, taken, x.shape, kernel_size, stride, padding)
+
+    def call(apply, x, kernel_size, stride=None, padding=0):
+        return apply(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+def pool_windows(xp, x, kernel_size, stride, padding, value):
+    """The windows of x, framed by `value`: a view (N, C, kh, kw, H', W')."""
+    check_images(x, "the input of a pooling")
+    kernel_size, padding = pair(kernel_size), pair(padding)
+    stride = kernel_size if stride is None else pair(stride)
+    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
+        raise ValueError(f"padding {padding} is more than half of kernel_size {kernel_size}")
+    count_windows(x.shape[2:], kernel_size, stride, padding, (1, 1))
+    return windows(xp, frame(xp, x, padding, value), 2, kernel_size, stride, (1, 1))
+
+
+def put_back(xp, g, shape, kernel_size, stride, padding):
+    """g (N, C, kh kw, L), one value for each place in each window, added up where the windows lie in x."""
+    g = g.reshape(g.shape[0], g.shape[1] * g.shape[2], g.shape[3])
+    stride = kernel_size if stride is None else stride
+    return run(xp, fold, g, output_size=shape[2:], kernel_size=kernel_size, padding=padding, stride=stride, dilation=1)
+
+
+def first_maxima(x, y, kernel_size, stride, padding):
+    """Where in its window each maximum stands: booleans (N, C, kh kw, L), constants of the differentiation."""
+    x, y = (a.data if isinstance(a, Tensor) else a for a in (x, y))
+    xp = array_module(x)
+    view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
+    n, c, kh, kw, rows, columns = view.shape
+    chosen = xp.empty(view.shape, dtype=bool)
+    free = xp.ones(y.shape, dtype=bool)
+    for i, j in positions((kh, kw)):
+        hit = xp.equal(view[:, :, i, j], y)
+        hit &= free
+        free ^= hit
+        chosen[:, :, i, j] = hit
+    return chosen.reshape(n, c, kh * kw, rows * columns)

@@ -1,0 +1,67 @@
+"""Making images larger by an integer factor."""
+
+from autograd.backend import array_module
+from autograd.engine import op
+from autograd.ops.windows import check_images, pair, positions
+from autograd.tensor import Tensor
+
+
+@op
+class upsample_nearest:
+    "y = x, each element s × s times            ∂L/∂x = Σ g over its s × s copies"
+
+    def forward(xp, x, *, scale_factor):
+        check_images(x, "the input of interpolate")
+        sh, sw = pair(scale_factor)
+        return xp.repeat(xp.repeat(x, sw, axis=3), sh, axis=2)
+
+    def backward(xp, g, shapes, *, scale_factor):
+        (n, c, h, w), (sh, sw) = shapes[0], pair(scale_factor)
+        g = g.reshape(n, c, h, sh, w, sw)
+        first, *others = (g[:, :, :, i, :, j] for i, j in positions((sh, sw)))
+        return sum(others, first)
+
+
+@op
+class upsample_bilinear:
+    "Y = R X Cᵀ                  ∂L/∂X = Rᵀ G C       rows of R and C: the weights of the two nearest pixel centres"
+
+    def forward(xp, x, *, scale_factor):
+        check_images(x, "the input of interpolate")
+        sh, sw = pair(scale_factor)
+        return products(xp, x, hat(x, x.shape[2], sh).T, hat(x, x.shape[3], sw).T)
+
+    def backward(xp, g, shapes, *, scale_factor):
+        (_, _, h, w), (sh, sw) = shapes[0], pair(scale_factor)
+        return products(xp, g, hat(g, h, sh), hat(g, w, sw))
+
+
+def interpolate(input, *, scale_factor, mode="nearest"):
+    """Images (N, C, H, W) made `scale_factor` (an int or a pair) times as high and wide.
+
+    mode: "nearest" repeats pixels; "bilinear" interpolates between pixel centres (PyTorch's align_corners=False) and
+    repeats the border outside them.
+    """
+    modes = {"nearest": upsample_nearest, "bilinear": upsample_bilinear}
+    if mode not in modes:
+        raise ValueError(f"interpolate: mode {mode!r}, use one of {', '.join(modes)}")
+    if min(pair(scale_factor)) < 1:
+        raise ValueError(f"interpolate: scale_factor must be at least 1, not {scale_factor!r}")
+    return modes[mode](input, scale_factor=scale_factor)
+
+
+def hat(like, n, scale):
+    """M (n · scale, n) with M[i, j] = max(0, 1 − |z − j|), z = (i + ½)/scale − ½ kept within 0 … n − 1."""
+    like = like.data if isinstance(like, Tensor) else like
+    xp = array_module(like)
+    z = xp.clip((xp.arange(n * scale, dtype=like.dtype) + 0.5) / scale - 0.5, 0, n - 1)
+    return xp.maximum(0, 1 - xp.abs(z[:, None] - xp.arange(n, dtype=like.dtype)))
+
+
+def products(xp, x, a, b):
+    """Aᵀ X B for every image X, as two large matrix products: first along the rows, then along the columns."""
+    n, c, h, w = x.shape
+    x = xp.matmul(x.reshape(n * c * h, w), b).reshape(n, c, h, b.shape[1])
+    x = xp.swapaxes(x, 2, 3)
+    x = xp.matmul(x.reshape(n * c * b.shape[1], h), a).reshape(n, c, b.shape[1], a.shape[1])
+    return xp.swapaxes(x, 2, 3)
