@@ -83,11 +83,9 @@ def _score_gradients(xp, h, q, k, similarity, scale):
         columns = _t(xp, h.sum(axis=-2, keepdims=True))
         return xp.matmul(h, k) * (2 * s), (xp.matmul(_t(xp, h), q) - columns * k) * (2 * s)
     if similarity == "l1":
-        signs = [h * xp.sign(d) for d in _differences(xp, q, k)]
-        return (
-            xp.stack([w.sum(axis=-1) for w in signs], axis=-1) * -s,
-            xp.stack([w.sum(axis=-2) for w in signs], axis=-1) * s,
-        )
+        sums = [(w.sum(axis=-1), w.sum(axis=-2)) for w in (h * xp.sign(d) for d in _differences(xp, q, k))]
+        rows, columns = (xp.stack(each, axis=-1) for each in zip(*sums, strict=True))
+        return rows * -s, columns * s
     distance, apart = _distance(xp, q, k)
     w = h * apart / (distance + ~apart)
     return (

@@ -90,7 +90,7 @@ class logsumexp:
     def forward(xp, x, *, axis=None, keepdims=False):
         m = xp.max(x, axis=axis, keepdims=True)
         y = m + xp.log(xp.sum(xp.exp(x - m), axis=axis, keepdims=True))
-        return y if keepdims else y.reshape(xp.sum(x, axis=axis).shape)
+        return y if keepdims else xp.squeeze(y, axis=axis)
 
     def backward(xp, g, x, y, *, axis, keepdims):
         return spread(g, x.shape, axis, keepdims) * xp.exp(x - spread(y, x.shape, axis, keepdims))
