@@ -12,7 +12,7 @@ from experiments.cli import add_config_flags, add_run_flags, run_main, start
 EXAMPLES = """examples:
   python -m experiments.mnist                               the full ViTGAN on drawn digits, about ten minutes
   python -m experiments.mnist --variant cnn                 the convolutional baseline
-  python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX, .gz or not)
+  python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX)
   python -m experiments.mnist --data DIR --download mnist   fetch MNIST into DIR first
   python -m experiments.mnist --data DIR --size 32          a folder of PNG or JPEG images, cropped and resized
   python -m experiments.mnist --d-similarity dot --d-norm none --steps 2000    change what you like

@@ -29,6 +29,7 @@ class Config:
     seed: int = option(0, "fixes the data, the weights and every random number")
     steps: int = option(5000, "updates of each network; the schedules are laid over them")
     batch: int = option(32, "real images per update")
+    workers: int = option(2, "threads that share each batch (on a GPU: 1)")
 
     image_size: int = option(28, "pixels along a side")
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
@@ -115,6 +116,10 @@ def check(c: Config) -> Config:
     for name in ("steps", "batch", "image_size", "latent", "penalty_every", "log_every", "sample_every", "save_every"):
         if getattr(c, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(c, name)}")
+    if c.workers < 1 or c.batch % c.workers:
+        raise InputError(f"--batch {c.batch} cannot be shared by --workers {c.workers}")
+    if c.cnn_batch_norm and c.workers > 1:
+        raise InputError("--cnn-batch-norm needs the whole batch in one place: add --workers 1")
     if c.variant != "cnn":
         for net in ("g", "d"):
             width, heads, patch = (getattr(c, f"{net}_{what}") for what in ("width", "heads", "patch"))

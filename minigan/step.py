@@ -3,6 +3,8 @@
 Nothing in a step waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
 """
 
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -14,7 +16,7 @@ from minigan.config import Config, build
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from nn import EMA, Adam, learning_rate, power_iteration
 
-STATS = ("loss_d", "loss_g", "d_real", "d_fake", "penalty", "grad_norm_d", "grad_norm_g")
+STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
 
 class GAN:
@@ -31,7 +33,8 @@ class GAN:
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
         self.ema = EMA(self.generator)
-        self.rng = Random(c.seed + 2**32, device)
+        self.rngs = [Random(c.seed + 2**32 * (1 + i), device) for i in range(c.workers)]
+        self.pool = ThreadPoolExecutor(c.workers) if c.workers > 1 else None
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p)
         self.consistency = Augment(c.augment or "translation,cutout", 1.0)
@@ -40,50 +43,67 @@ class GAN:
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
 
     def step(self) -> None:
-        """Update D, then G, then the average of G."""
+        """Update D, then G, then the average of G.
+
+        The batch is shared out among workers, threads that each go through the same graph with a part of the images
+        and a random stream of their own; the gradient is the mean of theirs.
+        """
         c, k = self.config, self.steps_done
         rate = learning_rate(k, c.steps, c.warmup, c.decay)
         self.adam_d.lr, self.adam_g.lr = c.d_lr * rate, c.g_lr * rate
 
-        real = self.real_batch()
-        fake = self.generator(Tensor(self.rng.normal((c.batch, c.latent))))
         power_iteration(self.discriminator)
-        loss_d, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
-        norm_d = self.adam_d.step(grad(loss_d, self.discriminator.parameters()))
-
-        loss_g = self.loss.generator(on_real.detach(), self.discriminator(self.augmented(fake)))
-        norm_g = self.adam_g.step(grad(loss_g, self.generator.parameters()))
+        fakes, d_grads, logits, d_stats = zip(*self.each_worker(self.judge, self.rngs), strict=True)
+        norm_d = self.adam_d.step(_mean(d_grads))
+        g_grads, g_stats = zip(*self.each_worker(self.fool, self.rngs, fakes, logits), strict=True)
+        norm_g = self.adam_g.step(_mean(g_grads))
         self.ema.update(self.adam_g.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
 
-        row = (loss_d, loss_g, on_real.mean(), on_fake.mean(), penalty)
-        self.stats[k % c.log_every] = self.xp.stack([*(t.data for t in row), norm_d, norm_g])
+        row = [*_mean(d_stats), *_mean(g_stats), norm_d, norm_g]
+        self.stats[k % c.log_every] = self.xp.stack(row)
         self.steps_done += 1
 
-    def real_batch(self) -> Tensor:
-        """Images drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        x = self.images[self.rng.integers(len(self.images), self.config.batch)].astype("float32")
+    def each_worker(self, f: Callable, *arguments: Sequence) -> list:
+        return list((self.pool.map if self.pool else map)(f, *arguments))
+
+    def judge(self, rng: Random) -> tuple[Tensor, Any, Tensor, Any]:
+        """A worker's part of the update of D: its fake images, the gradient, D(real), and a row for the log."""
+        c = self.config
+        real = self.real_batch(rng)
+        fake = self.generator(Tensor(rng.normal((len(real), c.latent))))
+        loss, on_real, on_fake, penalty = self.discriminator_loss(rng, real, fake.detach())
+        gradient = self.adam_d.flat.gather(grad(loss, self.discriminator.parameters()))
+        row = (loss, on_real.mean(), on_fake.mean(), penalty)
+        return fake, gradient, on_real.detach(), self.xp.stack([t.data for t in row])
+
+    def fool(self, rng: Random, fake: Tensor, on_real: Tensor) -> tuple[Any, Any]:
+        """A worker's part of the update of G, on the same images, judged by the new D: gradient and loss."""
+        seen = self.augment.apply(fake, self.augment.draw(rng, fake.shape))
+        loss = self.loss.generator(on_real, self.discriminator(seen))
+        return self.adam_g.flat.gather(grad(loss, self.generator.parameters())), self.xp.stack([loss.data])
+
+    def real_batch(self, rng: Random) -> Tensor:
+        """A worker's share of real images, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
+        x = self.images[rng.integers(len(self.images), self.config.batch // self.config.workers)].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 
-    def augmented(self, x: Tensor) -> Tensor:
-        return self.augment.apply(x, self.augment.draw(self.rng, x.shape))
-
-    def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def discriminator_loss(self, rng: Random, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
 
         Everything D has to judge goes through it as one batch.
         """
-        c, n = self.config, self.config.batch
+        c, n = self.config, len(real)
         clean = ops.concatenate([real, fake])
-        drawn = self.augment.draw(self.rng, clean.shape)
+        drawn = self.augment.draw(rng, clean.shape)
         seen = self.augment.apply(clean, drawn)
         penalised = c.penalty != "none" and self.steps_done % c.penalty_every == 0
         parts = [seen]
         if penalised and c.penalty == "fd":
-            noise = self.rng.normal(clean.shape)
+            noise = rng.normal(clean.shape)
             parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
         if c.bcr:
-            parts.append(self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape)))
+            parts.append(self.consistency.apply(clean, self.consistency.draw(rng, clean.shape)))
         logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts))
         on_real, on_fake = logits[:n], logits[n : 2 * n]
         loss = self.loss.discriminator(on_real, on_fake)
@@ -123,7 +143,7 @@ class GAN:
             "adam_d": self.adam_d.state_dict(),
             "stats": {"rows": backend.to_host(self.stats)},
         }
-        return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
+        return arrays, {"steps_done": self.steps_done, "rngs": [list(r.state) for r in self.rngs]}
 
     def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
         """The inverse of `state`; ValueError if it belongs to other networks."""
@@ -133,7 +153,13 @@ class GAN:
         self.adam_g.load_state_dict(arrays["adam_g"])
         self.adam_d.load_state_dict(arrays["adam_d"])
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
-        self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
+        self.steps_done = meta["steps_done"]
+        for rng, state in zip(self.rngs, meta["rngs"], strict=True):
+            rng.state = tuple(state)
+
+
+def _mean(shares: Sequence[Any]) -> Any:
+    return shares[0] if len(shares) == 1 else sum(shares[1:], shares[0]) * (1 / len(shares))
 
 
 def generate(generator: Any, z: Any, batch: int = 250) -> np.ndarray:

@@ -93,42 +93,28 @@ class Mapping(Module):
 
 
 class ImplicitPatch(Module):
-    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, an MLP modulated by token y (eq. 13).
+    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, a 2-layer MLP modulated by token y (eq. 13).
 
-    E = sin(ω₀ s ⊙ (W p + b) + φ),   x = tanh(W₂ (m ⊙ E) + b₂),   with s, φ, m affine in y: a SIREN layer whose
-    frequencies and phases follow the token, then a linear layer whose input channels do (as in CIPS, 2011.13775).
-    With `fourier` in place of the SIREN layer E = sin(W p + b) is the same for all tokens, and only m follows y.
+    E = sin(ω₀ (W₁ p + b₁)),   x(p) = W₂ (m(y) ⊙ E) + b₂,   m affine in y: a sine layer, then a linear layer whose input
+    channels follow the token (the weight modulation of CIPS, 2011.13775). E is the same for all tokens, so W₂ ⊙ E is
+    formed once, (P² C, hidden), and a patch is its product with m(y).
+    `fourier`: E are Fourier features in place of a SIREN layer.
     """
 
     def __init__(
         self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: Random
     ):
         self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
-        self.fourier = fourier
-        if fourier:
-            self.encode = FourierFeatures(2, hidden, rng=rng)
-        else:
-            self.encode = SirenLayer(2, hidden, omega, first=True, rng=rng)
-        self.modulate = Linear(features, hidden if fourier else 3 * hidden, gain=0.5, rng=rng)
+        self.encode = FourierFeatures(2, hidden, rng=rng) if fourier else SirenLayer(2, hidden, omega, True, rng=rng)
+        self.modulate = Linear(features, hidden, rng=rng)
         self.out = Linear(hidden, channels, rng=rng)
 
     def forward(self, y: Tensor) -> Tensor:
-        batch, tokens, _ = y.shape
-        codes = self.modulate(y)  # (B, N, H) or (B, N, 3H)
-        if self.fourier:
-            e = self.encode(self.coordinates)  # (P², H)
-            m = 1 + codes.reshape(batch, tokens, 1, -1)
-        else:
-            s, phase, m = ops.split(codes.reshape(batch, tokens, 1, -1), 3, axis=-1)
-            e = self.encode(self.coordinates, 1 + s, phase)  # (B, N, P², H)
-            m = 1 + m
-        return _modulated_linear(e, m, self.out)  # (B, N, P², C)
-
-
-def _modulated_linear(e: Tensor, m: Tensor, layer: Linear) -> Tensor:
-    """W (m ⊙ e) + b for e (…, P², H), m (B, N, 1, H): m goes to the weight, (B, N, H, C), for it is the smaller."""
-    weight = m.swapaxes(-1, -2) * layer.weight.T
-    return ops.matmul(e, weight) + layer.bias
+        e = self.encode(self.coordinates)  # (P², hidden)
+        pixels, hidden = e.shape
+        basis = e.reshape(pixels, 1, hidden) * self.out.weight  # (P², C, hidden)
+        x = ops.linear(self.modulate(y), basis.reshape(-1, hidden))  # (B, N, P² C)
+        return x.reshape(*y.shape[:2], pixels, -1) + self.out.bias
 
 
 class LinearPatch(Module):

@@ -12,10 +12,9 @@ from nn.module import Module
 
 
 class SirenLayer(Module):
-    """y = sin(ω₀ (s ⊙ (W x + b)) + φ): SIREN (Sitzmann et al., 2006.09661), optionally modulated.
+    """y = sin(ω₀ (W x + b)): SIREN (Sitzmann et al., 2006.09661).
 
-    Scale s and phase φ broadcast against the output; without them it is the plain layer. `first`: the layer that sees
-    the coordinates, whose frequencies ω₀ W are spread over ±ω₀/in.
+    `first`: the layer that sees the coordinates, whose frequencies ω₀ W are spread over ±ω₀/in.
     """
 
     def __init__(
@@ -33,11 +32,8 @@ class SirenLayer(Module):
         self.linear.bias.data[...] = init.uniform(rng, (out_features,), math.pi / omega)  # any phase
         self.omega = omega
 
-    def forward(self, x: Tensor, scale: Tensor | None = None, phase: Tensor | None = None) -> Tensor:
-        y = self.linear(x) * self.omega
-        y = y if scale is None else y * scale
-        y = y if phase is None else y + phase
-        return ops.sin(y)
+    def forward(self, x: Tensor) -> Tensor:
+        return ops.sin(self.linear(x) * self.omega)
 
     def extra_repr(self) -> str:
         return f"omega={self.omega:g}"

@@ -217,11 +217,21 @@ class gelu:
     approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
     """  # noqa: E501
 
+    residuals = ("t",)
+
     def forward(xp, x, *, approximate="none"):
         if approximate == "tanh":
-            t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
-            return 0.5 * x * (1 + t)
-        return 0.5 * x * (1 + backend.erf(xp, x * math.sqrt(0.5)))
+            t = x * x
+            t *= 0.044715 * _TANH_SCALE
+            t += _TANH_SCALE
+            t *= x
+            t = xp.tanh(t)
+        else:
+            t = backend.erf(xp, x * math.sqrt(0.5))
+        y = 1 + t
+        y *= x
+        y *= 0.5
+        return y, t
 
     def backward(xp, g, x, *, approximate):
         if approximate == "tanh":
@@ -230,6 +240,23 @@ class gelu:
             return g * 0.5 * (1 + t + x * (1 - t * t) * slope)
         density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
         return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
+
+    def fused(xp, g, x, t, *, approximate):
+        slope = x * x
+        if approximate == "tanh":
+            slope *= 3 * 0.044715 * _TANH_SCALE
+            slope += _TANH_SCALE
+            slope *= 1 - t * t
+        else:
+            slope *= -0.5
+            slope = xp.exp(slope)
+            slope *= math.sqrt(2 / math.pi)
+        slope *= x
+        slope += t
+        slope += 1
+        slope *= 0.5
+        slope *= g
+        return slope
 
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
