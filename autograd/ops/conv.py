@@ -118,10 +118,10 @@ class conv2d_weight:
             )
         u = u.transpose(1, 2, 3, 0)
         k = c * kernel_size[0] * kernel_size[1]
-        y = xp.zeros((out, k), dtype=xp.result_type(x, u))
+        y = xp.zeros((k, out), dtype=xp.result_type(x, u))
         for rows in blocks(view.shape):
-            y += xp.matmul(u[:, rows].reshape(out, -1), view[:, :, :, rows].reshape(k, -1).T)
-        return y.reshape(weight_size)
+            y += xp.matmul(view[:, :, :, rows].reshape(k, -1), u[:, rows].reshape(out, -1).T)
+        return y.T.reshape(weight_size)
 
     def backward(xp, g, x, u, need, *, stride, padding, dilation):
         where = {"stride": stride, "padding": padding, "dilation": dilation}
