@@ -48,15 +48,24 @@ class ConvDiscriminator(Module):
     """Convolutions (4×4, stride 2) with leaky ReLU (slope 0.2) → linear → one logit (B,)."""
 
     def __init__(
-        self, image_size: int = 28, channels: int = 1, width: int = 32, norm: str | None = None, *, rng: Random
+        self,
+        image_size: int = 28,
+        channels: int = 1,
+        width: int = 32,
+        norm: str | None = None,
+        background: float = 0.0,
+        *,
+        rng: Random,
     ):
         grid, doublings = _plan(image_size)
         widths = [channels] + [width * 2**i for i in range(doublings)]
         self.downs = [Conv2d(i, o, 4, 2, 1, norm=norm, rng=rng) for i, o in zip(widths, widths[1:], strict=False)]
         self.hidden = Linear(widths[-1] * grid**2, widths[-1], gain=1.4, norm=norm, rng=rng)
         self.head = Linear(widths[-1], 1, norm=norm, rng=rng)
+        self.background = background
 
     def forward(self, x: Tensor) -> Tensor:
+        x = x - self.background
         for down in self.downs:
             x = ops.leaky_relu(down(x), 0.2)
         x = ops.leaky_relu(self.hidden(x.reshape(len(x), -1)), 0.2)

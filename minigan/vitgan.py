@@ -82,7 +82,7 @@ class Mapping(Module):
 
     def __init__(self, latent: int, features: int, layers: int, *, rng: Random):
         sizes = [latent] + [features] * layers
-        gains = [1.4] * (layers - 1) + [1.0]
+        gains = [0.8] * (layers - 1) + [0.6]
         self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
 
     def forward(self, z: Tensor) -> Tensor:
@@ -93,11 +93,11 @@ class Mapping(Module):
 
 
 class ImplicitPatch(Module):
-    """f_θ(E, y): the pixels of a patch as a function of their coordinates p, a 2-layer MLP modulated by token y (eq. 13).
+    """f_θ(E, y): the pixels of a patch by their coordinates p, a 2-layer MLP modulated by the token y (eq. 13).
 
-    E = sin(ω₀ (W₁ p + b₁)),   x(p) = W₂ (m(y) ⊙ E) + b₂,   m affine in y: a sine layer, then a linear layer whose input
-    channels follow the token (the weight modulation of CIPS, 2011.13775). E is the same for all tokens, so W₂ ⊙ E is
-    formed once, (P² C, hidden), and a patch is its product with m(y).
+    E = sin(ω₀ (W₁ p + b₁)),   x(p) = W₂ (m(y) ⊙ E) + b₂,   m affine in y: a sine layer, then a linear layer whose
+    input channels follow the token (the weight modulation of CIPS, 2011.13775). E is the same for all tokens, so
+    W₂ ⊙ E is formed once, (P² C, hidden), and a patch is its product with m(y).
     `fourier`: E are Fourier features in place of a SIREN layer.
     """
 
@@ -107,7 +107,7 @@ class ImplicitPatch(Module):
         self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
         self.encode = FourierFeatures(2, hidden, rng=rng) if fourier else SirenLayer(2, hidden, omega, True, rng=rng)
         self.modulate = Linear(features, hidden, rng=rng)
-        self.out = Linear(hidden, channels, rng=rng)
+        self.out = Linear(hidden, channels, gain=1.0, rng=rng)
 
     def forward(self, y: Tensor) -> Tensor:
         e = self.encode(self.coordinates)  # (P², hidden)
@@ -158,7 +158,7 @@ class Generator(Module):
         position: str = "learned",
         head: str = "siren",
         head_width: int = 64,
-        omega: float = 30.0,
+        omega: float = 16.0,
         background: float = 0.0,
         *,
         rng: Random,
@@ -198,8 +198,9 @@ class Generator(Module):
 class Discriminator(Module):
     """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, LN, a linear map (eq. 1-4, 3.3).
 
-    Patches are (P + 2o)², one every P pixels, over an image framed by o zeros, so every pixel is seen. `norm`: the
-    spectral norm of every linear map, None, "sn" or "isn". No activation after the logit.
+    Patches are (P + 2o)², one every P pixels, over x − background framed by o zeros, so every pixel is seen and the
+    frame continues the background. `norm`: the spectral norm of every linear map, None, "sn" or "isn". No activation
+    after the logit.
     """
 
     def __init__(
@@ -216,21 +217,23 @@ class Discriminator(Module):
         similarity: str = "l2",
         norm: str | None = "isn",
         position: str = "learned",
+        background: float = 0.0,
         *,
         rng: Random,
     ):
         grid = _grid(image_size, patch)
         self.patch, self.overlap, self.kernel = patch, overlap, patch + 2 * overlap
-        self.embed = Linear(channels * self.kernel**2, width, norm=norm, rng=rng)
+        self.background = background
+        self.embed = Linear(channels * self.kernel**2, width, gain=1.0, norm=norm, rng=rng)
         self.class_token = Parameter(init.normal(rng, (1, 1, width), 0.5))
         self.position = Position(grid, width, position, 0.2, rng=rng)
         self.blocks = [Block(width, heads, mlp_ratio, activation, similarity, norm=norm, rng=rng) for _ in range(depth)]
         self.norm = LayerNorm(width)
-        self.head = Linear(width, 1, norm=norm, rng=rng)
+        self.head = Linear(width, 1, gain=1.0, norm=norm, rng=rng)
 
     def patches(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, N, C (P + 2o)²), by im2col: each column one window, channel by channel."""
-        return ops.unfold(x, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
+        return ops.unfold(x - self.background, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.embed(self.patches(x)) + self.position()  # (B, N, D)

@@ -10,6 +10,8 @@ from nn.spectral import make_spectral_norm
 class Linear(Module):
     """y = x Wᵀ + b over the last axis; weight (out, in) from N(0, gain²/in), bias zero.
 
+    The default gain is 1/√3, the spread of PyTorch's U(±1/√in).
+
     `norm`: None, or spectral normalisation of the weight, "sn" or "isn".
     """
 
@@ -19,7 +21,7 @@ class Linear(Module):
         out_features: int,
         bias: bool = True,
         *,
-        gain: float = 1.0,
+        gain: float = 3**-0.5,
         norm: str | None = None,
         rng: Generator | None = None,
     ):

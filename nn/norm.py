@@ -26,7 +26,7 @@ class SelfModulatedLayerNorm(Module):
     """
 
     def __init__(
-        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 0.5, rng: Generator | None = None
+        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 0.3, rng: Generator | None = None
     ):
         self.gamma = Linear(latent, features, gain=gain, rng=rng)
         self.beta = Linear(latent, features, gain=gain, rng=rng)
