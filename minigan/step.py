@@ -34,10 +34,10 @@ class GAN:
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
         self.ema = EMA(self.generator)
         self.rngs = [Random(c.seed + 2**32 * (1 + i), device) for i in range(c.workers)]
-        self.pool = ThreadPoolExecutor(c.workers) if c.workers > 1 else None
+        self.pool = ThreadPoolExecutor(c.workers, initializer=quiet) if c.workers > 1 else None
         self.loss = LOSSES[c.loss]
-        self.augment = Augment(c.augment, c.augment_p)
-        self.consistency = Augment(c.augment or "translation,cutout", 1.0)
+        self.augment = Augment(c.augment, c.augment_p, c.background)
+        self.consistency = Augment(c.augment or "translation,cutout", 1.0, c.background)
         self.images = backend.to_device(images, device)
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
@@ -156,6 +156,11 @@ class GAN:
         self.steps_done = meta["steps_done"]
         for rng, state in zip(self.rngs, meta["rngs"], strict=True):
             rng.state = tuple(state)
+
+
+def quiet() -> None:
+    """No NumPy warnings in this thread: the loop looks for numbers that are not finite itself, and explains them."""
+    np.seterr(over="ignore", invalid="ignore", divide="ignore")
 
 
 def _mean(shares: Sequence[Any]) -> Any:

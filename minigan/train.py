@@ -165,7 +165,8 @@ class Run:
         started, before = time.perf_counter(), self.seconds
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
-                gan.step()
+                with np.errstate(all="ignore"):
+                    gan.step()
                 bar.update()
                 k = gan.steps_done
                 self.seconds = before + time.perf_counter() - started
@@ -235,7 +236,7 @@ class Run:
                 while replay.steps_done <= first + row:
                     replay.step()
         except NonFinite as e:
-            message += f"; it began at step {replay.steps_done + 1} in {e}"
+            message += f"; it began at step {replay.steps_done + 1} {e}"
         kept = f"the checkpoint of step {checkpoint.load(path)[1]['steps_done']} is kept" if path.is_file() else ""
         return "; ".join(filter(None, [message, "lower --g-lr and --d-lr, or set --max-norm 1", kept]))
 
@@ -244,8 +245,7 @@ def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
     out = call()
     for x in out if isinstance(out, tuple) else (out,):
         if backend.is_array(x) and x.dtype.kind == "f" and not bool(backend.array_module(x).isfinite(x).all()):
-            what = "the forward" if kind == "forward" else "the rule"
-            raise NonFinite(f"{what} of {op.name}, output {x.dtype}{list(x.shape)}")
+            raise NonFinite(f"the result {x.dtype}{list(x.shape)} is not finite")  # the engine adds which op
     return out
 
 

@@ -1,0 +1,243 @@
+"""Training runs: resume bit for bit from any kill, signals, atomic checkpoints, non-finite losses explained."""
+
+import json
+import os
+import signal
+
+import h5py
+import numpy as np
+import pytest
+
+from autograd import Tensor
+from minigan import checkpoint
+from minigan.config import Config, resolve
+from minigan.data import Dataset, stroke_digits
+from minigan.errors import InputError
+from minigan.step import GAN
+from minigan.train import NonFinite, Run, content_hash, free_directory
+
+IMAGES, LABELS = stroke_digits(64, seed=5)
+DATA = Dataset(IMAGES, LABELS, "drawn digits", 10)
+TINY = {
+    **{f"{net}_{k}": v for net in "gd" for k, v in {"width": 16, "depth": 1, "heads": 2}.items()},
+    **{"g_head_width": 8, "latent": 8, "cnn_width": 4, "batch": 4, "eval_samples": 20},
+    **{"steps": 12, "log_every": 4, "sample_every": 6, "save_every": 5, "eval_every": 0, "penalty_every": 2},
+}
+
+
+def start(directory, **options):
+    c = resolve(**{**TINY, **options})
+    return Run(GAN(c, IMAGES), directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
+
+
+def resume(directory):
+    arrays, meta = checkpoint.load(directory / "checkpoint.h5")
+    run = Run(GAN(Config(**meta["config"]), IMAGES), directory, DATA, meta["command"])
+    run.load(arrays, meta)
+    return run
+
+
+def assert_same_state(a, b):
+    (left, left_meta), (right, right_meta) = (checkpoint.load(d / "checkpoint.h5") for d in (a, b))
+    for meta in (left_meta, right_meta):
+        meta.pop("seconds")
+    assert left_meta == right_meta
+    assert left.keys() == right.keys()
+    for group in left:
+        for name in left[group]:
+            np.testing.assert_array_equal(left[group][name], right[group][name], err_msg=f"{group}/{name}")
+
+
+class Killed(BaseException):
+    """As good as SIGKILL: nothing after it runs."""
+
+
+def kill_at(run, k, how):
+    step = run.gan.step
+
+    def killing_step():
+        step()
+        if run.gan.steps_done == k:
+            how()
+
+    run.gan.step = killing_step
+
+
+@pytest.fixture(scope="module")
+def unbroken(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("runs") / "unbroken"
+    start(directory).train()
+    return directory
+
+
+@pytest.mark.parametrize("k", [6, 8, 11])
+def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, k):
+    def die():
+        raise Killed
+
+    run = start(tmp_path / "run")
+    kill_at(run, k, die)
+    with pytest.raises(Killed):
+        run.train()
+    resume(tmp_path / "run").train()
+    assert_same_state(tmp_path / "run", unbroken)
+
+
+@pytest.mark.parametrize(("k", "number"), [(1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)])
+def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(tmp_path, unbroken, k, number):
+    run = start(tmp_path / "run")
+    kill_at(run, k, lambda: os.kill(os.getpid(), number))
+    run.train()
+    assert run.stop_signal == number and run.gan.steps_done == k
+    assert (tmp_path / "run" / "report.html").is_file()
+    resume(tmp_path / "run").train()
+    assert_same_state(tmp_path / "run", unbroken)
+
+
+def test_the_seed_fixes_a_run_and_another_seed_changes_it(tmp_path, unbroken):
+    start(tmp_path / "again").train()
+    assert_same_state(tmp_path / "again", unbroken)
+    start(tmp_path / "other", seed=1).train()
+    with pytest.raises(AssertionError):
+        assert_same_state(tmp_path / "other", unbroken)
+
+
+def test_what_a_run_leaves_behind(unbroken):
+    config = json.loads((unbroken / "config.json").read_text())
+    assert config["options"]["g_width"] == 16 and config["parameters"]["generator"] > 0
+    records = [json.loads(line) for line in (unbroken / "log.jsonl").read_text().splitlines()]
+    train = [r for r in records if r["kind"] == "train"]
+    assert [r["step"] for r in train] == [4, 8, 12] and train[-1]["images"] == 48
+    assert all(np.isfinite(r[k]) for r in train for k in ("loss_d", "loss_g", "d_real", "d_fake", "penalty"))
+    assert [r["step"] for r in records if r["kind"] == "eval"] == [12]
+    assert len(list((unbroken / "samples").glob("step-*.png"))) == 3
+    for name in ("samples.png", "samples.gif", "curves.png", "report.html", "real.png"):
+        assert (unbroken / name).stat().st_size > 100, name
+    with h5py.File(unbroken / "samples.h5") as f:
+        assert f["images"].shape == (20, 28, 28) and f["images"].dtype == np.uint8
+    assert not list(unbroken.glob("*.tmp"))
+
+
+def test_the_penalty_shows_in_the_log_only_when_it_is_due(tmp_path):
+    run = start(tmp_path / "run", penalty_every=4)
+    run.gan.step()
+    run.gan.step()
+    assert run.gan.stats[0, 3] > 0 and run.gan.stats[1, 3] == 0
+
+
+def test_a_non_finite_loss_stops_the_run_and_names_step_term_and_op(tmp_path):
+    run = start(tmp_path / "run", workers=1)
+    step = run.gan.step
+
+    def poisoned():
+        if run.gan.steps_done == 6:
+            run.gan.discriminator.head.bias.data[...] = np.inf
+        step()
+
+    run.gan.step = poisoned
+    with pytest.raises(NonFinite, match=r"step 7: loss_d is .*the checkpoint of step 5 is kept"):
+        run.train()
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.h5")[1]["steps_done"] == 5
+
+
+def test_divergence_is_replayed_to_the_op_where_it_began(tmp_path):
+    run = start(tmp_path / "run", workers=1, g_lr=1e30, d_lr=1e30, warmup=1, save_every=100)
+    with pytest.raises(NonFinite, match=r"it began at step 1 in \w.*\(float32.*the result float32"):
+        run.train()
+
+
+def test_a_failed_save_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
+    run = start(tmp_path / "run")
+    run.directory.mkdir()
+    run.gan.step()
+    run.save()
+    before = (tmp_path / "run" / "checkpoint.h5").read_bytes()
+    run.gan.step()
+    monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
+    with pytest.raises(OSError, match="disk full"):
+        run.save()
+    assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
+
+
+def test_resuming_on_other_images_or_another_model_is_refused(tmp_path, unbroken):
+    arrays, meta = checkpoint.load(unbroken / "checkpoint.h5")
+    run = start(tmp_path / "run", g_width=32)
+    with pytest.raises(InputError, match="shape"):
+        run.load(arrays, meta)
+    run.data = Dataset(IMAGES[::-1], LABELS, "others", 10)
+    with pytest.raises(InputError, match="other images"):
+        run.load(arrays, meta)
+
+
+@pytest.mark.parametrize("content", [b"", b"not HDF5 at all", None])
+def test_bad_checkpoints_are_one_sentence(tmp_path, content):
+    path = tmp_path / "checkpoint.h5"
+    if content is None:
+        with h5py.File(path, "w") as f:
+            f["weights"] = np.zeros(3)
+    else:
+        path.write_bytes(content)
+    with pytest.raises(InputError, match="checkpoint"):
+        checkpoint.load(path)
+    with pytest.raises(InputError, match="there is no checkpoint"):
+        checkpoint.load(tmp_path / "missing.h5")
+
+
+def test_a_truncated_checkpoint_is_one_sentence(tmp_path, unbroken):
+    whole = (unbroken / "checkpoint.h5").read_bytes()
+    for size in (100, len(whole) // 2, len(whole) - 1000):
+        (tmp_path / "cut.h5").write_bytes(whole[:size])
+        with pytest.raises(InputError):
+            checkpoint.load(tmp_path / "cut.h5")
+
+
+def test_the_averaged_generator_is_what_is_sampled(tmp_path):
+    run = start(tmp_path / "run")
+    run.gan.step()
+    z = run.fixed_z(4)
+    before = run.gan.sample(z)
+    run.gan.generator.head.out.bias.data[...] = 100.0
+    np.testing.assert_array_equal(run.gan.sample(z), before)
+    run.gan.ema.model.head.out.bias.data[...] = 100.0
+    assert (run.gan.sample(z) == 255).all()
+
+
+def test_two_workers_and_one_give_gradients_of_the_same_size(tmp_path):
+    """The mean over workers, not their sum: the norms of the first gradients agree within the noise of a batch."""
+    norms = []
+    for workers in (1, 2):
+        gan = start(tmp_path / "run", workers=workers, batch=32).gan
+        gan.step()
+        norms.append(gan.stats[0, -2:])
+    assert (np.abs(np.log(norms[0] / norms[1])) < 0.5).all()
+
+
+def test_free_directory_never_reuses(tmp_path):
+    assert free_directory(tmp_path / "a") == tmp_path / "a"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a-2").mkdir()
+    assert free_directory(tmp_path / "a") == tmp_path / "a-3"
+
+
+def test_content_hash_sees_pixels_and_shape():
+    x = np.zeros((2, 4, 4), np.uint8)
+    y = x.copy()
+    y[1, 3, 3] = 1
+    assert len({content_hash(x), content_hash(y), content_hash(x.reshape(4, 2, 4))}) == 3
+
+
+def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
+    monkeypatch.setattr("minigan.train.CALIBRATION", 3)
+    run = start(tmp_path / "run", steps=10**9)
+    run.minutes = 1.5 / 60
+    run.train()
+    assert 3 < run.gan.steps_done == run.gan.config.steps < 10**6
+    assert run.seconds < 10
+
+
+def test_samples_are_uint8_images_of_the_tanh_range():
+    gan = GAN(resolve(**TINY), IMAGES)
+    gan.ema.model.forward = lambda z: Tensor(np.full((len(z), 1, 28, 28), -1.0, np.float32))
+    assert (gan.sample(np.zeros((3, 8), np.float32)) == 0).all()
+    gan.ema.model.forward = lambda z: Tensor(np.full((len(z), 1, 28, 28), 1.0, np.float32))
+    assert (gan.sample(np.zeros((3, 8), np.float32)) == 255).all()
