@@ -101,6 +101,7 @@ class Op:
         if self.fused:
             self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
         self.need_slot = self.slots.index("need") if "need" in self.slots else None
+        self.sources = [self.inputs.index(s) if s in self.inputs and not self.variadic else -1 for s in self.slots]
         n = len(self.slots)
         self._identity = self.rule_picks == list(range(n)) and not self.fused
 
@@ -178,22 +179,19 @@ class Op:
         return Tensor(y, node)
 
     def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
-        saved = []
-        for name in self.slots:
-            if name == "y":
-                saved.append(y)
-            elif name == "need":
-                saved.append(None)
-            elif name == "shapes":
-                saved.append(tuple(getattr(a, "shape", ()) for a in arrays))
-            elif name in self.residuals:
-                saved.append(kept[self.residuals.index(name)])
-            elif self.variadic:
-                saved.append(tuple(arrays))
-            else:
-                i = self.inputs.index(name)
-                saved.append(arrays[i] if i < len(arrays) else None)
-        return tuple(saved)
+        return tuple(
+            [
+                arrays[i] if i >= 0 else y if name == "y" else self._save_other(name, arrays, kept)
+                for i, name in zip(self.sources, self.slots, strict=True)
+            ]
+        )
+
+    def _save_other(self, name: str, arrays: list, kept: Sequence) -> Any:
+        if name == "need":
+            return None  # known when the rule runs
+        if name == "shapes":
+            return tuple(getattr(a, "shape", ()) for a in arrays)
+        return kept[self.residuals.index(name)] if name in self.residuals else tuple(arrays)
 
     def as_tensors(self, node: Node) -> list:
         """What a node saved, with arrays put back in their place in the graph (for create_graph)."""
@@ -215,7 +213,15 @@ class Op:
 
     def run_rule(self, node: Node, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
         """The gradients of one node's inputs: its rule on arrays, or the same rule on Tensors."""
-        saved: Sequence = self.as_tensors(node) if create_graph else node.saved
+        saved: Sequence = node.saved
+        if create_graph:
+            saved = self.as_tensors(node)
+        elif self._identity and self.need_slot is None and not HOOKS and not self.rule_options:
+            try:  # the short way, for most ops of a first-order pass
+                grads = self.backward(node.xp, g, *saved)
+            except Exception as e:
+                raise _located(e, self, [g, *saved], {}, node) from None
+            return grads if type(grads) is tuple else (grads,)
         if self.need_slot is not None:
             saved = (*saved[: self.need_slot], need, *saved[self.need_slot + 1 :])
         use_fused = self.fused is not None and not create_graph and _state.fused
@@ -285,8 +291,8 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def _path(y: Node, targets: set[Node]) -> list[Node]:
-    """The nodes between `targets` and y that depend on a target, oldest first."""
+def _path(y: Node, targets: set[Node]) -> list[tuple[Node, tuple[bool, ...]]]:
+    """The nodes from y down to `targets`, newest first, each with which of its parents depend on a target."""
     oldest = min(n.id for n in targets)
     seen, stack = {y}, [y]
     while stack:
@@ -295,11 +301,19 @@ def _path(y: Node, targets: set[Node]) -> list[Node]:
                 seen.add(p)
                 stack.append(p)
     path, on_path = [], set()
-    for node in sorted(seen, key=lambda n: n.id):
-        if node in targets or any(p in on_path for p in node.parents):
+    for node in sorted(seen, key=_creation):
+        need = tuple([p in on_path for p in node.parents])
+        if True in need:
+            path.append((node, need))
             on_path.add(node)
-            path.append(node)
+        elif node in targets:
+            on_path.add(node)
+    path.reverse()
     return path
+
+
+def _creation(node: Node) -> int:
+    return node.id
 
 
 def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[Node, Any]:
@@ -308,13 +322,8 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
         return {}
     grads: dict[Node, Any] = {y.node: g}
     own: set[Node] = set()  # nodes whose gradient we allocated, so may add to in place
-    path = _path(y.node, targets)
-    on_path = set(path)
-    for node in reversed(path):
-        if node.op is None or not any(p in on_path for p in node.parents):
-            continue
+    for node, need in _path(y.node, targets):
         g = grads[node] if node in targets else grads.pop(node)
-        need = tuple(p in on_path for p in node.parents)
         for p, wanted, gp in zip(node.parents, need, node.op.run_rule(node, g, need, create_graph), strict=False):
             if not wanted:
                 continue

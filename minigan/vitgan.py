@@ -82,7 +82,7 @@ class Mapping(Module):
 
     def __init__(self, latent: int, features: int, layers: int, *, rng: Random):
         sizes = [latent] + [features] * layers
-        gains = [0.8] * (layers - 1) + [0.6]
+        gains = [1.4] * (layers - 1) + [1.0]
         self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
 
     def forward(self, z: Tensor) -> Tensor:

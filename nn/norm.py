@@ -22,14 +22,12 @@ class LayerNorm(Module):
 class SelfModulatedLayerNorm(Module):
     """SLN(h, w) = γ(w) ⊙ (h − μ)/σ + β(w), with γ and β affine in the latent w (ViTGAN, 2107.04589, eq. 14).
 
-    h (B, N, D), w (B, latent). The biases start at γ = 1, β = 0; `gain` scales the first weights.
+    h (B, N, D), w (B, latent). The biases start at γ = 1, β = 0.
     """
 
-    def __init__(
-        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 0.3, rng: Generator | None = None
-    ):
-        self.gamma = Linear(latent, features, gain=gain, rng=rng)
-        self.beta = Linear(latent, features, gain=gain, rng=rng)
+    def __init__(self, features: int, latent: int, eps: float = 1e-5, *, rng: Generator | None = None):
+        self.gamma = Linear(latent, features, rng=rng)
+        self.beta = Linear(latent, features, rng=rng)
         self.gamma.bias.data[...] = 1
         self.eps = eps
 

@@ -1,0 +1,167 @@
+"""`python -m experiments.mnist` as a user types it: every variant, bad input, resume, signals, --help."""
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from autograd.backend import DeviceError
+from experiments import mnist
+from minigan.data import stroke_digits
+from minigan.errors import InputError
+
+SMALL = (
+    "--g-width 16 --g-depth 1 --d-width 16 --d-depth 1 --cnn-width 4 --batch 4 --eval-samples 40 --log-every 2".split()
+)
+DEVICE = ["--device", "cpu"]
+
+
+def command(*arguments, **kwargs):
+    """A real process; warnings are errors there too."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "experiments.mnist", *arguments],
+        **{"capture_output": True, "text": True, "timeout": 300, **kwargs},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of images, so that no test waits for 60,000 drawn digits."""
+    directory = tmp_path_factory.mktemp("images")
+    for i, image in enumerate(stroke_digits(40, seed=3)[0]):
+        Image.fromarray(image).save(directory / f"{i}.png")
+    return ["--data", str(directory)]
+
+
+@pytest.mark.parametrize("variant", ["vitgan", "vanilla", "relu", "cnn"])
+def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
+    out = tmp_path / "run"
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--variant", variant, "--steps", "2", "--out", str(out)]) == 0
+    assert (out / "report.html").stat().st_size > 5000
+    printed = capsys.readouterr().out
+    assert "digit-FID" in printed and re.search(r"G [\d,]+ and D [\d,]+ parameters", printed)
+
+
+def test_a_real_process_runs_on_drawn_digits(tmp_path):
+    done = command(*SMALL, "--steps", "2", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
+
+
+def test_help_is_quick_and_worth_reading():
+    times = []
+    for _ in range(3):
+        start = time.perf_counter()
+        done = command("--help")
+        times.append(time.perf_counter() - start)
+    assert done.returncode == 0
+    for word in ("--variant", "--d-similarity", "--resume", "examples:", "not MNIST"):
+        assert word in done.stdout
+    assert min(times) < 2  # under a second on a quiet machine
+
+
+def test_dry_run_trains_nothing(tmp_path, folder, capsys):
+    out = tmp_path / "run"
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--dry-run", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert "minutes" in printed and "d_similarity     l2" in printed
+    assert not out.exists()
+
+
+def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
+    mnist.main([*folder, *SMALL, *DEVICE, "--epochs", "0.5", "--dry-run", "--out", str(tmp_path / "run")])
+    assert re.search(r"for 5 steps \(0\.5 epochs\)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
+        (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
+        (["--batch", "3"], "--batch 3 cannot be shared by --workers 2"),
+        (["--steps", "2", "--epochs", "1"], "give one of"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--download", "mnist"], "--download needs --data"),
+        (["--resume", "nowhere"], "there is no checkpoint"),
+        (["--augment", "saturation"], "saturation"),
+        (["--augment", "sharpen"], "sharpen"),
+    ],
+)
+def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
+    out = ["--out", str(tmp_path / "run")]
+    data = [] if "--data" in flags or "--download" in flags else folder
+    with pytest.raises(InputError) as error:
+        mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
+    assert sentence in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_is_status_2_without_a_traceback(tmp_path):
+    (tmp_path / "digit.png").write_text("this is text")
+    done = command("--data", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "digit.png" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_no_gpu_is_one_sentence(folder):
+    try:
+        import cupy
+
+        if cupy.cuda.is_available():
+            pytest.skip("there is a GPU")
+    except ImportError:
+        pass
+    with pytest.raises(DeviceError, match="device cuda"):
+        mnist.main([*folder, "--device", "cuda"])
+
+
+def test_an_existing_run_is_never_overwritten(tmp_path, folder):
+    run = [*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
+    mnist.main(run)
+    before = (tmp_path / "run" / "checkpoint.h5").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        mnist.main(run)
+    assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
+
+
+def test_resume_takes_no_other_training_flag(tmp_path, folder):
+    mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
+    with pytest.raises(InputError, match="no other training flag"):
+        mnist.main(["--resume", str(tmp_path / "run"), "--batch", "8"])
+    assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
+
+
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, folder, number):
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.mnist", *folder, *SMALL, "--steps", "100000", "--out", str(out)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.time() + 120
+    while not (out / "log.jsonl").exists() and time.time() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + number, stderr
+    assert "go on with --resume" in stderr and "Traceback" not in stderr
+    assert (out / "checkpoint.h5").exists() and (out / "report.html").exists()
+
+
+def test_images_of_other_sizes_and_colours_train(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(tmp_path / f"{i}.jpg")
+    run = ["--data", str(tmp_path), "--size", "32", "--g-patch", "8", "--d-patch", "8", "--steps", "2"]
+    assert mnist.main([*run, *SMALL, *DEVICE, "--augment", "color,flip", "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "samples.h5").exists()
