@@ -79,7 +79,7 @@ class Op:
 
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
-        self.doc = cls.__doc__
+        self.doc = cls.__doc__ or ""
         self.__doc__, self.__name__, self.__module__ = cls.__doc__, self.name, cls.__module__
         self.definition = cls
         self.forward = self._function(cls, "forward")

@@ -18,6 +18,9 @@ class Tensor:
     __array_ufunc__ = None  # so that ndarray + Tensor calls Tensor.__radd__
     __array_priority__ = 1000
 
+    data: Any
+    node: Any
+
     def __init__(self, data: Any, node: Any = None, requires_grad: bool = False):
         if isinstance(data, Tensor):
             data = data.data

@@ -54,14 +54,17 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "g_lr": parser.add_argument_group("the optimisers"),
         "log_every": parser.add_argument_group("what is written when"),
     }
-    group = None
+    group = groups["variant"]
+    metavars: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
     for field in dataclasses.fields(Config):
+        if field.name in ("image_size", "channels"):  # the data decides
+            continue
         group = groups.get(field.name, group)
-        kind: dict[str, Any] = {"type": field.type, "metavar": str(field.type.__name__).upper()}
+        kind: dict[str, Any] = {"type": field.type, "choices": field.metadata["choices"]}
         if field.type is bool:
             kind = {"action": argparse.BooleanOptionalAction}
-        elif field.metadata["choices"]:
-            kind = {"type": field.type, "choices": field.metadata["choices"]}
+        elif not kind["choices"]:
+            kind["metavar"] = metavars[field.type]
         default = "" if field.default == "" else f" (small: {field.default})"
         text = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument(f"--{field.name.replace('_', '-')}", default=None, help=text, **kind)
@@ -72,7 +75,7 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
     from minigan.config import Config
 
     names = [f.name for f in dataclasses.fields(Config)]
-    return {n: getattr(args, n) for n in names if getattr(args, n) is not None}
+    return {n: getattr(args, n) for n in names if getattr(args, n, None) is not None}
 
 
 def start(

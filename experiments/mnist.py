@@ -23,6 +23,7 @@ EXAMPLES = """examples:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m experiments.mnist",
+        usage="python -m experiments.mnist [flags, all optional]",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -54,7 +55,7 @@ def digit_figures(options: dict[str, Any], data: Any, device: str) -> Any:
 
     if data.images.shape[1:] != (28, 28) or (data.labels is not None and data.classes != 10):
         return None
-    classifier = load_classifier().to(device)
+    classifier: Any = load_classifier().to(device)
     reference = digit_reference(load(options, "test").images, classifier)
     return lambda samples: evaluate_digits(samples, reference, classifier)
 

@@ -186,9 +186,10 @@ class Generator(Module):
         w = self.mapping(z)
         h = self.position()  # (1, N, D)
         if self.tokens is not None:
-            h, modulation = h + self.tokens(w).reshape(len(w), *h.shape[1:]), ()
+            h = h + self.tokens(w).reshape(len(w), *h.shape[1:])
         else:
-            h, modulation = ops.broadcast_to(h, (len(w), *h.shape[1:])), (w,)
+            h = ops.broadcast_to(h, (len(w), *h.shape[1:]))
+        modulation = (w,) if self.tokens is None else ()
         for block in self.blocks:
             h = block(h, *modulation)
         y = self.norm(h, *modulation)

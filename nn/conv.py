@@ -1,5 +1,7 @@
 """Convolutions over (N, C, H, W), forwards and transposed."""
 
+from typing import Any
+
 from autograd import Tensor, ops
 from autograd.random import Generator
 from nn import init
@@ -25,7 +27,7 @@ class Conv2d(Module):
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (out_channels, in_channels, kh, kw), 0.2))
-        self.bias = Parameter(init.zeros(out_channels)) if bias else None
+        self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.spectral = make_spectral_norm(norm, self.weight)
 
@@ -51,7 +53,7 @@ class ConvTranspose2d(Module):
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (in_channels, out_channels, kh, kw), 0.2))
-        self.bias = Parameter(init.zeros(out_channels)) if bias else None
+        self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,5 +1,7 @@
 """Linear: y = x Wᵀ + b."""
 
+from typing import Any
+
 from autograd import Tensor, ops
 from autograd.random import Generator
 from nn import init
@@ -26,7 +28,7 @@ class Linear(Module):
         rng: Generator | None = None,
     ):
         self.weight = Parameter(init.lecun_normal(init.default_rng(rng), (out_features, in_features), gain))
-        self.bias = Parameter(init.zeros(out_features)) if bias else None
+        self.bias: Any = Parameter(init.zeros(out_features)) if bias else None
         self.spectral = make_spectral_norm(norm, self.weight)
 
     def forward(self, x: Tensor) -> Tensor:

@@ -65,7 +65,8 @@ class Module:
         return self.named_tensors(Parameter)
 
     def parameters(self) -> list[Parameter]:
-        return [p for _, p in self.named_parameters()]
+        """Each once, also where layers share one."""
+        return list(dict.fromkeys(p for _, p in self.named_parameters()))
 
     def buffers(self) -> list[Buffer]:
         return [b for _, b in self.named_tensors(Buffer)]
@@ -108,8 +109,9 @@ class Module:
         for name, t in own.items():
             if tuple(state[name].shape) != t.shape:
                 raise ValueError(f"{name}: the state has shape {tuple(state[name].shape)}, the model {t.shape}")
+        values = {name: backend.array_module(t.data).asarray(state[name], dtype=t.dtype) for name, t in own.items()}
         for name, t in own.items():
-            t.data[...] = backend.array_module(t.data).asarray(state[name], dtype=t.dtype)
+            t.data[...] = values[name]
 
     def extra_repr(self) -> str:
         return ""

@@ -76,7 +76,7 @@ class Adam:
         return norm
 
     def state_dict(self) -> dict[str, np.ndarray]:
-        return {"m": backend.to_host(self.m), "v": backend.to_host(self.v), "t": np.asarray(self.t)}
+        return {"m": np.array(backend.to_host(self.m)), "v": np.array(backend.to_host(self.v)), "t": np.asarray(self.t)}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         xp = backend.array_module(self.m)

@@ -55,4 +55,4 @@ def power_iteration(module: Module) -> None:
     for layer in module.modules():
         spectral = getattr(layer, "spectral", None)
         if spectral is not None:
-            spectral.power_iteration(layer.weight)
+            spectral.power_iteration(vars(layer)["weight"])
