@@ -34,7 +34,7 @@ FUNCTIONS = set(
     maximum mean median meshgrid min minimum mod moveaxis multiply nan_to_num nansum ndim negative not_equal ones
     ones_like outer pad partition percentile positive power prod ptp quantile ravel reciprocal remainder repeat reshape
     result_type right_shift rint roll rollaxis rot90 round searchsorted shape sign sin sinh size sort split sqrt square
-    squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace transpose trapz tri tril
+    squeeze stack std subtract sum swapaxes take take_along_axis tan tanh tensordot tile trace transpose tri tril
     triu true_divide trunc var vdot vstack hstack where zeros zeros_like ascontiguousarray copyto may_share_memory
     shares_memory
     """.split()

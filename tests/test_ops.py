@@ -204,6 +204,12 @@ def test_ties_are_split_evenly():
     assert gradients(ops.max, [7.0, 7, 1])[1].tolist() == [0.5, 0.5, 0]
 
 
+def test_max_pool_gives_all_to_the_first_of_equals():
+    x = np.array([[0.0, 3, 3, 1], [3, 2, 2, 3]]).reshape(1, 1, 2, 4)
+    gx = gradients(lambda x: ops.max_pool2d(x, 2), x)[1]
+    assert gx[0, 0].tolist() == [[0, 1, 2, 0], [0, 0, 0, 0]]
+
+
 def test_kinks():
     assert gradients(ops.relu, [-1, 0, 1])[1].tolist() == [0, 0, 3]
     assert gradients(ops.leaky_relu, [-1, 0, 1])[1].tolist() == [0.01, 0.02, 3]
