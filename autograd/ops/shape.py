@@ -142,7 +142,8 @@ class pad:
 
     def backward(xp, g, shapes, *, pad_width):
         (shape,) = shapes
-        widths = np.broadcast_to(pad_width, (len(shape), 2)).tolist()  # all of NumPy's forms: 1, (1, 2), ((1, 2), (3, 4))
+        # pad_width in any of NumPy's forms: 1, (1, 2), ((1, 2), (3, 4))
+        widths = np.broadcast_to(pad_width, (len(shape), 2)).tolist()
         return g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))]
 
 
