@@ -9,10 +9,11 @@ import contextlib
 import functools
 import inspect
 import itertools
+import os
 import threading
 import traceback
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 
@@ -275,9 +276,13 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
     return e
 
 
+_PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep
+
+
 def _caller() -> str:
+    """The line that ran the op: the innermost one outside this package."""
     for frame in reversed(traceback.extract_stack()):
-        if "autograd" not in frame.filename.replace("\\", "/").split("/")[-3:]:
+        if not frame.filename.startswith(_PACKAGE):
             return f"{frame.filename}:{frame.lineno}: {frame.line}"
     return "?"
 
@@ -287,7 +292,7 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     extra = len(g.shape) - len(shape)
     axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
-        raise ValueError(f"the rule returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
+        raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
@@ -324,13 +329,14 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
     own: set[Node] = set()  # nodes whose gradient we allocated, so may add to in place
     for node, need in _path(y.node, targets):
         g = grads[node] if node in targets else grads.pop(node)
-        for p, wanted, gp in zip(node.parents, need, node.op.run_rule(node, g, need, create_graph), strict=False):
+        found = node.op.run_rule(node, g, need, create_graph)
+        if len(found) < len(need):
+            _misruled(node, f"returned {len(found)} gradients for {len(need)} inputs: return a tuple, one for each")
+        for p, wanted, gp in zip(node.parents, need, found, strict=False):
             if not wanted:
                 continue
-            if gp is None:
-                raise ValueError(f"the rule of {node.op.name} returned None for an input that needs a gradient")
-            if gp.shape != p.shape:
-                gp = sum_to(gp, p.shape)
+            if getattr(gp, "shape", None) != p.shape or create_graph and not isinstance(gp, Tensor):
+                gp = _fitted(gp, p, node, create_graph)
             if gp.dtype != p.dtype:
                 gp = gp.astype(p.dtype)
             if p not in grads:
@@ -343,6 +349,24 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
     return {n: v if isinstance(v, Tensor) else array_module(v).asarray(v) for n, v in grads.items() if n in targets}
 
 
+def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
+    """What the rule of `node` returned for `p`, summed to p's shape; a clear error where it cannot be."""
+    if gp is None:
+        _misruled(node, "returned None for an input that needs a gradient")
+    if create_graph and not isinstance(gp, Tensor):
+        _misruled(node, f"was given Tensors and returned {type(gp).__name__}: it treats something as a constant")
+    if not hasattr(gp, "shape"):
+        _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}")
+    try:
+        return sum_to(gp, p.shape)
+    except ValueError as e:
+        _misruled(node, str(e))
+
+
+def _misruled(node: Node, what: str) -> NoReturn:
+    raise ValueError(f"the rule of {node.op.name} {what}") from None
+
+
 def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
     if g is None:
         if y.data.size != 1:
@@ -353,9 +377,11 @@ def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
         array = g = array_module(y.data).asarray(array, dtype=y.dtype)
     if array.shape != y.shape:
         raise ValueError(f"g has shape {tuple(array.shape)}, y has shape {y.shape}")
+    if array.dtype != y.dtype:
+        g = g.astype(y.dtype)
     if create_graph:
         return g if isinstance(g, Tensor) else Tensor(g)
-    return array
+    return g.data if isinstance(g, Tensor) else g
 
 
 def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False) -> list:
@@ -385,7 +411,7 @@ def backward(y: Tensor, g: Any = None) -> None:
         seen |= new
         stack.extend(new)
     for node, value in _sweep(y, leaves, _cotangent(y, g, False), False).items():
-        node.grad = value.copy() if node.grad is None else node.grad + value
+        node.grad = value.copy() if node.grad is None else array_module(value).asarray(node.grad + value)
 
 
 @contextlib.contextmanager
