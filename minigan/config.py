@@ -29,7 +29,7 @@ class Config:
     seed: int = option(0, "fixes the data, the weights and every random number")
     steps: int = option(5000, "updates of each network; the schedules are laid over them")
     batch: int = option(32, "real images per update")
-    workers: int = option(2, "threads that share each batch (on a GPU: 1)")
+    workers: int = option(2, "threads that share each batch (a GPU wants 1, and gets it)")
 
     image_size: int = option(28, "pixels along a side")
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])

@@ -1,0 +1,47 @@
+"""Every Python block of the README runs, in order, in one process; printed output shown there is what it prints."""
+
+import contextlib
+import io
+import re
+from pathlib import Path
+
+import pytest
+
+README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
+
+
+def test_the_first_screen_has_the_picture_and_the_two_commands():
+    first = README[:2500]
+    assert "docs/digits.png" in first
+    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m experiments.mnist\n" in first
+    assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest\n" in first
+
+
+def test_every_python_block_runs_and_prints_what_is_shown(monkeypatch, tmp_path):
+    monkeypatch.chdir(tmp_path)
+    names: dict = {"__name__": "readme"}
+    printed, checked = "", 0
+    for kind, body in BLOCKS:
+        if kind == "text":  # the output of the block before
+            assert [x.rstrip() for x in printed.strip().split("\n")] == [x.rstrip() for x in body.strip().split("\n")]
+            checked += 1
+            continue
+        out = io.StringIO()
+        with contextlib.redirect_stdout(out):
+            exec(compile(body, "README.md", "exec"), names)
+        printed = out.getvalue()
+    assert checked >= 2
+
+
+@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
+def test_links_lead_somewhere(link):
+    assert (Path(__file__).parent.parent / link).exists()
+
+
+def test_every_flag_named_in_the_readme_exists():
+    from experiments.mnist import parser
+
+    known = {flag for action in parser()._actions for flag in action.option_strings}
+    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) - {"--out-file"}
+    assert named <= known, named - known
