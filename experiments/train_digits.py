@@ -1,0 +1,137 @@
+"""Train the classifier behind digit-FID: python -m experiments.train_digits
+
+It learns the drawn pen-stroke digits, from seeds of which no GAN here is trained or tested. A judge of generated images
+must also know what is no digit: a part of each batch is blends of two digits, labelled by their shares, and shuffled
+tiles, noise and plain grey, labelled by ten equal probabilities.
+"""
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.cli import command_line, run_main
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from autograd.random import Generator
+    from minigan.metrics.digits import DigitClassifier
+
+TRAIN_STREAM, TEST_STREAM = 2 << 32, 3 << 32  # added to the seed; minigan.data draws from 0 and 1 << 32 on
+TEST_IMAGES = 5000
+ODD_ONES = 0.3  # non-digits per digit in a batch
+LEARNING_RATE = 4e-3
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.train_digits",
+        description=__doc__,
+        epilog="The shipped weights: python -m experiments.train_digits --out minigan/metrics/digits.h5",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--out", type=Path, default=Path("digits.h5"), metavar="FILE", help="weights (default: digits.h5)")
+    p.add_argument("--seed", type=int, default=0, help="fixes the digits, the weights and the order (default: 0)")
+    p.add_argument("--epochs", type=int, default=6, help="passes over the digits (default: 6)")
+    p.add_argument("--images", type=int, default=16_000, help="digits to train on (default: 16000)")
+    p.add_argument("--batch", type=int, default=50, help="digits per update (default: 50)")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    from minigan.data import stroke_digits
+    from minigan.errors import InputError
+    from minigan.metrics.digits import CONFIDENT, classify, save_classifier
+
+    if args.epochs < 1 or args.images < 1 or args.batch < 1 or not 0 <= args.seed < 1 << 32:
+        raise InputError("--epochs, --images and --batch are at least 1, --seed is in 0 … 2³² - 1")
+    if args.out.is_dir() or not args.out.absolute().parent.is_dir():
+        raise InputError(f"--out {args.out} must be a file in a directory that is there")
+    images, labels = stroke_digits(args.images, TRAIN_STREAM + args.seed)
+    classifier = train(images, labels, args.epochs, args.batch, args.seed)
+
+    images, labels = stroke_digits(TEST_IMAGES, TEST_STREAM + args.seed)
+    _, probabilities = classify(classifier, images)
+    accuracy = float((probabilities.argmax(axis=1) == labels).mean())
+    confident = float((probabilities.max(axis=1) > CONFIDENT).mean())
+    print(f"{accuracy:.2%} of {TEST_IMAGES:,} unseen digits right, {confident:.2%} confident (above {CONFIDENT})")
+    save_classifier(args.out, classifier, command=command_line(), test_accuracy=accuracy, test_confident=confident)
+    print(f"wrote {args.out}")
+    return 0
+
+
+def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, seed: int) -> "DigitClassifier":
+    """A classifier of images uint8 (N, 28, 28) by labels (N,): Adam on the cross-entropy, its rate a cosine."""
+    import numpy as np
+    from tqdm import tqdm
+
+    from autograd import Tensor, grad, ops
+    from autograd.random import Generator
+    from minigan.metrics.digits import DigitClassifier
+    from nn import Adam, learning_rate
+
+    rng = Generator(seed)
+    classifier = DigitClassifier(rng=rng)
+    parameters = classifier.parameters()
+    adam = Adam(parameters, LEARNING_RATE)
+    one_hot = np.eye(10, dtype=np.float32)[labels]
+    per_epoch = -(-len(images) // batch)
+    progress = tqdm(range(epochs * per_epoch), "training", disable=None)
+    for step in progress:
+        if step % per_epoch == 0:
+            order = rng.permutation(len(images))
+        chosen = order[step % per_epoch * batch :][:batch]
+        x, target = make_batch(rng, images[chosen].astype(np.float32) * (2 / 255) - 1, one_hot[chosen])
+        loss = -(target * ops.log_softmax(classifier(Tensor(x[:, None])))).sum() * (1 / len(x))
+        adam.lr = LEARNING_RATE * learning_rate(step, len(progress), 50, "cosine")
+        adam.step(grad(loss, parameters))
+        if step % 20 == 0:
+            progress.set_postfix(loss=f"{loss.item():.3f}")
+    return classifier
+
+
+def make_batch(rng: "Generator", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+    """Digits (N, 28, 28) in [−1, 1] with a little shift and noise, and non-digits after them; and their targets."""
+    import numpy as np
+
+    odd, odd_target = non_digits(rng, x, target, round(ODD_ONES * len(x)))
+    x = np.concatenate([shifted(rng, x), odd])
+    x = x + rng.uniform(0, 0.15, (len(x), 1, 1)) * rng.normal(x.shape)
+    return x.clip(-1, 1), np.concatenate([target, odd_target])
+
+
+def shifted(rng: "Generator", x: "np.ndarray", most: int = 2) -> "np.ndarray":
+    """Each image moved by up to `most` pixels both ways, filled with background."""
+    import numpy as np
+
+    n, h, w = x.shape
+    framed = np.pad(x, ((0, 0), (most, most), (most, most)), constant_values=-1)
+    down, right = rng.integers(2 * most + 1, (2, n, 1))
+    rows, columns = down + np.arange(h), right + np.arange(w)
+    return framed[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def non_digits(rng: "Generator", x: "np.ndarray", target: "np.ndarray", n: int) -> Any:
+    """n images of each third: blends of two digits, digits cut into shuffled tiles, noise on plain grey."""
+    import numpy as np
+
+    third = n // 3
+    one, two = rng.integers(len(x), (2, third))
+    share = rng.uniform(0.4, 0.6, (third, 1, 1))
+    blends = share * x[one] + (1 - share) * x[two]
+    blend_target = share[:, 0] * target[one] + (1 - share[:, 0]) * target[two]
+
+    tiles = x[rng.integers(len(x), third)].reshape(third, 4, 7, 4, 7).swapaxes(2, 3).reshape(third, 16, 7, 7)
+    order = np.argsort(rng.uniform(size=(third, 16)), axis=1)
+    tiles = np.take_along_axis(tiles, order[:, :, None, None], axis=1)
+    tiles = tiles.reshape(third, 4, 4, 7, 7).swapaxes(2, 3).reshape(third, 28, 28)
+
+    rest = n - 2 * third
+    noise = rng.uniform(-1, 1, (rest, 1, 1)) + rng.uniform(0, 1, (rest, 1, 1)) * rng.normal((rest, 28, 28))
+    equal = np.full((third + rest, 10), 0.1, np.float32)
+    return np.concatenate([blends, tiles, noise]), np.concatenate([blend_target, equal])
+
+
+if __name__ == "__main__":
+    run_main(main)

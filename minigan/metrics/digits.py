@@ -1,0 +1,153 @@
+"""Digit metrics: the features and the verdict of a small classifier of our own, shipped with its weights.
+
+digit-FID is the Fréchet distance between real and generated images in the 64 features of this classifier. It is **not**
+the Inception FID: its scale is that of the features, so it compares with nothing but digit-FIDs of the same weights and
+as many images. The classifier has learned pen-stroke digits only (see `experiments.train_digits`).
+"""
+
+import hashlib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from autograd import Tensor, backend, no_grad, ops
+from autograd.random import Generator
+from minigan import checkpoint
+from minigan.errors import InputError
+from minigan.metrics.frechet import Moments, frechet_distance
+from nn import Conv2d, Linear, Module
+
+WEIGHTS = Path(__file__).with_name("digits.h5")
+ARCHITECTURE = "conv5 12, max-pool, conv5 28, max-pool, linear 64, linear 10; ReLU; 28x28 grey in [-1, 1]"
+CONFIDENT = 0.95  # least probability of the likeliest class
+FOUND = 0.04  # least share of the samples for a class to count as there
+REFERENCE, FLOOR = 5000, 2500  # real images: those compared with, and those that set the floor
+
+
+class DigitClassifier(Module):
+    """A LeNet (LeCun et al., 1998) for grey images (N, 1, 28, 28) in [−1, 1] → logits (N, 10)."""
+
+    def __init__(self, *, rng: Generator | None = None):
+        self.conv1 = Conv2d(1, 12, 5, rng=rng)
+        self.conv2 = Conv2d(12, 28, 5, rng=rng)
+        self.hidden = Linear(28 * 4 * 4, 64, gain=1.4, rng=rng)
+        self.head = Linear(64, 10, rng=rng)
+
+    def features(self, x: Tensor) -> Tensor:
+        """(N, 1, 28, 28) → (N, 64), not negative: what digit-FID compares."""
+        if x.shape[1:] != (1, 28, 28):
+            raise InputError(f"the digit classifier takes grey images of 28x28 pixels, (N, 1, 28, 28), not {x.shape}")
+        x = ops.max_pool2d(ops.relu(self.conv1(x)), 2)  # (N, 12, 12, 12)
+        x = ops.max_pool2d(ops.relu(self.conv2(x)), 2)  # (N, 28, 4, 4)
+        return ops.relu(self.hidden(x.reshape(len(x), -1)))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.features(x))
+
+
+def save_classifier(path: str | Path, classifier: DigitClassifier, **made: Any) -> None:
+    """Write the weights as one HDF5 file, with JSON-able facts on how they were `made`; equal runs give equal files."""
+    state = classifier.state_dict()
+    meta = {"architecture": ARCHITECTURE, "sha256": _digest(state), **made}
+    checkpoint.save(Path(path), {"digit_classifier": state}, meta)
+
+
+def load_classifier(path: str | Path = WEIGHTS) -> DigitClassifier:
+    """The shipped classifier, or another file of `save_classifier`, on the host; InputError for any other file."""
+    arrays, meta = checkpoint.load(Path(path))
+    classifier = DigitClassifier()
+    state = arrays.get("digit_classifier")
+    if state is None or meta.get("architecture") != ARCHITECTURE:
+        raise InputError(f"{path}: a checkpoint, but not one of the digit classifier ({ARCHITECTURE})")
+    try:
+        classifier.load_state_dict(state)
+    except ValueError as e:
+        raise InputError(f"{path}: {e}") from e
+    if _digest(classifier.state_dict()) != meta.get("sha256"):
+        raise InputError(f"{path}: the weights are not those that were saved (their SHA-256 differs)")
+    return classifier
+
+
+def _digest(state: dict[str, np.ndarray]) -> str:
+    return hashlib.sha256(b"".join(state[name].astype("<f4").tobytes() for name in sorted(state))).hexdigest()
+
+
+def classify(classifier: DigitClassifier, images: np.ndarray, batch: int = 250) -> tuple[np.ndarray, np.ndarray]:
+    """Features (N, 64) and class probabilities (N, 10) of images uint8 (N, 28, 28), on the host.
+
+    Runs where the classifier is, in batches, and records nothing.
+    """
+    images = np.asarray(images)
+    if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
+        raise InputError(f"digit metrics take uint8 images of 28x28 grey pixels, not {images.dtype} {images.shape}")
+    xp = backend.array_module(classifier.head.weight.data)
+    features, probabilities = [np.zeros((0, 64))], [np.zeros((0, 10))]
+    with no_grad():
+        for i in range(0, len(images), batch):
+            x = xp.asarray(images[i : i + batch, None]).astype("float32") * (2 / 255) - 1
+            h = classifier.features(Tensor(x))
+            features.append(backend.to_host(h.data))
+            probabilities.append(backend.to_host(ops.softmax(classifier.head(h)).data))
+    return np.concatenate(features), np.concatenate(probabilities)
+
+
+@dataclass
+class DigitReference:
+    """Real images as digit metrics see them."""
+
+    moments: Moments  # of the features of the reference images
+    floor: float  # digit-FID of other real images: what a perfect generator reaches with as many samples
+    floor_samples: int
+    note: str  # in what the reference falls short of the usual size, or ""
+
+
+def digit_reference(images: np.ndarray, classifier: DigitClassifier | None = None) -> DigitReference:
+    """The reference of a dataset, from images uint8 (N, 28, 28) that no generator was trained on.
+
+    Of the images, shuffled by a fixed seed because files are often sorted by class, the first 5,000 are the reference
+    and the next 2,500 set the floor; fewer images are split 2:1. `classifier`: the shipped one, on the host, if None.
+    """
+    if len(images) < 6:
+        raise InputError(f"a reference for digit metrics needs at least 6 real images, not {len(images)}")
+    whole = REFERENCE + FLOOR
+    note = ""
+    if len(images) < whole:
+        note = f"only {len(images):,} real images, two thirds as the reference; {whole:,} are usual"
+    count = min(len(images), whole)
+    cut = count * REFERENCE // whole
+    chosen = np.random.default_rng(0).permutation(len(images))[:count]
+    features, _ = classify(classifier or load_classifier(), images[chosen])
+    reference, other = Moments().update(features[:cut]), Moments().update(features[cut:])
+    floor = frechet_distance(other.mean, other.cov, reference.mean, reference.cov)
+    return DigitReference(reference, floor, count - cut, note)
+
+
+def evaluate_digits(
+    images: np.ndarray, reference: DigitReference, classifier: DigitClassifier | None = None
+) -> dict[str, Any]:
+    """Judge generated images uint8 (N, 28, 28) against real ones; all values are plain Python numbers.
+
+    `classifier`: that of the reference; the shipped one, on the host, if None.
+
+    digit_fid      Fréchet distance of their features to the reference's; not the Inception FID. Falls with N (by a
+                   bias ∝ 1/N), so compare at equal N; `floor` belongs to `reference.floor_samples` images
+    floor          digit-FID of real images: the best that can be expected
+    classes        how many of the ten classes hold at least 4 % of the samples
+    class_shares   the share of each class, by the likeliest one
+    confident      the share of samples whose likeliest class has a probability above 0.95
+    samples        N
+    """
+    features, probabilities = classify(classifier or load_classifier(), images)
+    moments = Moments().update(features)
+    distance = frechet_distance(moments.mean, moments.cov, reference.moments.mean, reference.moments.cov)
+    shares = np.bincount(probabilities.argmax(axis=1), minlength=10) / len(images)
+    return {
+        "digit_fid": distance,
+        "floor": reference.floor,
+        "classes": int((shares >= FOUND).sum()),
+        "class_shares": shares.tolist(),
+        "confident": float((probabilities.max(axis=1) > CONFIDENT).mean()),
+        "samples": len(images),
+    }
