@@ -293,13 +293,13 @@ class TorchGAN:
     def d(self, x):
         return functions(self.c)[1](self.pd, x, self.c)
 
-    def step(self):
-        """Power iteration; the shares of the batch through D, its update; their fakes through D, G's update; EMA."""
-        c = self.c
-        rise = min(1, (self.k + 1) / c.warmup)
-        fall = {"constant": 1, "linear": 1 - self.k / c.steps, "cosine": (1 + math.cos(math.pi * self.k / c.steps)) / 2}
-        for adam, lr in ((self.adam_d, c.d_lr), (self.adam_g, c.g_lr)):
-            adam.param_groups[0]["lr"] = lr * rise * fall[c.decay]
+    def step(self, lr_d, lr_g, penalty_weight):
+        """Power iteration; the shares of the batch through D, its update; their fakes through D, G's update; EMA.
+
+        What the schedules give is an input: test_models.py looks at them.
+        """
+        c, self.penalty_weight = self.c, penalty_weight * self.c.penalty_every
+        self.adam_d.param_groups[0]["lr"], self.adam_g.param_groups[0]["lr"] = lr_d, lr_g
         with torch.no_grad():
             for name in [n[: -len(".spectral.u")] for n in self.pd if n.endswith(".spectral.u")]:
                 w = self.pd[f"{name}.weight"]
@@ -338,14 +338,13 @@ class TorchGAN:
         judged = fake.detach()
         on_real, on_fake = self.d(real), self.d(judged)
         loss = losses(c)[0](on_real, on_fake)
-        ramp = c.penalty_start ** max(0, 1 - self.k / (c.steps * c.penalty_ramp)) * c.penalty_every
         if noise is not None:
             for x, logits, part, gamma in ((real, on_real, 0, c.r1), (judged, on_fake, 1, c.r2)):
                 slope = (self.d(x + c.fd_sigma * noise.chunk(2)[part]) - logits) / c.fd_sigma
-                loss = loss + ramp * gamma / 2 * slope.square().mean()
+                loss = loss + self.penalty_weight * gamma / 2 * slope.square().mean()
         elif c.penalty == "exact" and self.k % c.penalty_every == 0:
             for x, gamma in ((real, c.r1), (judged, c.r2)):
-                loss = loss + ramp * gamma / 2 * torch_penalty(self.d, x)
+                loss = loss + self.penalty_weight * gamma / 2 * torch_penalty(self.d, x)
         if c.bcr:
             moved = self.gan.consistency.apply(Tensor(torch.cat([real, judged]).numpy()), drawn).data
             for logits, x in zip((on_real, on_fake), torch.tensor(moved).chunk(2), strict=True):
@@ -376,12 +375,13 @@ def gan_in_float64(**options):
 
 @pytest.mark.parametrize("options", STEPS.values(), ids=STEPS)
 def test_whole_steps(options):
-    gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3, penalty_ramp=0.5)
+    gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3)
     twin = TorchGAN(gan)
     start = gan.generator.state_dict(), gan.discriminator.state_dict()
     for _ in range(3):
+        weight = gan.penalty_weight()
         gan.step()
-        twin.step()
+        twin.step(gan.adam_d.lr, gan.adam_g.lr, weight)
     pairs = [
         (gan.generator.state_dict(), twin.pg),
         (gan.discriminator.state_dict(), twin.pd),
