@@ -102,7 +102,7 @@ class Op:
         if self.fused:
             self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
         self.need_slot = self.slots.index("need") if "need" in self.slots else None
-        self.sources = [self.inputs.index(s) if s in self.inputs and not self.variadic else -1 for s in self.slots]
+        self.sources = [(self.inputs.index(s) if s in self.inputs and not self.variadic else -1, s) for s in self.slots]
         n = len(self.slots)
         self._identity = self.rule_picks == list(range(n)) and not self.fused
 
@@ -171,19 +171,22 @@ class Op:
             y, *kept = y
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
             y = xp.asarray(y)
+        result = Tensor.__new__(Tensor)  # no checks: y is an array
+        result.data = y
         if not (recorded and _state.recording):
-            return Tensor(y)
-        parents = tuple(x.node if isinstance(x, Tensor) else None for x in inputs)
-        node = Node(self, parents, self._save(arrays, y, kept), options, y, xp)
+            result.node = None
+            return result
+        parents = tuple([x.node if isinstance(x, Tensor) else None for x in inputs])
+        result.node = node = Node(self, parents, self._save(arrays, y, kept), options, y, xp)
         if _state.debug:
             node.site = _caller()
-        return Tensor(y, node)
+        return result
 
     def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
         return tuple(
             [
                 arrays[i] if i >= 0 else y if name == "y" else self._save_other(name, arrays, kept)
-                for i, name in zip(self.sources, self.slots, strict=True)
+                for i, name in self.sources
             ]
         )
 

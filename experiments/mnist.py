@@ -46,7 +46,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_data
 
     path = options["path"]
-    return load_data(path and Path(path), split=split, size=options["size"], subset=options["subset"])
+    n = 60_000 if split == "train" else 7_500  # of drawn digits; files have their own number
+    return load_data(path and Path(path), split=split, size=options["size"], n=n, subset=options["subset"])
 
 
 def digit_figures(options: dict[str, Any], data: Any, device: str) -> Any:

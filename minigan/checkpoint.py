@@ -40,5 +40,5 @@ def load(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
                 raise InputError(f"{path}: HDF5, but not a checkpoint of this program ({FORMAT})")
             meta = json.loads(f.attrs["meta"])
             return {group: {name: f[group][name][()] for name in f[group]} for group in f}, meta
-    except (OSError, KeyError, ValueError) as e:
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # h5py's, for damaged files
         raise InputError(f"{path}: not a readable checkpoint ({e})") from e

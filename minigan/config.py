@@ -63,10 +63,11 @@ class Config:
     penalty: str = option(
         "fd", "gradient penalty: finite differences or exact (double backward)", ["fd", "exact", "none"]
     )
-    r1: float = option(5.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2")
-    r2: float = option(5.0, "weight gamma of R2, the same on generated images")
-    penalty_start: float = option(0.1, "share of r1 and r2 at the start")
-    penalty_ramp: float = option(0.2, "share of the run over which they grow to full weight, geometrically")
+    r1: float = option(4.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2")
+    r2: float = option(4.0, "weight gamma of R2, the same on generated images")
+    penalty_start: float = option(0.125, "share of r1 and r2 at the start")
+    penalty_ramp: float = option(0.1, "share of the run over which they grow to full weight, geometrically")
+    penalty_end: float = option(0.25, "share to which they fall by the end, geometrically")
     penalty_every: int = option(4, "steps between penalties (their weight grows by the same factor)")
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values")
     bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images")
@@ -79,6 +80,8 @@ class Config:
     beta2: float = option(0.99, "Adam: decay of the variance")
     warmup: int = option(100, "steps over which the learning rates rise")
     decay: str = option("cosine", "how the learning rates fall afterwards", ["cosine", "linear", "constant"])
+    g_final_lr: float = option(0.05, "G: share of the learning rate that is left at the end")
+    d_final_lr: float = option(0.3, "D: share of the learning rate that is left at the end")
     max_norm: float = option(0.0, "longest gradient of each network, 0 for any")
     ema: float = option(0.999, "decay of the averaged generator")
     ema_ramp: float = option(16.0, "the average covers at most the last 1/ema_ramp of the run so far")
@@ -190,7 +193,6 @@ def build(c: Config) -> tuple[Module, Module]:
 
 
 def _fields(c: Config, prefix: str) -> dict[str, Any]:
-    """The fields `prefix…` without their prefix: the arguments of a network (the learning rates are not)."""
+    """The fields `prefix…` without their prefix: the arguments of a network (those of its optimiser are not)."""
     fields = {k.removeprefix(prefix): v for k, v in dataclasses.asdict(c).items() if k.startswith(prefix)}
-    fields.pop("lr", None)
-    return fields
+    return {k: v for k, v in fields.items() if k not in ("lr", "final_lr")}

@@ -49,8 +49,8 @@ class GAN:
         and a random stream of their own; the gradient is the mean of theirs.
         """
         c, k = self.config, self.steps_done
-        rate = learning_rate(k, c.steps, c.warmup, c.decay)
-        self.adam_d.lr, self.adam_g.lr = c.d_lr * rate, c.g_lr * rate
+        self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
+        self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
 
         power_iteration(self.discriminator)
         fakes, d_grads, logits, d_stats = zip(*self.each_worker(self.judge, self.rngs), strict=True)
@@ -124,10 +124,12 @@ class GAN:
         return loss, on_real, on_fake, penalty
 
     def penalty_weight(self) -> float:
-        """From `penalty_start` to 1 over the first `penalty_ramp` of the run, along a geometric curve."""
+        """From `penalty_start` up to 1 over the first `penalty_ramp` of the run, then down to `penalty_end`."""
         c = self.config
-        done = self.steps_done / max(c.steps * c.penalty_ramp, 1)
-        return c.penalty_start ** max(1 - done, 0)
+        done, ramp = self.steps_done / c.steps, c.penalty_ramp
+        if done < ramp:
+            return c.penalty_start ** (1 - done / ramp)
+        return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
     def sample(self, z: Any) -> np.ndarray:
         """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3)."""
@@ -141,7 +143,7 @@ class GAN:
             "ema": self.ema.model.state_dict(),
             "adam_g": self.adam_g.state_dict(),
             "adam_d": self.adam_d.state_dict(),
-            "stats": {"rows": backend.to_host(self.stats)},
+            "stats": {"rows": np.array(backend.to_host(self.stats))},
         }
         return arrays, {"steps_done": self.steps_done, "rngs": [list(r.state) for r in self.rngs]}
 

@@ -22,12 +22,15 @@ class LayerNorm(Module):
 class SelfModulatedLayerNorm(Module):
     """SLN(h, w) = γ(w) ⊙ (h − μ)/σ + β(w), with γ and β affine in the latent w (ViTGAN, 2107.04589, eq. 14).
 
-    h (B, N, D), w (B, latent). The biases start at γ = 1, β = 0.
+    h (B, N, D), w (B, latent). The biases start at γ = 1, β = 0; `gain` spreads them over the samples (a small one
+    starts a generator whose images hardly differ).
     """
 
-    def __init__(self, features: int, latent: int, eps: float = 1e-5, *, rng: Generator | None = None):
-        self.gamma = Linear(latent, features, rng=rng)
-        self.beta = Linear(latent, features, rng=rng)
+    def __init__(
+        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 1.15, rng: Generator | None = None
+    ):
+        self.gamma = Linear(latent, features, gain=gain, rng=rng)
+        self.beta = Linear(latent, features, gain=gain, rng=rng)
         self.gamma.bias.data[...] = 1
         self.eps = eps
 
