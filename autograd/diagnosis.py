@@ -1,0 +1,225 @@
+"""What is wrong with a wrong gradient, in words: the report of a failed gradcheck.
+
+`PATTERNS` holds one function per way of being wrong, tried in order; each compares the analytic gradient with
+the whole numeric one and answers with a sentence, or with None.
+"""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+
+ROWS = 5  # of the table of worst elements
+
+
+@dataclass
+class Case:
+    """One wrong gradient: arrays of the shape of the input x, unless said otherwise."""
+
+    name: str
+    analytic: np.ndarray
+    numeric: np.ndarray
+    error: np.ndarray  # of numeric, estimated
+    x: np.ndarray
+    y: np.ndarray | None  # the output, in its shape; None in the second order
+    parts: np.ndarray  # numeric gradient through each element of y alone: y.shape + x.shape
+    others: dict[str, np.ndarray]  # numeric gradients of inputs of the same shape
+
+    def __post_init__(self):
+        self.wrong = ~self.near(self.analytic, self.numeric)
+
+    def near(self, a: Any, b: Any) -> np.ndarray:
+        """Element by element: equal, as far as the numeric gradient is known."""
+        floor = 1e-9 * abs(self.numeric).max(initial=0)
+        return abs(a - b) <= 10 * self.error + 1e-6 * (abs(a) + abs(b)) + floor
+
+
+def not_finite(c: Case) -> str | None:
+    bad = ~np.isfinite(c.analytic)
+    return f"analytic is NaN or infinite in {bad.sum()} of {bad.size} elements" if bad.any() else None
+
+
+def rounded(c: Case) -> str | None:
+    if c.wrong.any():
+        return None
+    return "right to about six digits, element by element: the rule, or f, loses digits (look for 1 − y with y near 1)"
+
+
+def proportional(c: Case) -> str | None:
+    return _multiple(c, np.ones(c.x.shape, dtype=bool), " everywhere")
+
+
+def transposed(c: Case) -> str | None:
+    if c.x.ndim < 2 or c.x.shape[-1] != c.x.shape[-2]:
+        return None
+    if c.near(c.analytic, np.swapaxes(c.numeric, -1, -2)).all():
+        return "analytic equals the numeric gradient transposed: swap the last two axes"
+    return None
+
+
+def swapped(c: Case) -> str | None:
+    for name, numeric in c.others.items():
+        if c.near(c.analytic, numeric).all():
+            return f"analytic is the gradient of {name}: are the two swapped in the rule?"
+    return None
+
+
+def one_slice(c: Case) -> str | None:
+    """A broadcast input whose rule looks at one slice of g in place of the sum."""
+    if c.y is None or c.x.shape == c.y.shape:
+        return None
+    extra = c.y.ndim - c.x.ndim
+    if extra < 0 or any(n not in (1, m) for n, m in zip(c.x.shape, c.y.shape[extra:], strict=True)):
+        return None
+    for axis, m in enumerate(c.y.shape):
+        if m == 1 or axis >= extra and c.x.shape[axis - extra] != 1:
+            continue
+        along = np.moveaxis(c.parts, axis, 0)
+        for i, part in enumerate(along):
+            if c.near(c.analytic, part.sum(axis=tuple(range(c.y.ndim - 1)))).all():
+                where = f"y[{':, ' * axis}{i}]"
+                return f"analytic is the gradient through {where} alone: look for a missing sum over axis {axis} of g"
+    return None
+
+
+def along_axis(c: Case) -> str | None:
+    """Normalisations: the error is constant along an axis, or a multiple of x or y there."""
+    wrong = c.analytic - c.numeric
+    one = np.ones_like(c.x)
+    bases = [("constant", "a missing mean or sum over that axis", [one])]
+    if c.y is not None and c.y.shape == c.x.shape:
+        bases.append(("a multiple of y", "a missing y Σ g y or y mean(g y) over that axis", [c.y]))
+        bases.append(("a + b y", "both a missing mean of g and a missing y mean(g y) over that axis", [one, c.y]))
+    bases.insert(2, (f"a multiple of {c.name}", f"a missing sum over that axis that is multiplied by {c.name}", [c.x]))
+    for words, look, basis in bases:
+        axes = [a for a, n in enumerate(c.x.shape) if n > len(basis) and c.near(_fit(wrong, basis, a), wrong).all()]
+        if axes:
+            where = " and ".join(map(str, axes))
+            return f"the error is {words} along axis {where}: look for {look}"
+    return None
+
+
+def partial(c: Case) -> str | None:
+    """Right in one region of x, wrong in the other."""
+    if not 0 < c.wrong.mean() < 0.85:  # a few may be right by chance
+        return None
+    how = _multiple(c, c.wrong, " there")
+    tail = f"; {how}" if how else ""
+    for name, key in ((c.name, c.x), (f"|{c.name}|", abs(c.x))):
+        bad, good = key[c.wrong], key[~c.wrong]
+        for lower, upper, order in ((good, bad, "<"), (bad, good, ">")):
+            if lower.max() < upper.min():
+                bound = 0 if lower.max() <= 0 <= upper.min() else _between(lower.max(), upper.min())
+                return f"right only where {name} {order} {bound:.3g}{tail}"
+    for axis, n in enumerate(c.x.shape):
+        rest = tuple(a for a in range(c.x.ndim) if a != axis)
+        if (c.wrong.all(axis=rest) == c.wrong.any(axis=rest)).all():
+            at = ", ".join(map(str, np.flatnonzero(c.wrong.all(axis=rest))))
+            return f"wrong only at index {at} of axis {axis}, whose length is {n}: look at the ends{tail}"
+    return f"right in part{tail}"
+
+
+PATTERNS = (not_finite, rounded, proportional, transposed, swapped, one_slice, along_axis, partial)
+
+
+def report(
+    title: str,
+    names: Sequence[str],
+    k: int,
+    analytic: np.ndarray,
+    points: Sequence[np.ndarray],
+    parts: Sequence,
+    y: np.ndarray | None,
+    along: str,
+) -> str:
+    """The whole message of a failed check of input k.
+
+    points: the inputs. parts[j]: g · ∂y/∂x of input j and its error, arrays (y.size, x.size), or None.
+    y: the output, None in the second order.
+    """
+    order = "" if y is not None else "second-order "
+    lines = [f"{title}: the {order}gradient of {names[k]} is wrong", ""]
+    if parts[k] is None:
+        lines += [f"  {names[k]} has {analytic.size} elements: check fewer of them for a diagnosis", f"  {along}"]
+        return "\n".join(lines)
+    c = Case(
+        names[k],
+        analytic,
+        parts[k][0].sum(axis=0).reshape(analytic.shape),
+        parts[k][1].sum(axis=0).reshape(analytic.shape),
+        points[k],
+        y,
+        parts[k][0].reshape((y.shape if y is not None else (-1,)) + analytic.shape),
+        {names[j]: p[0].sum(axis=0).reshape(analytic.shape) for j, p in enumerate(parts) if j != k and p is not None},
+    )
+    found = next(filter(None, (pattern(c) for pattern in PATTERNS)), None)
+    if y is None and c.wrong.any():
+        lines.append("  the first order is right, the second order is wrong:")
+        lines.append("  something in the rule was treated as a constant (raw .data?)")
+    lines.append(f"  {found or 'no simple pattern: compare the formula term by term'}")
+    count = c.wrong.sum()
+    lines += [f"  {count} of {c.wrong.size} elements {'is' if count == 1 else 'are'} wrong, the worst:", ""]
+    return "\n".join([*lines, *_table(c, names[k]), "", f"  {along}"])
+
+
+def _table(c: Case, name: str) -> list[str]:
+    excess = np.where(np.isfinite(c.analytic), abs(c.analytic - c.numeric), np.inf)
+    rows = [("index", name, "analytic", "numeric", "analytic / numeric")]
+    for i in np.argsort(-excess, axis=None, kind="stable")[: min(ROWS, c.wrong.sum() or 1)]:
+        index = ", ".join(str(n) for n in np.unravel_index(i, c.x.shape))
+        a, n = c.analytic.flat[i], c.numeric.flat[i]
+        ratio = f"{a / n:.4g}" if n else ""
+        rows.append((f"[{index}]", f"{c.x.flat[i]:.5g}", f"{a:.7g}", f"{n:.7g}", ratio))
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["    " + "   ".join(s.rjust(w) for s, w in zip(row, widths, strict=True)) for row in rows]
+
+
+def _multiple(c: Case, mask: np.ndarray, where: str) -> str | None:
+    """Whether analytic is one multiple of numeric under the mask."""
+    a, n = c.analytic[mask], c.numeric[mask]
+    if not a.any():
+        return f"analytic is zero{where}"
+    if not n.any():
+        return None
+    ratio = float(a @ n / (n @ n))
+    if not np.where(mask, c.near(c.analytic, ratio * c.numeric), True).all():
+        return None
+    if abs(ratio + 1) < 1e-6:
+        return f"sign flipped: analytic = −1 × numeric{where}"
+    if len(a) == 1 < c.x.size:
+        return None
+    return f"analytic = {ratio:.6g} × numeric{where}: look for a missing factor{_origin(ratio, c)}"
+
+
+def _origin(ratio: float, c: Case) -> str:
+    """Where a factor may come from: an axis length, or a simple fraction."""
+    for what, shape in ((c.name, c.x.shape), ("y", c.y.shape if c.y is not None else ())):
+        for axis, n in enumerate(shape):
+            for value, words in ((1 / n, "mean where a sum belongs"), (n, "sum where a mean belongs")):
+                if n > 2 and math.isclose(ratio, value, rel_tol=1e-6):
+                    return f" ({n} is the length of axis {axis} of {what}: a {words}?)"
+    simple = Fraction(1 / ratio).limit_denominator(12)
+    return f" {simple}" if simple and math.isclose(ratio, 1 / simple, rel_tol=1e-6) else ""
+
+
+def _fit(error: np.ndarray, basis: Sequence[np.ndarray], axis: int) -> np.ndarray:
+    """The least-squares fit of error along axis by the basis, one set of coefficients for each line."""
+    lines = [np.moveaxis(b, axis, -1).reshape(-1, b.shape[axis]) for b in (error, *basis)]
+    fit = np.empty_like(lines[0])
+    for i, (target, *columns) in enumerate(zip(*lines, strict=True)):
+        b = np.stack(columns, axis=1)
+        fit[i] = b @ np.linalg.lstsq(b, target, rcond=None)[0]
+    moved = np.moveaxis(error, axis, -1).shape
+    return np.moveaxis(fit.reshape(moved), -1, axis)
+
+
+def _between(a: float, b: float) -> float:
+    """The shortest decimal in [a, b]."""
+    for digits in range(17):
+        n = round((a + b) / 2, digits)
+        if a <= n <= b:
+            return n
+    return b
