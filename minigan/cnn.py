@@ -2,7 +2,8 @@
 
 from autograd import Tensor, ops
 from autograd.random import Generator as Random
-from nn import BatchNorm2d, Conv2d, ConvTranspose2d, Linear, Module
+from minigan.vitgan import Mapping
+from nn import BatchNorm2d, Conv2d, Linear, Module
 
 SIZES = {28: (7, 2), 32: (4, 3), 64: (4, 4)}  # image size: (first grid, doublings)
 
@@ -14,34 +15,43 @@ def _plan(image_size: int) -> tuple[int, int]:
 
 
 class ConvGenerator(Module):
-    """z → linear → small grid → transposed convolutions (4×4, stride 2) with ReLU → tanh."""
+    """z → MLP → small grid → (nearest ×2, conv 3×3) until full size → conv 3×3 → tanh, leaky ReLUs (slope 0.2) between.
+
+    Upsampling and convolving in place of DCGAN's transposed convolutions leaves no checkerboard (Odena et al., 2016).
+    """
 
     def __init__(
         self,
         image_size: int = 28,
         channels: int = 1,
         latent: int = 64,
-        width: int = 32,
+        width: int = 24,
         batch_norm: bool = False,
         background: float = 0.0,
         *,
         rng: Random,
     ):
         self.grid, doublings = _plan(image_size)
-        widths = [width * 2 ** (doublings - 1 - i) for i in range(doublings)] + [channels]
+        widths = [width * 2 ** (doublings - 1) // 2**i for i in range(doublings + 1)]
         self.first = widths[0]
-        self.project = Linear(latent, self.first * self.grid**2, gain=1.4, rng=rng)
-        self.ups = [ConvTranspose2d(i, o, 4, 2, 1, rng=rng) for i, o in zip(widths, widths[1:], strict=False)]
-        self.norms = [BatchNorm2d(w) for w in widths[:-1]] if batch_norm else []
-        self.ups[-1].bias.data[...] = background
+        self.mapping = Mapping(latent, 128, 2, rng=rng)
+        self.project = Linear(128, self.first * self.grid**2, gain=1.4, rng=rng)
+        self.convs = [Conv2d(i, o, 3, padding=1, rng=rng) for i, o in zip(widths, widths[1:], strict=False)]
+        self.norms = [BatchNorm2d(w) for w in widths[1:]] if batch_norm else []
+        self.out = Conv2d(widths[-1], channels, 3, padding=1, rng=rng)
+        self.out.bias.data[...] = background
         self.latent = latent
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.project(z).reshape(len(z), self.first, self.grid, self.grid)
-        for i, up in enumerate(self.ups):
+        h = self.project(_activate(self.mapping(z))).reshape(len(z), self.first, self.grid, self.grid)
+        for i, conv in enumerate(self.convs):
+            h = conv(ops.interpolate(_activate(h), scale_factor=2))
             h = self.norms[i](h) if self.norms else h
-            h = up(ops.leaky_relu(h, 0.2))
-        return ops.tanh(h)
+        return ops.tanh(self.out(_activate(h)))
+
+
+def _activate(x: Tensor) -> Tensor:
+    return ops.leaky_relu(x, 0.2)
 
 
 class ConvDiscriminator(Module):
@@ -51,7 +61,7 @@ class ConvDiscriminator(Module):
         self,
         image_size: int = 28,
         channels: int = 1,
-        width: int = 32,
+        width: int = 24,
         norm: str | None = None,
         background: float = 0.0,
         *,
@@ -67,6 +77,5 @@ class ConvDiscriminator(Module):
     def forward(self, x: Tensor) -> Tensor:
         x = x - self.background
         for down in self.downs:
-            x = ops.leaky_relu(down(x), 0.2)
-        x = ops.leaky_relu(self.hidden(x.reshape(len(x), -1)), 0.2)
-        return self.head(x).reshape(-1)
+            x = _activate(down(x))
+        return self.head(_activate(self.hidden(x.reshape(len(x), -1)))).reshape(-1)

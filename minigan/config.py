@@ -45,7 +45,7 @@ class Config:
     g_mapping: int = option(2, "G: layers of the mapping network")
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
     g_head_width: int = option(64, "G: features of the coordinate network")
-    g_omega: float = option(16.0, "G: frequency factor of the SIREN layer")
+    g_omega: float = option(8.0, "G: frequency factor of the SIREN layer")
     d_width: int = option(64, "D: features of a token")
     d_depth: int = option(3, "D: transformer blocks")
     d_heads: int = option(4, "D: attention heads")
@@ -56,7 +56,7 @@ class Config:
     d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
     activation: str = option("gelu_tanh", "inside the transformers' MLPs", ACTIVATIONS)
-    cnn_width: int = option(32, "CNN: channels next to the image")
+    cnn_width: int = option(24, "CNN: channels next to the image")
     cnn_batch_norm: bool = option(False, "CNN: batch norm in G")
 
     loss: str = option("relativistic", "the game", LOSSES)
@@ -104,7 +104,7 @@ PRESETS: dict[str, dict[str, Any]] = {
         **{
             f"{net}_{k}": v for net in "gd" for k, v in {"width": 512, "depth": 4, "mlp_ratio": 4.0, "lr": 2e-5}.items()
         },
-        "g_omega": 30.0,
+        "g_omega": 15.0,
         "g_head_width": 512,
         "activation": "gelu",
         "loss": "nonsaturating",
@@ -142,7 +142,16 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
     "vanilla": {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"},
     "relu": {"activation": "relu"},
-    "cnn": {},
+    "cnn": {
+        "d_norm": "none",
+        "g_lr": 2e-3,
+        "d_lr": 2e-3,
+        "r1": 3.0,
+        "r2": 3.0,
+        "penalty_start": 1 / 3,
+        "penalty_ramp": 0.2,
+        "penalty_end": 1.0,
+    },
 }
 
 

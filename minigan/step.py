@@ -55,6 +55,7 @@ class GAN:
         power_iteration(self.discriminator)
         fakes, d_grads, logits, d_stats = zip(*self.each_worker(self.judge, self.rngs), strict=True)
         norm_d = self.adam_d.step(_mean(d_grads))
+        power_iteration(self.discriminator)
         g_grads, g_stats = zip(*self.each_worker(self.fool, self.rngs, fakes, logits), strict=True)
         norm_g = self.adam_g.step(_mean(g_grads))
         self.ema.update(self.adam_g.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))

@@ -106,6 +106,8 @@ class ImplicitPatch(Module):
     ):
         self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
         self.encode = FourierFeatures(2, hidden, rng=rng) if fourier else SirenLayer(2, hidden, omega, True, rng=rng)
+        if not fourier:  # frequencies over ±ω₀, not ±ω₀/2: with half the ω₀, Adam moves them half as fast
+            self.encode.linear.weight.data *= 2
         self.modulate = Linear(features, hidden, rng=rng)
         self.out = Linear(hidden, channels, gain=1.0, rng=rng)
 
@@ -158,7 +160,7 @@ class Generator(Module):
         position: str = "learned",
         head: str = "siren",
         head_width: int = 64,
-        omega: float = 16.0,
+        omega: float = 8.0,
         background: float = 0.0,
         *,
         rng: Random,
