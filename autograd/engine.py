@@ -275,7 +275,11 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
 
     what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
     where = f" recorded at {node.site}" if node is not None and node.site else ""
-    e.args = (f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}",)
+    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}"
+    e.args = (message,)
+    if message not in str(e):  # NumPy's AxisError and out-of-memory errors write their own
+        builtin = next(c for c in type(e).__mro__ if c.__module__ == "builtins")
+        return builtin(message).with_traceback(e.__traceback__)
     return e
 
 
