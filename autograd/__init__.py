@@ -2,9 +2,11 @@
 
 from autograd import ops
 from autograd.backend import DeviceError
-from autograd.engine import backward, debug, grad, hook, no_grad, op, use_fused
+from autograd.engine import backward, grad
 from autograd.explain import explain, mermaid
 from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.modes import debug, hook, no_grad, use_fused
+from autograd.operation import op
 from autograd.tensor import Tensor
 
 __all__ = [

@@ -8,7 +8,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from autograd.backend import is_array
-from autograd.engine import Node, Op
+from autograd.engine import Node
+from autograd.operation import Op
 from autograd.tensor import Tensor
 
 

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend, diagnosis, engine, ops
+from autograd import backend, diagnosis, engine, modes, ops
 from autograd.differences import slope
+from autograd.operation import Op
 from autograd.tensor import Tensor
 
 SAFETY = 30  # how far beyond its estimated error a difference may be
@@ -24,7 +25,7 @@ class GradcheckError(AssertionError):
 
 
 @np.errstate(all="ignore")  # a step may leave the domain of f; the next one is smaller
-@engine._set(recording=True)
+@modes.switched(recording=True)
 def gradcheck(f: Callable, *xs: Any, order: int = 2, seed: int = 0) -> None:
     """Compare the gradients of f at xs with fourth-order differences; silent if they agree.
 
@@ -219,7 +220,7 @@ def _watched(title: str, arrays: Sequence, what: str) -> Iterator[None]:
     for a in arrays:
         lock(a)
     try:
-        with engine.hook(watch):
+        with modes.hook(watch):
             yield
     except Exception as e:
         if "read-only" in str(e):
@@ -248,20 +249,20 @@ def _float64(x: Any, k: int) -> np.ndarray:
 
 def _names(f: Callable, n: int) -> list[str]:
     """The names of the inputs: as forward calls them, or as f does."""
-    if isinstance(f, engine.Op):
-        names = list(f.inputs)
+    if isinstance(f, Op):
+        names = [] if f.variadic else f.inputs
     else:
         try:
             parameters = list(inspect.signature(f).parameters.values())
         except (TypeError, ValueError):  # some callables have none
             parameters = []
-        names = [p.name for p in parameters if p.kind is not inspect.Parameter.VAR_POSITIONAL]
-    return names if len(names) == n and len(set(names) | {"g"}) == n + 1 else [f"x{k}" for k in range(n)]
+        names = [p.name for p in parameters if p.kind is p.POSITIONAL_OR_KEYWORD]
+    return names[:n] if len(names) >= n and "g" not in names else [f"x{k}" for k in range(n)]
 
 
 def _title(f: Callable, points: Sequence) -> str:
     """The op, or the function and the ops that it runs."""
-    if isinstance(f, engine.Op):
+    if isinstance(f, Op):
         return f"gradcheck of {f.name}"
     name = getattr(f, "__name__", "f").replace("<lambda>", "f")
     ran: dict[str, None] = {}
@@ -270,6 +271,6 @@ def _title(f: Callable, points: Sequence) -> str:
         ran[op.name] = None
         return call()
 
-    with engine.hook(note):
+    with modes.hook(note):
         _value(f, [x.copy() for x in points])
     return f"gradcheck of {name} ({', '.join(ran)})"

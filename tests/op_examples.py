@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.engine import OPS, Op
+from autograd.operation import OPS, Op
 
 
 class Example(NamedTuple):

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, backward, debug, grad, gradcheck, hook, no_grad, op, ops, use_fused
-from autograd.engine import HOOKS, OPS, Op
+from autograd.modes import HOOKS
+from autograd.operation import OPS, Op
 
 
 def normal(*shape, seed=0, dtype="float64"):

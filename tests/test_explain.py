@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, explain, grad, mermaid, ops
-from autograd.engine import Op
+from autograd.operation import Op
 
 
 def network():

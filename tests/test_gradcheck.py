@@ -7,7 +7,7 @@ import pytest
 
 from autograd import GradcheckError, Tensor, gradcheck, no_grad, ops
 from autograd.differences import slope
-from autograd.engine import OPS, Op
+from autograd.operation import OPS, Op
 
 
 def normal(*shape, seed=0):

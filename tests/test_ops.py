@@ -11,8 +11,8 @@ from op_examples import EXAMPLES, Example, on_device
 
 from autograd import DeviceError, Tensor, grad, no_grad, ops, use_fused
 from autograd.backend import to_host, use_cuda
-from autograd.engine import OPS
 from autograd.gradcheck import gradcheck
+from autograd.operation import OPS
 
 
 def cases(keep=lambda example: True):

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import GradcheckError, Tensor, explain, grad, gradcheck, hook, ops
-from autograd.engine import Op
+from autograd.operation import Op
 
 ROOT = Path(__file__).resolve().parent.parent
 

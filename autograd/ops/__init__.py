@@ -6,7 +6,7 @@ finds the same names when it is called with Tensors.
 
 import sys
 
-from autograd import backend, engine
+from autograd import backend, operation
 from autograd.ops.attention import SIMILARITIES, attention
 from autograd.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from autograd.ops.elementwise import (
@@ -81,4 +81,4 @@ sign = _without_gradient("sign")
 zeros_like = _without_gradient("zeros_like")
 ones_like = _without_gradient("ones_like")
 
-engine.OPS_NAMESPACE = sys.modules[__name__]
+operation.OPS_NAMESPACE = sys.modules[__name__]

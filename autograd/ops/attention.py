@@ -14,7 +14,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
-from autograd.engine import op
+from autograd.operation import op
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
 

@@ -10,7 +10,7 @@ Each is one matrix product with the columns of x (im2col: Chellapilla et al. 200
 Layouts are PyTorch's: images (N, C, H, W), weights (out, in, kh, kw), of conv_transpose2d (in, out, kh, kw).
 """
 
-from autograd.engine import op
+from autograd.operation import op
 from autograd.ops.windows import check_images, count_windows, pair, positions, run, unframe, windows
 
 BLOCK = 2**23  # most numbers in the columns of one matrix product; larger inputs go through it in blocks of rows

@@ -3,7 +3,7 @@
 import math
 
 from autograd import backend
-from autograd.engine import op
+from autograd.operation import op
 
 
 @op

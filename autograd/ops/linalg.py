@@ -1,6 +1,6 @@
 """Matrix products. Leading axes are batches, as in NumPy."""
 
-from autograd.engine import op
+from autograd.operation import op
 
 
 @op

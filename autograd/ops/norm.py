@@ -1,7 +1,7 @@
 """Normalisations: softmax and its relatives, layer norm, batch norm."""
 
 from autograd.backend import array_module
-from autograd.engine import op
+from autograd.operation import op
 from autograd.ops.reduce import count
 from autograd.tensor import Tensor
 

@@ -1,7 +1,7 @@
 """Pooling over the windows of each channel. `stride` defaults to `kernel_size`, as in PyTorch."""
 
 from autograd.backend import array_module
-from autograd.engine import op
+from autograd.operation import op
 from autograd.ops.windows import check_images, count_windows, fold, frame, pair, positions, run, windows
 from autograd.tensor import Tensor
 

@@ -1,6 +1,6 @@
 """Reductions over axes. `axis` is None (all), an int, or a tuple; `keepdims` as in NumPy."""
 
-from autograd.engine import op
+from autograd.operation import op
 
 
 def spread(g, shape, axis, keepdims):

@@ -1,7 +1,7 @@
 """Making images larger by an integer factor."""
 
 from autograd.backend import array_module
-from autograd.engine import op
+from autograd.operation import op
 from autograd.ops.windows import check_images, pair, positions
 from autograd.tensor import Tensor
 

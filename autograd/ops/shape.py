@@ -3,7 +3,7 @@
 import numpy as np
 
 from autograd import backend
-from autograd.engine import op
+from autograd.operation import op
 
 
 @op

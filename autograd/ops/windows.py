@@ -4,8 +4,8 @@
 that no whole window reaches are left out.
 """
 
-from autograd import engine
-from autograd.engine import op
+from autograd import operation
+from autograd.operation import op
 
 
 def pair(v):
@@ -75,7 +75,7 @@ def unframe(y, padding):
 
 def run(xp, op, *inputs, **options):
     """Another op inside a rule: its forward on arrays, or recorded on Tensors."""
-    if xp is engine.OPS_NAMESPACE:
+    if xp is operation.OPS_NAMESPACE:
         return op.apply(*inputs, **options)
     return op.forward(xp, *inputs, **options)
 
