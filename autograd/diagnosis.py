@@ -171,7 +171,7 @@ def _table(c: Case, name: str) -> list[str]:
     for i in np.argsort(-excess, axis=None, kind="stable")[: min(ROWS, c.wrong.sum() or 1)]:
         index = ", ".join(str(n) for n in np.unravel_index(i, c.x.shape))
         a, n = c.analytic.flat[i], c.numeric.flat[i]
-        ratio = f"{a / n:.4g}" if n else ""
+        ratio = f"{a / n + 0.0:.4g}" if n else "–"  # + 0.0: no −0
         rows.append((f"[{index}]", f"{c.x.flat[i]:.5g}", f"{a:.7g}", f"{n:.7g}", ratio))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["    " + "   ".join(s.rjust(w) for s, w in zip(row, widths, strict=True)) for row in rows]
