@@ -27,7 +27,7 @@ class Config:
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
     seed: int = option(0, "fixes the data, the weights and every random number")
-    steps: int = option(5000, "updates of each network; the schedules are laid over them")
+    steps: int = option(10_000, "updates of each network; the schedules are laid over them")
     batch: int = option(32, "real images per update")
     workers: int = option(2, "threads that share each batch (a GPU wants 1, and gets it)")
 
@@ -66,7 +66,7 @@ class Config:
     r1: float = option(4.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2")
     r2: float = option(4.0, "weight gamma of R2, the same on generated images")
     penalty_start: float = option(0.125, "share of r1 and r2 at the start")
-    penalty_ramp: float = option(0.1, "share of the run over which they grow to full weight, geometrically")
+    penalty_ramp: float = option(0.06, "share of the run over which they grow to full weight, geometrically")
     penalty_end: float = option(0.25, "share to which they fall by the end, geometrically")
     penalty_every: int = option(4, "steps between penalties (their weight grows by the same factor)")
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values")
@@ -87,8 +87,8 @@ class Config:
     ema_ramp: float = option(16.0, "the average covers at most the last 1/ema_ramp of the run so far")
 
     log_every: int = option(50, "steps between lines of the log")
-    sample_every: int = option(250, "steps between sample grids")
-    eval_every: int = option(1000, "steps between evaluations, 0 for the end only")
+    sample_every: int = option(200, "steps between sample grids")
+    eval_every: int = option(2000, "steps between evaluations, 0 for the end only")
     save_every: int = option(500, "steps between checkpoints")
     eval_samples: int = option(5000, "generated images in the last evaluation and in samples.h5")
 
