@@ -460,7 +460,9 @@ def test_functions_are_named_with_their_ops_and_parameters():
     with pytest.raises(GradcheckError, match=r"gradcheck of loss \(mul, relu_open, sum\): the gradient of weight is"):
         gradcheck(loss, X, ROWS[0])
     with pytest.raises(GradcheckError, match=r"gradcheck of f \(halved\): the gradient of x0 is"):
-        gradcheck(lambda *xs: halved(xs[0] * 1) if False else halved(xs[0]), X, ROWS)
+        gradcheck(lambda *xs: halved(xs[0]), X, ROWS)
+    with pytest.raises(GradcheckError, match=r"gradcheck of f \(mul, halved\): the gradient of image is"):
+        gradcheck(lambda image, scale=2.0: halved(image * scale), X)
 
 
 def test_large_inputs_are_told_to_shrink():
