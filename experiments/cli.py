@@ -110,8 +110,6 @@ def start(
         data, directory, minutes, command = load_data(data_options), args.resume, meta["minutes"], meta["command"]
     else:
         data = load_data(data_options)
-        if device != "cpu":
-            options.setdefault("workers", 1)
         options |= {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
         config = resolve(**options)
         if args.epochs is not None:

@@ -29,7 +29,6 @@ class Config:
     seed: int = option(0, "fixes the data, the weights and every random number")
     steps: int = option(10_000, "updates of each network; the schedules are laid over them")
     batch: int = option(32, "real images per update")
-    workers: int = option(2, "threads that share each batch (a GPU wants 1, and gets it)")
 
     image_size: int = option(28, "pixels along a side")
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
@@ -164,13 +163,19 @@ def resolve(**flags: Any) -> Config:
 
 def check(c: Config) -> Config:
     """InputError, in one sentence, for values that cannot be trained with."""
-    for name in ("steps", "batch", "image_size", "latent", "penalty_every", "log_every", "sample_every", "save_every"):
+    counts = "steps batch image_size latent penalty_every log_every sample_every save_every cnn_width g_mapping"
+    counts += " g_head_width g_width d_width g_heads d_heads g_patch d_patch"
+    for name in counts.split():
         if getattr(c, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(c, name)}")
-    if c.workers < 1 or c.batch % c.workers:
-        raise InputError(f"--batch {c.batch} cannot be shared by --workers {c.workers}")
-    if c.cnn_batch_norm and c.workers > 1:
-        raise InputError("--cnn-batch-norm needs the whole batch in one place: add --workers 1")
+    for name in ("g_mlp_ratio", "d_mlp_ratio", "g_omega", "fd_sigma", "ema_ramp"):
+        if getattr(c, name) <= 0:
+            raise InputError(f"--{name.replace('_', '-')} must be greater than 0, not {getattr(c, name)}")
+    for name in ("beta1", "beta2"):
+        if not 0 <= getattr(c, name) < 1:
+            raise InputError(f"--{name} must be at least 0 and less than 1, not {getattr(c, name)}")
+    if c.d_overlap < 0:
+        raise InputError(f"--d-overlap must be at least 0, not {c.d_overlap}")
     if c.variant != "cnn":
         for net in ("g", "d"):
             width, heads, patch = (getattr(c, f"{net}_{what}") for what in ("width", "heads", "patch"))

@@ -3,8 +3,6 @@
 Nothing in a step waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
 """
 
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
@@ -33,8 +31,7 @@ class GAN:
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
         self.ema = EMA(self.generator)
-        self.rngs = [Random(c.seed + 2**32 * (1 + i), device) for i in range(c.workers)]
-        self.pool = ThreadPoolExecutor(c.workers, initializer=quiet) if c.workers > 1 else None
+        self.rng = Random(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
         self.consistency = Augment(c.augment or "translation,cutout", 1.0, c.background)
@@ -43,68 +40,59 @@ class GAN:
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
 
     def step(self) -> None:
-        """Update D, then G, then the average of G.
-
-        The batch is shared out among workers, threads that each go through the same graph with a part of the images
-        and a random stream of their own; the gradient is the mean of theirs.
-        """
+        """Update D, then G on the same fake images, then the average of G."""
         c, k = self.config, self.steps_done
         self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
 
         power_iteration(self.discriminator)
-        fakes, d_grads, logits, d_stats = zip(*self.each_worker(self.judge, self.rngs), strict=True)
-        norm_d = self.adam_d.step(_mean(d_grads))
+        fake, on_real, d_grads, d_row = self.judge()
+        norm_d = self.adam_d.step(d_grads)
         power_iteration(self.discriminator)
-        g_grads, g_stats = zip(*self.each_worker(self.fool, self.rngs, fakes, logits), strict=True)
-        norm_g = self.adam_g.step(_mean(g_grads))
+        g_grads, loss_g = self.fool(fake, on_real)
+        norm_g = self.adam_g.step(g_grads)
         self.ema.update(self.adam_g.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
 
-        row = [*_mean(d_stats), *_mean(g_stats), norm_d, norm_g]
-        self.stats[k % c.log_every] = self.xp.stack(row)
+        row = [*d_row, loss_g, norm_d, norm_g]
+        self.stats[k % c.log_every] = self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
         self.steps_done += 1
 
-    def each_worker(self, f: Callable, *arguments: Sequence) -> list:
-        return list((self.pool.map if self.pool else map)(f, *arguments))
+    def judge(self) -> tuple[Tensor, Tensor, list, tuple]:
+        """For the update of D: fake images (on the tape), D(real), the gradient of D, and the row for the log."""
+        real = self.real_batch()
+        fake = self.generator(Tensor(self.rng.normal((len(real), self.config.latent))))
+        loss, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
+        grads = grad(loss, self.discriminator.parameters())
+        return fake, on_real.detach(), grads, (loss, on_real.mean(), on_fake.mean(), penalty)
 
-    def judge(self, rng: Random) -> tuple[Tensor, Any, Tensor, Any]:
-        """A worker's part of the update of D: its fake images, the gradient, D(real), and a row for the log."""
-        c = self.config
-        real = self.real_batch(rng)
-        fake = self.generator(Tensor(rng.normal((len(real), c.latent))))
-        loss, on_real, on_fake, penalty = self.discriminator_loss(rng, real, fake.detach())
-        gradient = self.adam_d.flat.gather(grad(loss, self.discriminator.parameters()))
-        row = (loss, on_real.mean(), on_fake.mean(), penalty)
-        return fake, gradient, on_real.detach(), self.xp.stack([t.data for t in row])
-
-    def fool(self, rng: Random, fake: Tensor, on_real: Tensor) -> tuple[Any, Any]:
-        """A worker's part of the update of G, on the same images, judged by the new D: gradient and loss."""
-        seen = self.augment.apply(fake, self.augment.draw(rng, fake.shape))
+    def fool(self, fake: Tensor, on_real: Tensor) -> tuple[list, Tensor]:
+        """For the update of G, on the same images, judged by the new D: the gradient of G, and its loss."""
+        seen = self.augment.apply(fake, self.augment.draw(self.rng, fake.shape))
         loss = self.loss.generator(on_real, self.discriminator(seen))
-        return self.adam_g.flat.gather(grad(loss, self.generator.parameters())), self.xp.stack([loss.data])
+        return grad(loss, self.generator.parameters()), loss
 
-    def real_batch(self, rng: Random) -> Tensor:
-        """A worker's share of real images, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        x = self.images[rng.integers(len(self.images), self.config.batch // self.config.workers)].astype("float32")
+    def real_batch(self) -> Tensor:
+        """Real images drawn with replacement, as (B, C, H, W) in [−1, 1]."""
+        x = self.images[self.rng.integers(len(self.images), self.config.batch)].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 
-    def discriminator_loss(self, rng: Random, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
 
         Everything D has to judge goes through it as one batch.
         """
         c, n = self.config, len(real)
         clean = ops.concatenate([real, fake])
-        drawn = self.augment.draw(rng, clean.shape)
+        drawn = self.augment.draw(self.rng, clean.shape)
         seen = self.augment.apply(clean, drawn)
         penalised = c.penalty != "none" and self.steps_done % c.penalty_every == 0
         parts = [seen]
         if penalised and c.penalty == "fd":
-            noise = rng.normal(clean.shape)
+            noise = self.rng.normal(clean.shape)
             parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
         if c.bcr:
-            parts.append(self.consistency.apply(clean, self.consistency.draw(rng, clean.shape)))
+            parts.append(self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape)))
         logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts))
         on_real, on_fake = logits[:n], logits[n : 2 * n]
         loss = self.loss.discriminator(on_real, on_fake)
@@ -146,7 +134,7 @@ class GAN:
             "adam_d": self.adam_d.state_dict(),
             "stats": {"rows": np.array(backend.to_host(self.stats))},
         }
-        return arrays, {"steps_done": self.steps_done, "rngs": [list(r.state) for r in self.rngs]}
+        return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
 
     def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
         """The inverse of `state`; ValueError if it belongs to other networks."""
@@ -156,18 +144,7 @@ class GAN:
         self.adam_g.load_state_dict(arrays["adam_g"])
         self.adam_d.load_state_dict(arrays["adam_d"])
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
-        self.steps_done = meta["steps_done"]
-        for rng, state in zip(self.rngs, meta["rngs"], strict=True):
-            rng.state = tuple(state)
-
-
-def quiet() -> None:
-    """No NumPy warnings in this thread: the loop looks for numbers that are not finite itself, and explains them."""
-    np.seterr(over="ignore", invalid="ignore", divide="ignore")
-
-
-def _mean(shares: Sequence[Any]) -> Any:
-    return shares[0] if len(shares) == 1 else sum(shares[1:], shares[0]) * (1 / len(shares))
+        self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
 
 
 def generate(generator: Any, z: Any, batch: int = 250) -> np.ndarray:

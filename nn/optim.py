@@ -36,8 +36,6 @@ class FlatParameters:
 class Adam:
     """Adam (Kingma & Ba, 1412.6980) with bias correction.
 
-    `step` takes the list that `autograd.grad` returns, or what `flat.gather` makes of it.
-
     m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
     `max_norm`: gradients of a longer Euclidean norm are scaled down to it.
     """
@@ -56,13 +54,16 @@ class Adam:
         self.v = 0 * self.flat.data
         self.t = 0
 
-    def step(self, grads: Any) -> Any:
-        """One update in place; returns the norm of the whole gradient before clipping, a 0-d array on the device."""
+    def step(self, grads: Sequence[Any]) -> Any:
+        """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
+
+        Returns the norm of the whole gradient before clipping, a 0-d array on the device.
+        """
         xp = backend.array_module(self.flat.data)
-        g = grads if backend.is_array(grads) else self.flat.gather(grads)
+        g = self.flat.gather(grads)
         norm = xp.sqrt((g * g).sum())
         if self.max_norm is not None:
-            g = g * xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
+            g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
         self.t += 1
         beta1, beta2 = self.betas
         self.m *= beta1

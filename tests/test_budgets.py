@@ -61,7 +61,7 @@ def test_the_default_configuration_stays_far_below_two_gigabytes():
         "from minigan.metrics.digits import digit_reference, evaluate_digits\n"
         "gan = GAN(resolve(), load_data().images)\n"
         "[gan.step() for _ in range(3)]\n"
-        "evaluate_digits(gan.sample(gan.rngs[0].normal((5000, 64))), digit_reference(load_data(split='test').images))\n"
+        "evaluate_digits(gan.sample(gan.rng.normal((5000, 64))), digit_reference(load_data(split='test').images))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

@@ -85,7 +85,6 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--steps", "0"], "--steps must be at least 1"),
         (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
         (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
-        (["--batch", "3"], "--batch 3 cannot be shared by --workers 2"),
         (["--steps", "2", "--epochs", "1"], "give one of"),
         (["--data", "nowhere"], "nowhere"),
         (["--download", "mnist"], "--download needs --data"),

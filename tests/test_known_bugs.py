@@ -5,6 +5,7 @@ wilile26811249/ViTGAN, YouvaADDAD/ViTGAN (in full: ViTGAN-Training-GANs-with-Vis
 songquanpeng/ViTGAN.
 """
 
+import json
 import math
 
 import numpy as np
@@ -14,7 +15,7 @@ from tiny_models import image_batch, in_float64, latents, layers, networks, shak
 from autograd import Tensor, grad, ops
 from autograd.random import Generator as Random
 from minigan.config import build, resolve
-from minigan.losses import LOSSES, Loss
+from minigan.losses import LOSSES
 from minigan.step import STATS
 from minigan.train import Run
 from minigan.vitgan import MLP, Block, Discriminator, Generator, unpatchify
@@ -202,6 +203,23 @@ def test_singular_vectors_forgotten_after_every_forward():
         layer(Tensor(random(2, 20, dtype="float32")))
     np.testing.assert_array_equal(spectral.u.data, kept[0])
     np.testing.assert_array_equal(spectral.v.data, kept[1])
+
+
+def test_power_iteration_never_called():
+    """The estimates follow the weights: every spectral norm of D iterates as often in each step, whatever it judges."""
+    gan = tiny_gan(bcr=1.0)
+    calls = []
+    for spectral in layers(gan.discriminator, SpectralNorm):
+        iterate = spectral.power_iteration
+        spectral.power_iteration = lambda weight, iterate=iterate: calls.append(weight) or iterate(weight)
+    before = gan.discriminator.embed.spectral.u.data.copy()
+    gan.step()
+    once = len(calls)
+    assert once in (7, 14)  # before each update of D, or of D and of G
+    gan.step()
+    assert len(calls) == 2 * once
+    assert {id(w) for w in calls} <= {id(p) for p in gan.discriminator.parameters()}
+    assert not np.array_equal(before, gan.discriminator.embed.spectral.u.data)
 
 
 def test_singular_vectors_and_scale_not_in_the_state():
@@ -434,7 +452,7 @@ def test_images_in_another_range_than_the_output():
     """teodorToshkov/ViTGAN-pytorch: images in [0, 1] beside an unbounded output; both are in [−1, 1] here."""
     gan = tiny_gan()
     gan.images = np.array([[[0, 255] * 14] * 28], np.uint8)
-    assert np.unique(gan.real_batch(Random(0)).data).tolist() == [-1, 1]
+    assert np.unique(gan.real_batch().data).tolist() == [-1, 1]
     x = gan.generator(Tensor(100 * latents(gan.config))).data
     assert x.min() >= -1 and x.max() <= 1
     assert gan.sample(latents(gan.config)).dtype == np.uint8
@@ -497,21 +515,21 @@ def test_fakes_not_detached_in_the_step_of_d():
     gan = tiny_gan()
     seen = {}
     discriminator_loss = gan.discriminator_loss
-    gan.discriminator_loss = lambda rng, real, fake: seen.update(fake=fake) or discriminator_loss(rng, real, fake)
+    gan.discriminator_loss = lambda real, fake: seen.update(fake=fake) or discriminator_loss(real, fake)
     flat = gan.adam_g.flat.data.copy()
-    fake, *_ = gan.judge(gan.rngs[0])
+    fake, *_ = gan.judge()
     assert seen["fake"].node is None and fake.node is not None
     np.testing.assert_array_equal(gan.adam_g.flat.data, flat)
-    loss, *_ = discriminator_loss(Random(0), gan.real_batch(Random(0)), seen["fake"])
+    loss, *_ = discriminator_loss(gan.real_batch(), seen["fake"])
     assert set(grad(loss, gan.generator.parameters())) == {None}
 
 
 def test_step_of_g_changes_d():
     """The other way round: G's loss must not move D."""
     gan = tiny_gan()
-    fake, _, on_real, _ = gan.judge(gan.rngs[0])
+    fake, on_real, *_ = gan.judge()
     before = gan.discriminator.state_dict()
-    gan.fool(gan.rngs[0], fake, on_real)
+    gan.fool(fake, on_real)
     for name, a in gan.discriminator.state_dict().items():
         np.testing.assert_array_equal(a, before[name])
     assert on_real.node is None
@@ -531,9 +549,18 @@ def test_consistency_loss_overwritten():
     assert not np.array_equal(w0, w1)
 
 
+def test_consistency_averaged_over_real_and_fake():
+    """The paper's bCR is a mean over real images plus a mean over fakes, not the mean of both."""
+    gan = tiny_gan(bcr=3.0, penalty="none", loss="relativistic")
+    gan.discriminator.forward = lambda x: Tensor(np.repeat([0, 1], 8).astype("float32") * 2**0.5)
+    loss, *_ = gan.discriminator_loss(gan.real_batch(), gan.real_batch())
+    assert loss.item() == pytest.approx(math.log(2) + 3 * (2 + 2))
+
+
 def test_penalty_without_effect():
     """The same for R1 and R2, in both forms."""
     for penalty in ("fd", "exact"):
+        penalties = []
         for which in ("r1", "r2"):
             rows = []
             for gamma in (0.0, 4.0):
@@ -544,23 +571,25 @@ def test_penalty_without_effect():
             assert none["penalty"] == 0 < some["penalty"]
             assert some["loss_d"] - none["loss_d"] == pytest.approx(some["penalty"], rel=1e-3)
             assert not np.array_equal(w0, w1)
+            penalties.append(some["penalty"])
+        assert penalties[0] != pytest.approx(penalties[1], rel=1e-3)  # of real, of generated images
 
 
 def test_fakes_not_augmented_for_g():
     """YouvaADDAD/ViTGAN: D learns on augmented images and then judges plain ones for G."""
     gan = tiny_gan(augment="cutout,brightness", loss="nonsaturating")
-    fake, _, on_real, _ = gan.judge(gan.rngs[0])
+    fake, on_real, *_ = gan.judge()
     seen = []
     forward = gan.discriminator.forward
     gan.discriminator.forward = lambda x: seen.append(x) or forward(x)
-    state = gan.rngs[0].state
-    gradient, _ = gan.fool(gan.rngs[0], fake, on_real)
-    gan.rngs[0].state = state
-    expected = gan.augment.apply(fake, gan.augment.draw(gan.rngs[0], fake.shape)).data
+    state = gan.rng.state
+    gradients, _ = gan.fool(fake, on_real)
+    gan.rng.state = state
+    expected = gan.augment.apply(fake, gan.augment.draw(gan.rng, fake.shape)).data
     np.testing.assert_array_equal(seen[0].data, expected)
     assert abs(expected - fake.data).max() > 0.01
     (through,) = grad(seen[0].sum(), [gan.generator.head.out.bias])
-    assert through.any() and gradient.any()  # and the gradient goes back through the augmentation
+    assert through.any() and all(g.any() for g in gradients)  # and the gradient goes back through the augmentation
 
 
 def test_real_and_fake_not_augmented_alike_for_d():
@@ -569,7 +598,7 @@ def test_real_and_fake_not_augmented_alike_for_d():
     seen = []
     forward = gan.discriminator.forward
     gan.discriminator.forward = lambda x: seen.append(x.data) or forward(x)
-    gan.judge(gan.rngs[0])
+    gan.judge()
     assert seen[0].shape == (8, 1, 28, 28)
     assert ((seen[0] == 0).sum(axis=(1, 2, 3)) >= 49).all()  # every image of the eight has its hole
 
@@ -583,12 +612,12 @@ def test_fake_loss_logs_the_real_one():
     seen = []
     judge = gan.judge
 
-    def watched(rng):
-        state, weights = rng.state, gan.discriminator.copy()
-        out = judge(rng)
-        rng.state = state
-        seen.append((weights, gan.real_batch(rng), out[0]))
-        rng.normal((4, gan.config.latent))
+    def watched():
+        state, weights = gan.rng.state, gan.discriminator.copy()
+        out = judge()
+        after, gan.rng.state = gan.rng.state, state
+        seen.append((weights, gan.real_batch(), out[0]))
+        gan.rng.state = after
         return out
 
     gan.judge = watched
@@ -604,13 +633,19 @@ def test_fake_loss_logs_the_real_one():
     assert logged["loss_g"] == pytest.approx(np.log1p(np.exp(on_real - now)).mean(), rel=1e-4)
 
 
-def test_means_logged_over_the_wrong_count():
-    """Nicolivain/ViTGAN: the logged FID is FID/len(dataloader); here a mean over workers is of all, not of one."""
-    one, two = (tiny_gan(workers=n, batch=8, penalty="none", loss="hinge") for n in (1, 2))
-    for gan in (one, two):
-        gan.loss = Loss(lambda real, fake: 0 * real.sum() + 3.0, lambda real, fake: 0 * fake.sum() - 2.0)
+def test_logged_numbers_divided_by_the_wrong_count(tmp_path):
+    """Nicolivain/ViTGAN: what is logged as FID is FID/len(dataloader); a line of the log is the mean of its steps."""
+    gan = tiny_gan(steps=7, log_every=5)
+    run = Run(gan, tmp_path, None, "")
+    run.seconds, rows = 1.0, []
+    for k in range(7):
         gan.step()
-        assert (row(gan)["loss_d"], row(gan)["loss_g"]) == (3, -2)
+        rows.append(gan.stats[k % 5].copy())
+        if k in (4, 6):
+            run._log()
+    lines = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
+    for line, part in zip(lines, (rows[:5], rows[5:]), strict=True):
+        np.testing.assert_allclose([line[name] for name in STATS], np.mean(part, axis=0), atol=1e-5)
 
 
 def test_fid_of_a_mean_that_is_not_squared():

@@ -105,7 +105,7 @@ def test_every_parameter_receives_a_gradient(options):
         gradients = grad(y, network.parameters(), g=random(*y.shape))
         for (name, p), g in zip(network.named_parameters(), gradients, strict=True):
             assert g is not None, name
-            if c.cnn_batch_norm and name == "ups.0.bias":  # batch norm takes the mean of its channel away again
+            if c.cnn_batch_norm and name in ("convs.0.bias", "convs.1.bias"):  # batch norm takes them away again
                 assert abs(g).max() < 1e-12
                 continue
             assert abs(g).max() > 1e-5, name
@@ -235,12 +235,12 @@ def test_a_linear_patch_is_one_linear_map():
     np.testing.assert_allclose(head(Tensor(y)).data, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("variant, last", [("vitgan", "head.out"), ("cnn", "ups.{}")])
-def test_generated_images_begin_at_the_background(variant, last):
-    for background in (-1.0, 0.25):
-        generator, _ = build(tiny(variant, background=background))
-        bias = generator.ups[-1].bias if variant == "cnn" else generator.head.out.bias
-        np.testing.assert_array_equal(bias.data, np.float32(background))
+def test_generated_images_begin_at_the_background():
+    for variant in VARIANTS:
+        for background in (-1.0, 0.25):
+            generator = build(tiny(variant, background=background))[0]
+            last = generator.out if variant == "cnn" else generator.head.out
+            np.testing.assert_array_equal(last.bias.data, np.float32(background))
 
 
 def test_positions():
@@ -295,14 +295,15 @@ def test_patches_are_windows_of_the_image_in_a_frame_of_zeros(size, patch, overl
 
 
 def test_an_image_of_the_background_is_like_its_frame():
-    for variant in ("vitgan", "cnn"):
-        c = tiny(variant, background=-1.0)
-        discriminator = build(c)[1]
-        blank = Tensor(np.full((1, 1, 28, 28), -1, "float32"))
-        if variant == "cnn":
-            assert not discriminator.downs[0](blank - discriminator.background).data.any()
-        else:
-            assert not discriminator.patches(blank).data.any()
+    """Both discriminators subtract the background before they add zeros around the image."""
+    blank = Tensor(np.full((1, 1, 28, 28), -0.5, "float32"))
+    discriminator = build(tiny(background=-0.5))[1]
+    assert not discriminator.patches(blank).data.any()
+    discriminator, seen = build(tiny("cnn", background=-0.5))[1], []
+    forward = discriminator.downs[0].forward
+    discriminator.downs[0].forward = lambda x: seen.append(x.data) or forward(x)
+    discriminator(blank)
+    assert not seen[0].any()
 
 
 def test_the_logit_takes_both_signs():
@@ -311,6 +312,15 @@ def test_the_logit_takes_both_signs():
         [build(tiny(seed=seed))[1](Tensor(image_batch(c, 8, seed=seed))).data for seed in range(10)]
     )
     assert logits.min() < -0.1 and logits.max() > 0.1
+
+
+def test_the_logit_is_read_from_the_class_token():
+    discriminator = networks(d_norm="none")[1]
+    for layer in (discriminator.blocks[0].attention.out, discriminator.blocks[0].mlp.down):
+        layer.weight.data[...] = 0  # no token hears of another
+        layer.bias.data[...] = 0
+    expected = discriminator.head(discriminator.norm(discriminator.class_token[0])).data
+    np.testing.assert_allclose(discriminator(Tensor(image_batch(tiny()))).data, np.full(4, expected), rtol=1e-5)
 
 
 def test_the_class_token_collects_from_all_tokens():
@@ -439,9 +449,15 @@ def test_every_field_is_a_flag_with_help_but_what_the_data_decide():
         ({"log_every": 0}, "--log-every must be"),
         ({"sample_every": 0}, "--sample-every must be"),
         ({"save_every": 0}, "--save-every must be"),
-        ({"batch": 5, "workers": 2}, "--batch 5 cannot be shared by --workers 2"),
-        ({"workers": 0}, "--workers 0"),
-        ({"variant": "cnn", "cnn_batch_norm": True, "workers": 2}, "--cnn-batch-norm needs the whole batch"),
+        ({"g_heads": 0}, "--g-heads must be at least 1"),
+        ({"d_patch": 0}, "--d-patch must be at least 1"),
+        ({"g_mapping": 0}, "--g-mapping must be at least 1"),
+        ({"variant": "cnn", "cnn_width": 0}, "--cnn-width must be at least 1"),
+        ({"d_mlp_ratio": 0.0}, "--d-mlp-ratio must be greater than 0, not 0.0"),
+        ({"fd_sigma": 0.0}, "--fd-sigma must be greater than 0"),
+        ({"ema_ramp": 0.0}, "--ema-ramp must be greater than 0"),
+        ({"beta2": 1.0}, "--beta2 must be at least 0 and less than 1, not 1.0"),
+        ({"d_overlap": -1}, "--d-overlap must be at least 0, not -1"),
         ({"g_width": 18, "g_heads": 4}, "--g-width 18 must be a multiple of --g-heads 4"),
         ({"d_width": 18, "d_heads": 4}, "--d-width 18 must be a multiple of --d-heads 4"),
         ({"g_patch": 5}, "--g-patch 5 does not divide the image size 28"),

@@ -134,13 +134,14 @@ def discriminator(p, x, c):
 
 
 def conv_generator(p, z, c):
-    h = linear(p, "project", z)
-    h = h.reshape(len(z), -1, 7, 7)  # of images of 28 pixels
+    w = linear(p, "mapping.layers.1", F.leaky_relu(linear(p, "mapping.layers.0", z), 0.2))
+    h = linear(p, "project", F.leaky_relu(w, 0.2)).reshape(len(z), -1, 7, 7)  # of images of 28 pixels
     for i in range(2):
+        h = F.interpolate(F.leaky_relu(h, 0.2), scale_factor=2, mode="nearest")
+        h = F.conv2d(h, p[f"convs.{i}.weight"], p[f"convs.{i}.bias"], padding=1)
         if c.cnn_batch_norm:
             h = F.batch_norm(h, None, None, p[f"norms.{i}.weight"], p[f"norms.{i}.bias"], training=True)
-        h = F.conv_transpose2d(F.leaky_relu(h, 0.2), p[f"ups.{i}.weight"], p[f"ups.{i}.bias"], stride=2, padding=1)
-    return torch.tanh(h)
+    return torch.tanh(F.conv2d(F.leaky_relu(h, 0.2), p["out.weight"], p["out.bias"], padding=1))
 
 
 def conv_discriminator(p, x, c):
@@ -253,7 +254,6 @@ def test_second_order_gradients_of_exact_r1(options):
 
 STEPS = {
     "finite differences": {"penalty": "fd", "loss": "relativistic", "r1": 3.0, "r2": 2.0},
-    "two workers": {"penalty": "fd", "loss": "relativistic", "workers": 2, "batch": 6},
     "every second step": {"penalty": "fd", "penalty_every": 2, "d_norm": "sn", "decay": "linear", "d_similarity": "l1"},
     "exact, nonsaturating": {"penalty": "exact", "loss": "nonsaturating", "r2": 0.0, "ema_ramp": 0.5},
     "bcr, hinge, clipped": {"penalty": "none", "loss": "hinge", "bcr": 2.0, "max_norm": 0.5},
@@ -284,7 +284,7 @@ class TorchGAN:
         betas = (self.c.beta1, self.c.beta2)
         self.adam_g = make([self.pg[n] for n in self.names_g], lr=self.c.g_lr, betas=betas)
         self.adam_d = make([self.pd[n] for n in self.names_d], lr=self.c.d_lr, betas=betas)
-        self.rngs = [Random(*r.state[:1]) for r in gan.rngs]
+        self.rng = Random(*gan.rng.state[:1])
         self.k = 0
 
     def g(self, z):
@@ -294,34 +294,34 @@ class TorchGAN:
         return functions(self.c)[1](self.pd, x, self.c)
 
     def step(self, lr_d, lr_g, penalty_weight):
-        """Power iteration; the shares of the batch through D, its update; their fakes through D, G's update; EMA.
+        """Power iteration, D's update, power iteration, the same fakes through the new D, G's update, the average.
 
         What the schedules give is an input: test_models.py looks at them.
         """
         c, self.penalty_weight = self.c, penalty_weight * self.c.penalty_every
         self.adam_d.param_groups[0]["lr"], self.adam_g.param_groups[0]["lr"] = lr_d, lr_g
-        with torch.no_grad():
-            for name in [n[: -len(".spectral.u")] for n in self.pd if n.endswith(".spectral.u")]:
-                w = self.pd[f"{name}.weight"]
-                v = F.normalize(self.pd[f"{name}.spectral.u"] @ w.reshape(len(w), -1), dim=0)
-                self.pd[f"{name}.spectral.v"] = v
-                self.pd[f"{name}.spectral.u"] = F.normalize(w.reshape(len(w), -1) @ v, dim=0)
-
-        shares = [self.draw(rng) for rng in self.rngs]
-        judged = [self.loss_d(**share) for share in shares]
-        self.update(self.adam_d, sum(loss for loss, _, _ in judged) / len(shares))
-        loss_g = losses(c)[1]
-        fooled = [loss_g(real.detach(), self.d(fake)) for _, real, fake in judged]
-        self.update(self.adam_g, sum(fooled) / len(shares))
+        self.power_iteration()
+        loss, real, fake = self.loss_d(**self.draw(self.rng))
+        self.update(self.adam_d, loss)
+        self.power_iteration()
+        self.update(self.adam_g, losses(c)[1](real.detach(), self.d(fake)))
 
         decay = min(c.ema, self.k / (self.k + c.ema_ramp))
         for name in self.names_g:
             self.average[name] = decay * self.average[name] + (1 - decay) * self.pg[name].detach()
         self.k += 1
 
+    @torch.no_grad()
+    def power_iteration(self):
+        for name in [n[: -len(".spectral.u")] for n in self.pd if n.endswith(".spectral.u")]:
+            w = self.pd[f"{name}.weight"]
+            v = F.normalize(self.pd[f"{name}.spectral.u"] @ w.reshape(len(w), -1), dim=0)
+            self.pd[f"{name}.spectral.v"] = v
+            self.pd[f"{name}.spectral.u"] = F.normalize(w.reshape(len(w), -1) @ v, dim=0)
+
     def draw(self, rng):
-        """The random numbers of a share, in the order in which a step asks for them."""
-        c, n = self.c, self.c.batch // self.c.workers
+        """The random numbers of a step, in the order in which it asks for them."""
+        c, n = self.c, self.c.batch
         images = self.gan.images[rng.integers(len(self.gan.images), n)]
         real = (images.reshape(n, 1, c.image_size, c.image_size).astype("float32") * (2 / 255) - 1).astype("float64")
         share = {"real": torch.tensor(real), "z": torch.tensor(rng.normal((n, c.latent)).astype("float64"))}

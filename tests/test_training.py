@@ -126,7 +126,7 @@ def test_the_penalty_shows_in_the_log_only_when_it_is_due(tmp_path):
 
 
 def test_a_non_finite_loss_stops_the_run_and_names_step_term_and_op(tmp_path):
-    run = start(tmp_path / "run", workers=1)
+    run = start(tmp_path / "run")
     step = run.gan.step
 
     def poisoned():
@@ -141,7 +141,7 @@ def test_a_non_finite_loss_stops_the_run_and_names_step_term_and_op(tmp_path):
 
 
 def test_divergence_is_replayed_to_the_op_where_it_began(tmp_path):
-    run = start(tmp_path / "run", workers=1, g_lr=1e30, d_lr=1e30, warmup=1, save_every=100)
+    run = start(tmp_path / "run", g_lr=1e30, d_lr=1e30, warmup=1, save_every=100)
     with pytest.raises(NonFinite, match=r"it began at step 1 in \w.*\(float32.*the result float32"):
         run.train()
 
@@ -200,16 +200,6 @@ def test_the_averaged_generator_is_what_is_sampled(tmp_path):
     np.testing.assert_array_equal(run.gan.sample(z), before)
     run.gan.ema.model.head.out.bias.data[...] = 100.0
     assert (run.gan.sample(z) == 255).all()
-
-
-def test_two_workers_and_one_give_gradients_of_the_same_size(tmp_path):
-    """The mean over workers, not their sum: the norms of the first gradients agree within the noise of a batch."""
-    norms = []
-    for workers in (1, 2):
-        gan = start(tmp_path / "run", workers=workers, batch=32).gan
-        gan.step()
-        norms.append(gan.stats[0, -2:])
-    assert (np.abs(np.log(norms[0] / norms[1])) < 0.5).all()
 
 
 def test_free_directory_never_reuses(tmp_path):

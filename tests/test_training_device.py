@@ -21,7 +21,7 @@ CONFIGS = {
         **{"loss": "nonsaturating", "bcr": 10.0, "penalty": "none", "augment": "translation,cutout", "augment_p": 0.8},
         **{"g_head": "fourier", "g_position": "sine", "d_position": "sine", "activation": "gelu"},
     },
-    "two workers, every second step": {"workers": 2, "penalty_every": 2, "d_norm": "sn"},
+    "every second step": {"penalty_every": 2, "d_norm": "sn"},
     "l1, hinge, linear head": {"d_similarity": "l1", "loss": "hinge", "g_head": "linear"},
     "l2 as printed, minimax": {"d_similarity": "l2_printed", "loss": "minimax", "penalty": "exact"},
     "batch norm": {"variant": "cnn", "cnn_batch_norm": True},
@@ -127,7 +127,7 @@ def log_now(gan):
 
 def upload_a_batch(gan):
     draw = gan.real_batch
-    gan.real_batch = lambda rng: Tensor(draw(rng).data * strict.asarray(np.float32(1)))
+    gan.real_batch = lambda: Tensor(draw().data * strict.asarray(np.float32(1)))
 
 
 def normalise_on_the_host(gan):
@@ -149,9 +149,8 @@ SABOTAGE = {
 
 
 @pytest.mark.parametrize("what", SABOTAGE)
-@pytest.mark.parametrize("workers", [1, 2])
-def test_a_step_that_waits_is_caught(what, workers):
-    gan = tiny_gan(device="strict", workers=workers, loss="relativistic")
+def test_a_step_that_waits_is_caught(what):
+    gan = tiny_gan(device="strict", loss="relativistic")
     SABOTAGE[what](gan)
     gan.step()  # outside the discipline it is only slow
     with strict.step(), pytest.raises(StrictError, match=what.strip()):

@@ -14,7 +14,7 @@ VARIANTS = ("vitgan", "vanilla", "relu", "cnn")
 TINY: dict[str, Any] = {
     **{f"{net}_{k}": v for net in "gd" for k, v in {"width": 16, "depth": 1, "heads": 2, "patch": 7}.items()},
     **{"latent": 6, "g_head_width": 12, "cnn_width": 4, "d_overlap": 3},
-    **{"batch": 4, "workers": 1, "steps": 10, "warmup": 3, "log_every": 5, "penalty_every": 1, "augment": ""},
+    **{"batch": 4, "steps": 10, "warmup": 3, "log_every": 5, "penalty_every": 1, "augment": ""},
 }
 
 
