@@ -27,7 +27,7 @@ class Config:
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
     seed: int = option(0, "fixes the data, the weights and every random number")
-    steps: int = option(10_000, "updates of each network; the schedules are laid over them")
+    steps: int = option(8000, "updates of each network; the schedules are laid over them")
     batch: int = option(32, "real images per update")
 
     image_size: int = option(28, "pixels along a side")
@@ -65,9 +65,9 @@ class Config:
     r1: float = option(4.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2")
     r2: float = option(4.0, "weight gamma of R2, the same on generated images")
     penalty_start: float = option(0.125, "share of r1 and r2 at the start")
-    penalty_ramp: float = option(0.06, "share of the run over which they grow to full weight, geometrically")
+    penalty_ramp: float = option(0.075, "share of the run over which they grow to full weight, geometrically")
     penalty_end: float = option(0.25, "share to which they fall by the end, geometrically")
-    penalty_every: int = option(4, "steps between penalties (their weight grows by the same factor)")
+    penalty_every: int = option(1, "steps between penalties (their weight grows by the same factor)")
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values")
     bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images")
     augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
@@ -148,8 +148,6 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "r1": 3.0,
         "r2": 3.0,
         "penalty_start": 1 / 3,
-        "penalty_ramp": 0.2,
-        "penalty_end": 1.0,
     },
 }
 
