@@ -49,7 +49,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
     groups = {
         "variant": parser.add_argument_group("what to train"),
-        "image_size": parser.add_argument_group("the networks"),
+        "background": parser.add_argument_group("the networks"),
         "loss": parser.add_argument_group("the game"),
         "g_lr": parser.add_argument_group("the optimisers"),
         "log_every": parser.add_argument_group("what is written when"),

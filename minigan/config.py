@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from autograd.random import Generator as Random
+from minigan.augment import Augment
 from minigan.cnn import ConvDiscriminator, ConvGenerator
 from minigan.errors import InputError
 from minigan.losses import LOSSES
@@ -155,12 +156,17 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def resolve(**flags: Any) -> Config:
     """A configuration from the flags given (None: not given), over variant, preset and defaults."""
     given = {k: v for k, v in flags.items() if v is not None}
-    variant, preset = given.get("variant", "vitgan"), given.get("preset", "small")
-    return check(Config(**{**PRESETS[preset], **VARIANTS[variant], **given}))
+    preset = PRESETS.get(given.get("preset", "small"), {})
+    variant = VARIANTS.get(given.get("variant", "vitgan"), {})
+    return check(Config(**{**preset, **variant, **given}))
 
 
 def check(c: Config) -> Config:
     """InputError, in one sentence, for values that cannot be trained with."""
+    for field in dataclasses.fields(c):
+        value, choices = getattr(c, field.name), field.metadata["choices"]
+        if choices and value not in choices:
+            raise InputError(f"--{field.name.replace('_', '-')} {value}: use one of {', '.join(map(str, choices))}")
     counts = "steps batch image_size latent penalty_every log_every sample_every save_every cnn_width g_mapping"
     counts += " g_head_width g_width d_width g_heads d_heads g_patch d_patch"
     for name in counts.split():
@@ -172,6 +178,7 @@ def check(c: Config) -> Config:
     for name in ("beta1", "beta2"):
         if not 0 <= getattr(c, name) < 1:
             raise InputError(f"--{name} must be at least 0 and less than 1, not {getattr(c, name)}")
+    Augment(c.augment, c.augment_p).draw(Random(), (1, c.channels, c.image_size, c.image_size))  # names and channels
     if c.d_overlap < 0:
         raise InputError(f"--d-overlap must be at least 0, not {c.d_overlap}")
     if c.variant != "cnn":

@@ -34,7 +34,7 @@ class GAN:
         self.rng = Random(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
-        self.consistency = Augment(c.augment or "translation,cutout", 1.0, c.background)
+        self.consistency = Augment("translation,cutout", 1.0, c.background)
         self.images = backend.to_device(images, device)
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
@@ -66,7 +66,10 @@ class GAN:
         return fake, on_real.detach(), grads, (loss, on_real.mean(), on_fake.mean(), penalty)
 
     def fool(self, fake: Tensor, on_real: Tensor) -> tuple[list, Tensor]:
-        """For the update of G, on the same images, judged by the new D: the gradient of G, and its loss."""
+        """For the update of G, on the same images, judged by the new D: the gradient of G, and its loss.
+
+        D(real), which the relativistic loss pairs with, is still the old D's: another pass would tell little more.
+        """
         seen = self.augment.apply(fake, self.augment.draw(self.rng, fake.shape))
         loss = self.loss.generator(on_real, self.discriminator(seen))
         return grad(loss, self.generator.parameters()), loss
@@ -91,8 +94,9 @@ class GAN:
         if penalised and c.penalty == "fd":
             noise = self.rng.normal(clean.shape)
             parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
-        if c.bcr:
-            parts.append(self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape)))
+        if c.bcr:  # D(x) beside D(T x): without augmentation x is there and T x is missing, with it the reverse
+            moved = clean if c.augment else self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape))
+            parts.append(moved)
         logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts))
         on_real, on_fake = logits[:n], logits[n : 2 * n]
         loss = self.loss.discriminator(on_real, on_fake)

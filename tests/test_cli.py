@@ -2,6 +2,7 @@
 
 import os
 import re
+import resource
 import signal
 import subprocess
 import sys
@@ -55,15 +56,16 @@ def test_a_real_process_runs_on_drawn_digits(tmp_path):
 
 
 def test_help_is_quick_and_worth_reading():
-    times = []
-    for _ in range(3):
-        start = time.perf_counter()
-        done = command("--help")
-        times.append(time.perf_counter() - start)
+    def processor_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start = processor_seconds()
+    done = command("--help")
+    assert processor_seconds() - start < 1  # of a second; the wall clock of a busy machine says little
     assert done.returncode == 0
     for word in ("--variant", "--d-similarity", "--resume", "examples:", "not MNIST"):
         assert word in done.stdout
-    assert min(times) < 2  # under a second on a quiet machine
 
 
 def test_dry_run_trains_nothing(tmp_path, folder, capsys):

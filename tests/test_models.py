@@ -546,3 +546,9 @@ def test_penalties_rise_along_a_geometric_curve():
         weights.append(gan.penalty_weight())
     np.testing.assert_allclose(weights[:21], 0.01 ** (1 - np.arange(21) / 20))
     assert all(type(w) is float and 0 < w <= 1 for w in weights)
+
+
+@pytest.mark.parametrize("name", ["variant", "preset", "loss", "penalty", "activation", "d_similarity", "decay"])
+def test_unknown_choices_are_one_sentence(name):
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} nonsense: use one of"):
+        resolve(**{name: "nonsense"})
