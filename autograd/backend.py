@@ -30,6 +30,10 @@ def use_cuda() -> None:
         ) from e
     if not cupy.cuda.is_available():
         raise DeviceError("device cuda: CuPy is installed, but it finds no usable NVIDIA GPU on this machine")
+    try:
+        cupy.ones((2, 2)) @ cupy.ones((2, 2))
+    except Exception as e:
+        raise DeviceError(f"device cuda: CuPy finds a GPU but cannot use it ({e})") from e
     MODULES[cupy.ndarray] = cupy
     DEVICES["cuda"] = cupy
 
@@ -91,6 +95,14 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
         cupyx.scatter_add(out, index, x)
     return out
+
+
+def sigmoid(xp: Any, x: Any) -> Any:
+    """1 / (1 + e⁻ˣ), to the last digits on both sides: e^(−|x|) never overflows and nothing cancels."""
+    if hasattr(xp, "sigmoid"):
+        return xp.sigmoid(x)
+    e = xp.exp(-xp.abs(x))
+    return xp.where(x >= 0, 1, e) / (1 + e)
 
 
 def erf(xp: Any, x: Any) -> Any:

@@ -11,7 +11,8 @@ class Tensor:
     """An array (NumPy or CuPy) that records what is done with it if `requires_grad`.
 
     `data` is the array, `node` its place on the tape (None where nothing is recorded). Python numbers and lists become
-    NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient.
+    NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient. The tape keeps the
+    arrays themselves: one that is written into between an op and `grad` makes a wrong gradient.
     """
 
     __slots__ = ("data", "node", "__weakref__")

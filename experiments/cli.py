@@ -21,7 +21,7 @@ def run_main(main: Callable[[list[str]], int]) -> None:
 
     try:
         sys.exit(main(sys.argv[1:]))
-    except (InputError, DeviceError) as e:
+    except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file where a folder should be
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)
 
@@ -100,12 +100,23 @@ def start(
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
     options = given_options(args)
+    for name in ("epochs", "minutes"):
+        if getattr(args, name) is not None and getattr(args, name) <= 0:
+            raise InputError(f"--{name} must be greater than 0, not {getattr(args, name)}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
-        if options or args.out or args.epochs or args.minutes:
-            raise InputError("--resume goes on with the run as it was configured: no other training flag goes with it")
+        given = [
+            args.out,
+            args.epochs,
+            args.minutes,
+            *(vars(args).get(n) for n in ("data", "download", "subset", "size")),
+        ]
+        if options or any(x is not None for x in given):
+            raise InputError("--resume goes on with the run as it was configured: only --device goes with it")
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
+        if "config" not in meta:
+            raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")
         config, data_options = Config(**meta["config"]), meta["data"]
         data, directory, minutes, command = load_data(data_options), args.resume, meta["minutes"], meta["command"]
     else:
@@ -118,7 +129,7 @@ def start(
         if minutes:
             config.steps = 10**9  # until the pace is known
         directory = args.out or free_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-        if (directory / "checkpoint.h5").exists():
+        if any((directory / name).exists() for name in ("checkpoint.h5", "log.jsonl")):
             raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
     if args.dry_run:
         return dry_run(config, data, device, minutes)

@@ -168,13 +168,21 @@ def check(c: Config) -> Config:
         if choices and value not in choices:
             raise InputError(f"--{field.name.replace('_', '-')} {value}: use one of {', '.join(map(str, choices))}")
     counts = "steps batch image_size latent penalty_every log_every sample_every save_every cnn_width g_mapping"
-    counts += " g_head_width g_width d_width g_heads d_heads g_patch d_patch"
+    counts += " g_head_width g_width d_width g_heads d_heads g_patch d_patch g_depth d_depth"
     for name in counts.split():
         if getattr(c, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(c, name)}")
     for name in ("g_mlp_ratio", "d_mlp_ratio", "g_omega", "fd_sigma", "ema_ramp"):
         if getattr(c, name) <= 0:
             raise InputError(f"--{name.replace('_', '-')} must be greater than 0, not {getattr(c, name)}")
+    for name in "r1 r2 bcr g_lr d_lr warmup max_norm penalty_start penalty_end penalty_ramp eval_every seed".split():
+        if getattr(c, name) < 0:
+            raise InputError(f"--{name.replace('_', '-')} must not be negative, not {getattr(c, name)}")
+    for name in ("ema", "penalty_start", "penalty_end", "g_final_lr", "d_final_lr"):
+        if not 0 <= getattr(c, name) <= 1:
+            raise InputError(f"--{name.replace('_', '-')} must be from 0 to 1, not {getattr(c, name)}")
+    if c.eval_samples < 2:
+        raise InputError(f"--eval-samples must be at least 2, not {c.eval_samples}")
     for name in ("beta1", "beta2"):
         if not 0 <= getattr(c, name) < 1:
             raise InputError(f"--{name} must be at least 0 and less than 1, not {getattr(c, name)}")

@@ -6,7 +6,7 @@ import math
 import numpy as np
 
 RUN_COLOURS = {  # as on the poster, on white and on dark paper
-    "full": ("#d62828", "#ff6f66"),
+    "vitgan": ("#d62828", "#ff6f66"),
     "vanilla": ("#2563c9", "#76a5ff"),
     "relu": ("#cc6a00", "#ffab40"),
 }
@@ -26,10 +26,10 @@ TRAIN_PANELS = [  # title, then key, label and colour of each line
 
 def run_colour(variant, dark=False):
     """The colour of a run, by its variant; red where the variant has none of its own."""
-    return RUN_COLOURS.get(variant, RUN_COLOURS["full"])[dark]
+    return RUN_COLOURS.get(variant, RUN_COLOURS["vitgan"])[dark]
 
 
-def curves_png(records, variant="full", dark=False):
+def curves_png(records, variant="vitgan", dark=False):
     """The records of `read_log` drawn on white or on dark paper, as the bytes of a PNG.
 
     `variant` gives the evaluations their colour. What was not logged gets no panel.

@@ -166,6 +166,6 @@ def _share_palette(images):
     return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
 
 
-def plot_curves(records, path, variant="full"):
-    """Draw the records of `read_log` as a PNG, evaluations in the colour of "full", "vanilla" or "relu"."""
+def plot_curves(records, path, variant="vitgan"):
+    """Draw the records of `read_log` as a PNG, evaluations in the colour of the variant."""
     write_bytes(path, curves_png(records, variant))

@@ -4,7 +4,6 @@ import base64
 import io
 import json
 import math
-import shlex
 import statistics
 from html import escape
 from pathlib import Path
@@ -111,8 +110,7 @@ def _grids(run):
 def _numbers(run, config, records):
     """The animation where there is one, and beside it the cards and the shares of the classes."""
     caption = "The same noise through the generator as it learns"
-    moving = [_figure(run / name, caption, "moving") for name in ("samples.gif", "samples.webp")]
-    animation = moving[0] or moving[1]
+    animation = _figure(run / "samples.gif", caption, "moving")
     numbers = _cards(config, records) + _class_shares(records)
     if not (animation and numbers):
         return animation + numbers
@@ -214,8 +212,6 @@ def _flat(values, prefix=""):
 
 def _command(config):
     command = config.get("command") or ""
-    if not isinstance(command, str):
-        command = shlex.join(map(str, command))
     return command and f"<pre><code>{escape(command)}</code></pre>"
 
 

@@ -33,7 +33,7 @@ from minigan.report import write_report
 from minigan.step import GAN, STATS
 
 GRID = 100  # fixed z of the sample grids
-CALIBRATION = 30  # steps after which --minutes knows how many fit
+CALIBRATION = (10, 30)  # steps between which --minutes measures the pace: the first ones warm up
 EVAL_SEED = 2**33  # stream of z for grids and evaluations, apart from training's
 
 Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> what goes into an "eval" record
@@ -58,12 +58,15 @@ class Run:
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
+        self.data_hash = content_hash(data.images)
         self.seconds = 0.0  # of training so far, over all sessions
         self.stop_signal: int | None = None
 
     # Files ---------------------------------------------------------------------------------------
 
     def save(self) -> None:
+        """Write the checkpoint; NonFinite, and the old one stays, if a step since the last look went wrong."""
+        self._look()
         arrays, counters = self.gan.state()
         checkpoint.save(self.directory / "checkpoint.h5", arrays, {**counters, **self.description()})
 
@@ -72,14 +75,14 @@ class Run:
         return {
             "config": dataclasses.asdict(self.gan.config),
             "data": self.data_options,
-            "data_hash": content_hash(self.data.images),
+            "data_hash": self.data_hash,
             "minutes": self.minutes,
             "seconds": self.seconds,
             "command": self.command,
         }
 
     def load(self, arrays: dict, meta: dict[str, Any]) -> None:
-        if meta["data_hash"] != content_hash(self.data.images):
+        if meta["data_hash"] != self.data_hash:
             raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
         try:
             self.gan.load_state(arrays, meta)
@@ -107,8 +110,12 @@ class Run:
         write_bytes(self.directory / "config.json", json.dumps(config, indent=2).encode())
 
     def append(self, record: dict[str, Any]) -> None:
-        with open(self.directory / "log.jsonl", "a", encoding="utf-8") as f:
-            f.write(json.dumps(record) + "\n")
+        with open(self.directory / "log.jsonl", "ab+") as f:
+            end = f.seek(0, os.SEEK_END)
+            if end:
+                f.seek(end - 1)
+            cut = end > 0 and f.read(1) != b"\n"  # a kill left half a line
+            f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
 
     # Pictures and figures ------------------------------------------------------------------------
 
@@ -163,6 +170,7 @@ class Run:
         bar = tqdm(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         started, before = time.perf_counter(), self.seconds
+        calibration = None
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
                 with np.errstate(all="ignore"):
@@ -170,8 +178,10 @@ class Run:
                 bar.update()
                 k = gan.steps_done
                 self.seconds = before + time.perf_counter() - started
-                if self.minutes and k == CALIBRATION:
-                    c.steps = bar.total = self._steps_that_fit()
+                if self.minutes and k == CALIBRATION[0]:
+                    calibration = self.seconds
+                if self.minutes and k == CALIBRATION[1]:
+                    c.steps = bar.total = self._steps_that_fit(self.seconds - (calibration or 0.0))
                     self.write_config()
                 if k % c.log_every == 0 or k == c.steps:
                     bar.set_postfix_str(self._log())
@@ -182,30 +192,30 @@ class Run:
                     tqdm.write(f"step {k}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and k < c.steps:
                     self.save()
+            bar.close()
+            self.save()
+            if self.stop_signal is None:
+                figures = self.finish()
+            self.summarise()
         finally:
             for s, handler in previous.items():
                 signal.signal(s, handler)
             bar.close()
-        if self.stop_signal is None:
-            figures = self.finish()
-        self.save()
-        self.summarise()
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:
         self.stop_signal = number
 
-    def _steps_that_fit(self) -> int:
-        """Steps within --minutes at the pace so far, with a tenth kept for samples and evaluations."""
-        return max(CALIBRATION + 1, int(0.9 * 60 * (self.minutes or 0) / self.seconds * CALIBRATION))
+    def _steps_that_fit(self, seconds: float) -> int:
+        """Steps within --minutes if they go on as between the two of CALIBRATION, a tenth kept for evaluations."""
+        first, last = CALIBRATION
+        left = 0.9 * 60 * (self.minutes or 0) - self.seconds
+        return last + max(1, int(left / seconds * (last - first)))
 
     def _log(self) -> str:
         """Read the device's buffer, check it, and append the means since the last line; returns the bar's text."""
         gan, c, k = self.gan, self.gan.config, self.gan.steps_done
-        count = k % c.log_every or c.log_every
-        rows = backend.to_host(gan.stats)[:count]
-        if not np.isfinite(rows).all():
-            raise NonFinite(self._explain(rows, k - count))
+        rows = self._look()
         means = dict(zip(STATS, (float(x) for x in rows.mean(axis=0)), strict=True))
         record = {
             "kind": "train",
@@ -222,6 +232,15 @@ class Run:
             f"D {means['loss_d']:.3f} G {means['loss_g']:.3f} D(real) {means['d_real']:.2f} "
             f"D(fake) {means['d_fake']:.2f} {record['images_per_second']:.0f} img/s"
         )
+
+    def _look(self) -> np.ndarray:
+        """The rows of `STATS` since the last line of the log, read from the device; NonFinite if one is not finite."""
+        k, every = self.gan.steps_done, self.gan.config.log_every
+        count = min(k, k % every or every)
+        rows = backend.to_host(self.gan.stats)[:count]
+        if not np.isfinite(rows).all():
+            raise NonFinite(self._explain(rows, k - count))
+        return rows
 
     def _explain(self, rows: np.ndarray, first: int) -> str:
         """When a number stopped being finite, and in which op: found by replaying from the last checkpoint."""

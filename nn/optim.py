@@ -21,9 +21,12 @@ class FlatParameters:
         for p in self.parameters:
             p.data = self.data[start : start + p.size].reshape(p.shape)
             start += p.size
+        self.views = [p.data for p in self.parameters]
 
     def gather(self, grads: Sequence[Any]) -> Any:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""
+        if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
+            raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
         xp = backend.array_module(self.data)
         return xp.concatenate(
             [
@@ -88,7 +91,7 @@ class Adam:
 def learning_rate(step: int, steps: int, warmup: int, decay: str, final: float = 0.0) -> float:
     """The factor on the learning rate before update `step` (from 0) of `steps`.
 
-    It rises linearly over `warmup` steps; then `decay` is "constant", "linear" or "cosine", down to `final`.
+    A linear rise over `warmup` steps times a fall from 1 to `final`: `decay` "constant", "linear" or "cosine".
     """
     done = min(step / max(steps, 1), 1.0)
     falls = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}

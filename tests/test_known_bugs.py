@@ -15,6 +15,7 @@ from tiny_models import image_batch, in_float64, latents, layers, networks, shak
 from autograd import Tensor, grad, ops
 from autograd.random import Generator as Random
 from minigan.config import build, resolve
+from minigan.data import Dataset
 from minigan.losses import LOSSES
 from minigan.step import STATS
 from minigan.train import Run
@@ -636,7 +637,7 @@ def test_fake_loss_logs_the_real_one():
 def test_logged_numbers_divided_by_the_wrong_count(tmp_path):
     """Nicolivain/ViTGAN: what is logged as FID is FID/len(dataloader); a line of the log is the mean of its steps."""
     gan = tiny_gan(steps=7, log_every=5)
-    run = Run(gan, tmp_path, None, "")
+    run = Run(gan, tmp_path, Dataset(gan.images, None, "", None), "")
     run.seconds, rows = 1.0, []
     for k in range(7):
         gan.step()
@@ -664,7 +665,9 @@ def test_fid_of_a_handful_of_samples(tmp_path):
     """Nicolivain/ViTGAN: at most 20 random batches; here as many samples as asked for, always of the same z."""
     gan = tiny_gan(eval_samples=37)
     counts = []
-    run = Run(gan, tmp_path, None, "", evaluate=lambda samples: counts.append(samples) or {})
+    run = Run(
+        gan, tmp_path, Dataset(gan.images, None, "", None), "", evaluate=lambda samples: counts.append(samples) or {}
+    )
     run.finish()
     run.finish()
     assert counts[0].shape == (37, 28, 28)

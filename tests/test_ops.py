@@ -472,3 +472,20 @@ def test_attention_never_holds_a_tensor_with_d_beside_n_by_n(similarity, fused):
 def test_attention_refuses_a_similarity_that_does_not_exist():
     with pytest.raises(ValueError, match="similarity 'cosine': use one of dot, l2, l1, l2_printed"):
         ops.attention(*np.ones((3, 1, 1, 2, 2)), similarity="cosine")
+
+
+def test_sigmoid_keeps_its_digits_on_both_sides():
+    x = np.array([-80, -20, -1, 0, 1, 20], np.float32)
+    exact = 1 / (1 + np.exp(-x.astype(np.float64)))
+    np.testing.assert_allclose(ops.sigmoid(Tensor(x)).data, exact, rtol=3e-7)
+    slope = grad(ops.softplus(t := Tensor(x, requires_grad=True)).sum(), [t])[0]
+    np.testing.assert_allclose(slope, exact, rtol=3e-7)
+    np.testing.assert_allclose(ops.silu(Tensor(x)).data, x * exact, rtol=3e-7)
+
+
+def test_power_with_an_array_of_exponents_at_zero():
+    a = Tensor(np.array([0.0, 0.0, 2.0]), requires_grad=True)
+    b = Tensor(np.array([2.0, 0.0, 3.0]), requires_grad=True)
+    to_a, to_b = grad((a**b).sum(), [a, b])
+    np.testing.assert_allclose(to_a, [0, 0, 12])
+    np.testing.assert_allclose(to_b, [0, 0, 8 * np.log(2)])

@@ -13,6 +13,7 @@ from minigan import checkpoint
 from minigan.config import Config, resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError
+from minigan.log import read_log
 from minigan.step import GAN
 from minigan.train import NonFinite, Run, content_hash, free_directory
 
@@ -164,7 +165,7 @@ def test_resuming_on_other_images_or_another_model_is_refused(tmp_path, unbroken
     run = start(tmp_path / "run", g_width=32)
     with pytest.raises(InputError, match="shape"):
         run.load(arrays, meta)
-    run.data = Dataset(IMAGES[::-1], LABELS, "others", 10)
+    run = Run(run.gan, tmp_path, Dataset(IMAGES[::-1], LABELS, "others", 10), "")
     with pytest.raises(InputError, match="other images"):
         run.load(arrays, meta)
 
@@ -217,7 +218,7 @@ def test_content_hash_sees_pixels_and_shape():
 
 
 def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
-    monkeypatch.setattr("minigan.train.CALIBRATION", 3)
+    monkeypatch.setattr("minigan.train.CALIBRATION", (1, 3))
     run = start(tmp_path / "run", steps=10**9)
     run.minutes = 1.5 / 60
     run.train()
@@ -231,3 +232,29 @@ def test_samples_are_uint8_images_of_the_tanh_range():
     assert (gan.sample(np.zeros((3, 8), np.float32)) == 0).all()
     gan.ema.model.forward = lambda z: Tensor(np.full((len(z), 1, 28, 28), 1.0, np.float32))
     assert (gan.sample(np.zeros((3, 8), np.float32)) == 255).all()
+
+
+def test_a_signal_during_the_last_evaluation_finds_the_run_saved(tmp_path):
+    run = start(tmp_path / "run")
+    run.evaluate = lambda samples: os.kill(os.getpid(), signal.SIGTERM) or {"mean": float(samples.mean())}
+    run.train()
+    assert checkpoint.load(tmp_path / "run" / "checkpoint.h5")[1]["steps_done"] == 12
+    assert run.stop_signal == signal.SIGTERM and (tmp_path / "run" / "report.html").is_file()
+
+
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")
+def test_a_checkpoint_that_is_not_finite_never_replaces_a_good_one(tmp_path):
+    run = start(tmp_path / "run", save_every=2, log_every=12)
+    kill_at(run, 3, lambda: run.gan.discriminator.head.bias.data.fill(np.nan))
+    with pytest.raises(NonFinite, match="step 4: loss_d is nan.*the checkpoint of step 2 is kept"):
+        run.train()
+
+
+def test_a_half_written_line_of_the_log_swallows_no_other(tmp_path):
+    run = start(tmp_path / "run")
+    run.directory.mkdir()
+    run.append({"kind": "train", "step": 4})
+    with open(run.directory / "log.jsonl", "a") as f:
+        f.write('{"kind": "tra')
+    run.append({"kind": "train", "step": 8})
+    assert [r["step"] for r in read_log(run.directory / "log.jsonl")] == [4, 8]

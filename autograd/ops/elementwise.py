@@ -70,13 +70,16 @@ class power:
         return xp.power(a, b)
 
     def backward(xp, g, a, b, y, need):
-        if not isinstance(b, (int, float)):
-            slope = g * b * a ** (b - 1) if need[0] else None
-        else:  # a number: b a^(b−1) without 0⁻¹ at a = 0
+        # at a = 0 neither 0⁻¹ where b = 0 nor ln 0: both products are 0 there
+        if isinstance(b, (int, float)):
             slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
+        else:
+            slope = g * b * a ** (xp.where(b == 0, 1, b) - 1) if need[0] else None
         if not need[1]:
             return slope, None
-        return slope, g * y * (math.log(a) if isinstance(a, (int, float)) else xp.log(a))
+        if isinstance(a, (int, float)):
+            return slope, g * y * math.log(a or 1)
+        return slope, g * y * xp.log(xp.where(a == 0, 1, a))
 
 
 @op
@@ -158,10 +161,10 @@ class tanh:
 
 @op
 class sigmoid:
-    "y = 1 / (1 + e⁻ˣ) = ½ (1 + tanh ½x)      ∂L/∂x = g y (1 − y)"
+    "y = 1 / (1 + e⁻ˣ)          ∂L/∂x = g y (1 − y)"
 
     def forward(xp, x):
-        return 0.5 * (1 + xp.tanh(0.5 * x))  # no overflow on either side
+        return backend.sigmoid(xp, x)
 
     def backward(xp, g, y):
         return g * y * (1 - y)
@@ -175,7 +178,7 @@ class softplus:
         return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
 
     def backward(xp, g, x):
-        return g * (0.5 * (1 + xp.tanh(0.5 * x)))
+        return g * backend.sigmoid(xp, x)
 
 
 @op
@@ -267,10 +270,10 @@ class silu:
     "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))"
 
     def forward(xp, x):
-        return x * (0.5 * (1 + xp.tanh(0.5 * x)))
+        return x * backend.sigmoid(xp, x)
 
     def backward(xp, g, x):
-        s = 0.5 * (1 + xp.tanh(0.5 * x))
+        s = backend.sigmoid(xp, x)
         return g * s * (1 + x * (1 - s))
 
 

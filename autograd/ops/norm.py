@@ -55,7 +55,7 @@ def _one_hot(target, x):
 @op
 class normalize:
     """x̂ = (x − μ)/σ,  y = x̂ w + b       ∂L/∂x = (h − mean h − x̂ mean(h x̂))/σ,  h = g w
-    ∂L/∂w = g x̂,   ∂L/∂b = g              μ, σ² = mean and variance over `axes`,  σ = √(σ² + ε)"""
+    ∂L/∂w = g x̂,   ∂L/∂b = g              μ, v = mean and variance over `axes`,  σ = √(v + ε)"""
 
     residuals = ("normed", "rstd")
 

@@ -131,8 +131,8 @@ def evaluate_digits(
 
     `classifier`: that of the reference; the shipped one, on the host, if None.
 
-    digit_fid      Fréchet distance of their features to the reference's; not the Inception FID. Falls with N (by a
-                   bias ∝ 1/N), so compare at equal N; `floor` belongs to `reference.floor_samples` images
+    digit_fid      Fréchet distance of their features to the reference's; not the Inception FID. It falls with N (by a
+                   bias ∝ 1/N), so it is taken of as many samples as the floor, the first 2,500, and compares with it
     floor          digit-FID of real images: the best that can be expected
     classes        how many of the ten classes hold at least 4 % of the samples
     class_shares   the share of each class, by the likeliest one
@@ -140,7 +140,7 @@ def evaluate_digits(
     samples        N
     """
     features, probabilities = classify(classifier or load_classifier(), images)
-    moments = Moments().update(features)
+    moments = Moments().update(features[: reference.floor_samples])
     distance = frechet_distance(moments.mean, moments.cov, reference.moments.mean, reference.moments.cov)
     shares = np.bincount(probabilities.argmax(axis=1), minlength=10) / len(images)
     return {
