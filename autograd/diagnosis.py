@@ -25,6 +25,7 @@ class Case:
     error: np.ndarray  # of numeric, estimated
     x: np.ndarray
     y: np.ndarray | None  # the output, in its shape; None in the second order
+    g: np.ndarray  # the cotangent, in any shape
     parts: np.ndarray  # numeric gradient through each element of y alone: y.shape + x.shape
     others: dict[str, np.ndarray]  # numeric gradients of inputs of the same shape
 
@@ -50,6 +51,16 @@ def rounded(c: Case) -> str | None:
 
 def proportional(c: Case) -> str | None:
     return _multiple(c, np.ones(c.x.shape, dtype=bool), " everywhere")
+
+
+def without_g(c: Case) -> str | None:
+    if c.y is None or c.y.shape != c.x.shape:
+        return None
+    return (
+        "analytic × g = numeric everywhere: the rule forgot g"
+        if c.near(c.analytic * c.g.reshape(c.x.shape), c.numeric).all()
+        else None
+    )
 
 
 def transposed(c: Case) -> str | None:
@@ -122,7 +133,7 @@ def partial(c: Case) -> str | None:
     return f"right in part{tail}"
 
 
-PATTERNS = (not_finite, rounded, proportional, transposed, swapped, one_slice, along_axis, partial)
+PATTERNS = (not_finite, rounded, proportional, without_g, transposed, swapped, one_slice, along_axis, partial)
 
 
 def report(
@@ -133,12 +144,13 @@ def report(
     points: Sequence[np.ndarray],
     parts: Sequence,
     y: np.ndarray | None,
+    g: np.ndarray,
     along: str,
 ) -> str:
     """The whole message of a failed check of input k.
 
     points: the inputs. parts[j]: g · ∂y/∂x of input j and its error, arrays (y.size, x.size), or None.
-    y: the output, None in the second order.
+    y: the output, None in the second order. g: the cotangent.
     """
     order = "" if y is not None else "second-order "
     lines = [f"{title}: the {order}gradient of {names[k]} is wrong", ""]
@@ -152,6 +164,7 @@ def report(
         parts[k][1].sum(axis=0).reshape(analytic.shape),
         points[k],
         y,
+        g,
         parts[k][0].reshape((y.shape if y is not None else (-1,)) + analytic.shape),
         {names[j]: p[0].sum(axis=0).reshape(analytic.shape) for j, p in enumerate(parts) if j != k and p is not None},
     )

@@ -115,7 +115,7 @@ def _compare(title, names, value, pull, points, typical, rng, y=None) -> None:
             same_shape = [j for j, x in enumerate(points) if x.shape == points[k].shape]
             parts = [_jacobian(value, points, j, g, typical) if j in same_shape else None for j in range(len(points))]
         along = f"along a random direction: analytic {analytic:.9g}, numeric {numeric:.9g} ± {error:.0e}"
-        raise GradcheckError(diagnosis.report(title, names, k, gradient, points, parts, y, along))
+        raise GradcheckError(diagnosis.report(title, names, k, gradient, points, parts, y, g, along))
 
 
 def _jacobian(value, points, k, g, typical) -> tuple[np.ndarray, np.ndarray]:
@@ -241,7 +241,7 @@ def _float64(x: Any, k: int) -> np.ndarray:
     a = np.array(backend.to_host(x.data if isinstance(x, Tensor) else x))
     if a.dtype != np.float64:
         raise TypeError(
-            f"gradcheck works in float64 only, and input {k} is {a.dtype}: pass x.astype('float64'), and close over "
+            f"gradcheck works in float64 only, and input {k} is {a.dtype}: pass np.array(x, float), and close over "
             "indices and masks as in gradcheck(lambda x: f(x, index), x)"
         )
     return a

@@ -196,7 +196,8 @@ class Op:
 def op(cls: type) -> Op:
     """Class decorator: turn a class with a formula, a forward and a backward into an Op, and register it."""
     new = Op(cls)
-    if new.name in OPS:
+    old = OPS.get(new.name)
+    if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
         raise TypeError(f"op {new.name} is defined twice")
     OPS[new.name] = new
     return new
@@ -221,7 +222,8 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
 
     what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
     where = f" recorded at {node.site}" if node is not None and node.site else ""
-    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}"
+    hint = "; call the function of xp, not of np" if "__array_ufunc__" in str(e) else ""
+    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}{hint}"
     e.args = (message,)
     if message not in str(e):  # NumPy's AxisError and out-of-memory errors write their own
         builtin = next(c for c in type(e).__mro__ if c.__module__ == "builtins")

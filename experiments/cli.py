@@ -139,6 +139,9 @@ def start(
     run = Run(gan, directory, data, command, evaluate, minutes, data_options)
     if args.resume:
         run.load(arrays, meta)
+    if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
+        print(f"the run in {directory} is finished: {gan.steps_done:,} steps")
+        return 0
     print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
     try:
@@ -168,5 +171,7 @@ def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | Non
     pace = seconds_per_step(config, device)
     steps = int(60 * minutes / pace) if minutes else config.steps
     epochs = steps * config.batch / len(data)
-    print(f"{1 / pace:.1f} steps/s: about {steps * pace / 60:.0f} minutes for {steps:,} steps ({epochs:.1f} epochs)")
+    minutes = steps * pace / 60
+    long = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    print(f"{1 / pace:.1f} steps/s: about {long} for {steps:,} steps ({epochs:.1f} epochs)")
     return 0

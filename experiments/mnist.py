@@ -59,11 +59,15 @@ def digit_figures(options: dict[str, Any], data: Any, device: str) -> Any:
     from minigan.metrics.digits import classify, digit_reference, evaluate_digits, load_classifier
 
     if data.images.shape[1:] != (28, 28) or data.labels is None:
+        print("no digit figures: they are for labelled grey digits of 28 × 28 pixels")
         return None
     try:
         test = load(options, "test")
     except InputError as e:
         print(f"no digit figures: {e}")
+        return None
+    if len(test) < 1000:
+        print(f"no digit figures: {len(test)} test images are too few to compare with, 1,000 is the least")
         return None
     if test.images.shape == data.images.shape and (test.images == data.images).all():
         print("no digit figures: a folder of images has no test set of its own")

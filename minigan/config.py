@@ -39,7 +39,7 @@ class Config:
     g_depth: int = option(3, "G: transformer blocks")
     g_heads: int = option(4, "G: attention heads")
     g_mlp_ratio: float = option(2.0, "G: hidden features of an MLP over its width")
-    g_patch: int = option(7, "G: pixels along a patch")
+    g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)")
     g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it w enters as tokens")
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network")
@@ -50,7 +50,7 @@ class Config:
     d_depth: int = option(3, "D: transformer blocks")
     d_heads: int = option(4, "D: attention heads")
     d_mlp_ratio: float = option(2.0, "D: hidden features of an MLP over its width")
-    d_patch: int = option(7, "D: stride between patches")
+    d_patch: int = option(7, "D: stride between patches (not given: a quarter of the image)")
     d_overlap: int = option(3, "D: pixels by which a patch reaches over each side")
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
     d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
@@ -158,7 +158,9 @@ def resolve(**flags: Any) -> Config:
     given = {k: v for k, v in flags.items() if v is not None}
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = VARIANTS.get(given.get("variant", "vitgan"), {})
-    return check(Config(**{**preset, **variant, **given}))
+    chosen = {**preset, **variant, **given}
+    quarter = given.get("image_size", Config.image_size) // 4
+    return check(Config(**{"g_patch": quarter, "d_patch": quarter, **chosen}))
 
 
 def check(c: Config) -> Config:
@@ -195,7 +197,10 @@ def check(c: Config) -> Config:
             if width % heads:
                 raise InputError(f"--{net}-width {width} must be a multiple of --{net}-heads {heads}")
             if c.image_size % patch:
-                raise InputError(f"--{net}-patch {patch} does not divide the image size {c.image_size}")
+                fits = ", ".join(str(p) for p in range(2, c.image_size // 2 + 1) if c.image_size % p == 0)
+                raise InputError(
+                    f"--{net}-patch {patch} does not divide the image size {c.image_size}: use one of {fits}"
+                )
     return c
 
 

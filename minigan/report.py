@@ -84,7 +84,7 @@ def _header(name, config, records):
     if _percent(last.get("confident")):
         says.append(f"{_percent(last['confident'])} of the samples confident")
     if not says and train:
-        says.append(f"Step {train['step']:,}, not evaluated yet")
+        says.append(f"Step {train['step']:,}, without figures")
     facts = [f"{key} {config[key]}" for key in ("variant", "preset") if config.get(key)]
     facts += [f"step {train['step']:,}"] if train else []
     return (

@@ -669,3 +669,44 @@ def test_fused_twins_are_used_in_first_order_passes_only():
     np.testing.assert_array_equal(a, b)
     np.testing.assert_array_equal(a, c.data)
     gradcheck(twin, x)
+
+
+def test_an_op_of_a_session_may_be_defined_again():
+    """In __main__, a prompt or a notebook, the last definition counts; in a file a second one is a mistake."""
+
+    def define(module, slope):
+        class tried_twice:
+            "y = 2x                     ∂L/∂x = 2g"
+
+            def forward(xp, x):
+                return 2 * x
+
+            def backward(xp, g):
+                return slope * g
+
+        tried_twice.__module__ = module
+        return op(tried_twice)
+
+    try:
+        define("__main__", 3)
+        x = Tensor(np.array(1.0), requires_grad=True)
+        assert grad(define("__main__", 2)(x), [x])[0] == 2
+        with pytest.raises(TypeError, match="defined twice"):
+            define("a_file", 2)
+    finally:
+        del OPS["tried_twice"]
+
+
+def test_numpy_in_place_of_xp_is_told_so():
+    class np_for_xp:
+        "y = eˣ                     ∂L/∂x = g eˣ"
+
+        def forward(xp, x):
+            return xp.exp(x)
+
+        def backward(xp, g, x):
+            return g * np.exp(x)
+
+    x = Tensor(np.ones(2), requires_grad=True)
+    with pytest.raises(TypeError, match="call the function of xp, not of np"):
+        grad(Op(np_for_xp)(x).sum(), [x], create_graph=True)

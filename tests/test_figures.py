@@ -317,7 +317,7 @@ def test_report_of_a_run_stopped_at_step_3(tmp_path):
     save_image(noise(20, 20), tmp_path / "samples" / "step-000003.png")
     (tmp_path / "samples.gif").write_bytes(b"GIF89a, cut")
     page = Page(write_report(tmp_path))
-    assert "Step 3, not evaluated yet." in page.words
+    assert "Step 3, without figures." in page.words
     assert "samples at step 3" in page.words
     assert "digit-FID" not in page.words
     assert len(page.links) == 3  # the grid and the curves
