@@ -100,9 +100,9 @@ def start(
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
     options = given_options(args)
-    for name in ("epochs", "minutes"):
-        if getattr(args, name) is not None and getattr(args, name) <= 0:
-            raise InputError(f"--{name} must be greater than 0, not {getattr(args, name)}")
+    for flag in ("epochs", "minutes"):
+        if getattr(args, flag) is not None and getattr(args, flag) <= 0:
+            raise InputError(f"--{flag} must be greater than 0, not {getattr(args, flag)}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
@@ -129,7 +129,7 @@ def start(
         if minutes:
             config.steps = 10**9  # until the pace is known
         directory = args.out or free_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-        if any((directory / name).exists() for name in ("checkpoint.h5", "log.jsonl")):
+        if any((directory / file).exists() for file in ("checkpoint.h5", "log.jsonl")):
             raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
     if args.dry_run:
         return dry_run(config, data, device, minutes)

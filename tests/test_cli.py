@@ -56,6 +56,13 @@ def test_a_real_process_runs_on_drawn_digits(tmp_path):
     assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
 
 
+def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1"]) == 0
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mnist-vitgan-small", "mnist-vitgan-small-2"]
+
+
 def test_help_is_quick_and_worth_reading():
     def processor_seconds():
         used = resource.getrusage(resource.RUSAGE_CHILDREN)
