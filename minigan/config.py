@@ -54,7 +54,6 @@ class Config:
     d_overlap: int = option(3, "D: pixels by which a patch reaches over each side")
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
     d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
-    d_gain: float = option(1.75, "D: ISN holds the maps of its blocks at this multiple of their first spectral norm")
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
     activation: str = option("gelu_tanh", "inside the transformers' MLPs", ACTIVATIONS)
     cnn_width: int = option(24, "CNN: channels next to the image")
@@ -106,7 +105,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             f"{net}_{k}": v for net in "gd" for k, v in {"width": 512, "depth": 4, "mlp_ratio": 4.0, "lr": 2e-5}.items()
         },
         "g_omega": 15.0,
-        "d_gain": 1.0,
         "g_head_width": 512,
         "activation": "gelu",
         "loss": "nonsaturating",
@@ -126,7 +124,6 @@ PRESETS: dict[str, dict[str, Any]] = {
             for k, v in {"width": 384, "depth": 4, "heads": 6, "mlp_ratio": 4.0, "patch": 4, "position": "sine"}.items()
         },
         "d_overlap": 2,
-        "d_gain": 1.0,
         "g_head": "fourier",
         "g_head_width": 384,
         "activation": "gelu",
@@ -177,7 +174,7 @@ def check(c: Config) -> Config:
     for name in counts.split():
         if getattr(c, name) < 1:
             raise InputError(f"--{name.replace('_', '-')} must be at least 1, not {getattr(c, name)}")
-    for name in ("g_mlp_ratio", "d_mlp_ratio", "g_omega", "d_gain", "fd_sigma", "ema_ramp"):
+    for name in ("g_mlp_ratio", "d_mlp_ratio", "g_omega", "fd_sigma", "ema_ramp"):
         if getattr(c, name) <= 0:
             raise InputError(f"--{name.replace('_', '-')} must be greater than 0, not {getattr(c, name)}")
     for name in "r1 r2 bcr g_lr d_lr warmup max_norm penalty_start penalty_end penalty_ramp eval_every seed".split():

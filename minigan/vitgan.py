@@ -18,7 +18,6 @@ from nn import (
     Parameter,
     SelfModulatedLayerNorm,
     SirenLayer,
-    SpectralNorm,
     init,
     pixel_coordinates,
 )
@@ -203,8 +202,8 @@ class Discriminator(Module):
     """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, LN, a linear map (eq. 1-4, 3.3).
 
     Patches are (P + 2o)², one every P pixels, over x − background framed by o zeros, so every pixel is seen and the
-    frame continues the background. `norm`: the spectral norm of every linear map, None, "sn" or "isn"; under "isn" the
-    maps of the blocks are held at `gain` times the σ of their start. No activation after the logit.
+    frame continues the background. `norm`: the spectral norm of every linear map, None, "sn" or "isn". No activation
+    after the logit.
     """
 
     def __init__(
@@ -221,7 +220,6 @@ class Discriminator(Module):
         similarity: str = "l2",
         norm: str | None = "isn",
         position: str = "learned",
-        gain: float = 1.0,
         background: float = 0.0,
         *,
         rng: Random,
@@ -233,8 +231,6 @@ class Discriminator(Module):
         self.class_token = Parameter(init.normal(rng, (1, 1, width), 0.5))
         self.position = Position(grid, width, position, 0.2, rng=rng)
         self.blocks = [Block(width, heads, mlp_ratio, activation, similarity, norm=norm, rng=rng) for _ in range(depth)]
-        for layer in (m for block in self.blocks for m in block.modules() if isinstance(m, SpectralNorm)):
-            layer.sigma_init.data[...] *= gain
         self.norm = LayerNorm(width)
         self.head = Linear(width, 1, gain=1.0, norm=norm, rng=rng)
 
