@@ -59,7 +59,7 @@ class Run:
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
         self.data_hash = content_hash(data.images)
-        self.seconds = 0.0  # of training so far, over all sessions
+        self.seconds = 0.0  # of training so far, resumed runs included
         self.stop_signal: int | None = None
 
     # Files ---------------------------------------------------------------------------------------
