@@ -2,6 +2,6 @@
 
 import os
 
-# One BLAS thread: a second gains a tenth on the small preset's matrices, and costs ten times as much as it gains
-# as soon as anything else runs on the machine. Set the variable yourself for the large presets.
+# One BLAS thread: with two a step of the small preset was a tenth shorter on a quiet machine, and nine times longer
+# beside another process. Set the variable yourself for the large presets.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")

@@ -21,6 +21,9 @@ def run_main(main: Callable[[list[str]], int]) -> None:
 
     try:
         sys.exit(main(sys.argv[1:]))
+    except KeyboardInterrupt:  # in training the run catches it, and saves
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
     except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file where a folder should be
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)

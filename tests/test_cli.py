@@ -14,6 +14,7 @@ from PIL import Image
 
 from autograd.backend import DeviceError
 from experiments import mnist
+from experiments.cli import run_main
 from minigan.data import stroke_digits
 from minigan.errors import InputError
 
@@ -169,6 +170,15 @@ def test_a_signal_saves_and_says_how_to_go_on(tmp_path, folder, number):
     assert process.returncode == 128 + number, stderr
     assert "go on with --resume" in stderr and "Traceback" not in stderr
     assert (out / "checkpoint.h5").exists() and (out / "report.html").exists()
+
+
+def test_an_interrupt_before_training_is_no_traceback(capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(interrupted)
+    assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
 def test_images_of_other_sizes_and_colours_train(tmp_path):
