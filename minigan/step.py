@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, grad, no_grad, ops
+from autograd import Tensor, backend, grad, ops
 from autograd.random import Generator as Random
 from minigan.augment import Augment
 from minigan.config import Config, build
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
+from minigan.sampling import generate
 from nn import EMA, Adam, learning_rate, power_iteration
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
@@ -149,14 +150,3 @@ class GAN:
         self.adam_d.load_state_dict(arrays["adam_d"])
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
-
-
-def generate(generator: Any, z: Any, batch: int = 250) -> np.ndarray:
-    """Images of a generator for z (n, latent), uint8 on the host, in batches."""
-    images = []
-    with no_grad():
-        for i in range(0, len(z), batch):
-            x = generator(Tensor(z[i : i + batch])).data
-            x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
-            images.append(backend.to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
-    return np.concatenate(images)
