@@ -37,6 +37,10 @@ class Buildable:
 class PickledDict(dict, Buildable):
     """Stands for collections.OrderedDict; attributes, such as the `_metadata` of PyTorch's state dicts, are dropped."""
 
+    def __init__(self, items: Any = ()):  # Python 2 gave the items at once
+        for key, value in items:
+            _put(self, key, value)
+
     def build(self, state: Any) -> None:
         pass
 
@@ -179,9 +183,13 @@ def _update(target: Any, items: list[Any]) -> None:
     if type(target) not in (dict, PickledDict) or len(items) % 2:
         raise TypeError("keys and values for what is no dict")
     for key, value in zip(items[::2], items[1::2], strict=True):
-        if type(key) not in KEYS:
-            raise TypeError(f"a dict key of type {type(key).__name__}")
-        target[key] = value
+        _put(target, key, value)
+
+
+def _put(target: dict, key: Any, value: Any) -> None:
+    if type(key) not in KEYS:
+        raise TypeError(f"a dict key of type {type(key).__name__}")
+    target[key] = value
 
 
 class PickledDType(Buildable):
