@@ -1,9 +1,16 @@
 """The Fréchet distance between two Gaussians, and the moments of feature vectors that it is taken of."""
 
-import numpy as np
+import sys
 
-from autograd import backend
+import numpy as np
+from tqdm import tqdm
+
 from minigan.errors import InputError
+from minigan.metrics.arrays import feature_array
+
+CHUNK = 4096  # feature vectors that are float64 at a time
+TOLERANCE = 1e-3  # how far, relatively, a covariance of another program may be from symmetric and positive semidefinite
+NO_COVARIANCE = "a covariance must be positive semidefinite, one of these has eigenvalues far below 0"
 
 
 class Moments:
@@ -20,17 +27,15 @@ class Moments:
 
     def update(self, features) -> "Moments":
         """Add a batch: an array (N, D) of finite numbers, on any device."""
-        x = backend.to_host(features).astype(np.float64)
-        if x.ndim != 2 or x.shape[1] < 1:
-            raise InputError(f"features must have shape (N, D), not {x.shape}")
-        if not np.isfinite(x).all():
-            raise InputError("features must be finite, these hold NaN or infinity")
-        batch = Moments()
-        if len(x):
+        features = feature_array(features)
+        for i in range(0, len(features), CHUNK):
+            x = features[i : i + CHUNK].astype(np.float64)
+            batch = Moments()
             batch.count, batch.mean = len(x), x.mean(axis=0)
             x -= batch.mean
             batch.scatter = x.T @ x
-        return self.merge(batch)
+            self.merge(batch)
+        return self
 
     def merge(self, other: "Moments") -> "Moments":
         """Add what another Moments has seen: S ← Sa + Sb + δ δᵀ na nb/n, δ = mean b − mean a."""
@@ -59,20 +64,48 @@ class Moments:
 def frechet_distance(mean1, cov1, mean2, cov2) -> float:
     """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½): the Fréchet distance of two Gaussians, squared (Dowson & Landau, 1982).
 
-    Means (D,), symmetric covariances (D, D); in float64. With Σ₁ = A Aᵀ, A the eigenvectors of Σ₁ times the roots of
-    its eigenvalues, Σ₁Σ₂ and the symmetric AᵀΣ₂A share their eigenvalues other than 0: so two symmetric
-    eigendecompositions give the trace, real, for any rank, without a term that is added to the diagonal.
+    Means (D,), symmetric covariances (D, D); in float64. With Σ₂ = A Aᵀ, A the eigenvectors of Σ₂ times the roots of
+    its eigenvalues, Σ₁Σ₂ and the symmetric AᵀΣ₁A share their eigenvalues other than 0: so two symmetric
+    eigendecompositions give the trace, real, for any rank, without a term that is added to the diagonal. InputError for
+    what is no covariance; of a distance below 0 only rounding, at most 1e-3 of the traces, becomes 0.
     """
-    mean1, cov1 = _gaussian(mean1, cov1)
-    mean2, cov2 = _gaussian(mean2, cov2)
-    if mean1.shape != mean2.shape:
-        raise InputError(f"features of {len(mean1)} numbers cannot be compared with features of {len(mean2)}")
-    values, vectors = np.linalg.eigh(cov1)
-    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]  # the others are 0, up to rounding
-    a = vectors[:, kept] * np.sqrt(values[kept])
-    cross = np.sqrt(np.linalg.eigvalsh(a.T @ cov2 @ a).clip(0)).sum()
-    distance = np.square(mean1 - mean2).sum() + np.trace(cov1) + np.trace(cov2) - 2 * cross
-    return max(float(distance), 0.0)
+    first, second = _gaussian(mean1, cov1), _gaussian(mean2, cov2)
+    return _distance(*first, *second, _factor(second[1]))
+
+
+def frechet_infinity(
+    fake, real: Moments, *, sizes: int = 15, seed: int = 0, progress: bool = False
+) -> tuple[float, float]:
+    """The Fréchet distance with the bias of few fakes removed (Chong & Forsyth 2020, arXiv 1911.07023): (value, error).
+
+    The distance of N fakes to a reference exceeds that of infinitely many by about c/N. So it is taken of `sizes`
+    subsets of the fakes, features (N, D), each drawn by `seed`, from N/10 to all of them, and the line in 1/N through
+    these distances is followed to 1/N = 0: the value, which may well be negative. The reference keeps its own bias.
+
+    The error is the standard error of that intercept by least squares. It says how well the line fits, not how much
+    other fakes would change the value. Below some 10 D fakes the distances leave the line, and the value means little.
+    """
+    x = feature_array(fake)
+    if len(x) < 20:
+        raise InputError(f"FID at infinity needs at least 20 fakes, better 10 times as many as features, not {len(x)}")
+    mean, cov = _gaussian(real.mean, real.cov)
+    factor = _factor(cov)
+    rng = np.random.default_rng(seed)
+    counts = np.linspace(len(x) // 10, len(x), sizes).astype(int)
+    distances = []
+    for n in tqdm(counts, "FID at infinity", disable=not progress, leave=False, file=sys.stderr):
+        moments = Moments().update(x[rng.permutation(len(x))[:n]])
+        distances.append(_distance(*_gaussian(moments.mean, moments.cov), mean, cov, factor))
+    return _intercept(1 / counts, np.array(distances))
+
+
+def _intercept(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
+    """The least-squares line through (x, y) at x = 0, and its standard error."""
+    x_mean, spread = x.mean(), np.square(x - x.mean()).sum()
+    slope = ((x - x_mean) * y).sum() / spread
+    value = y.mean() - slope * x_mean
+    variance = np.square(y - value - slope * x).sum() / (len(x) - 2)
+    return float(value), float(np.sqrt(variance * (1 / len(x) + x_mean**2 / spread)))
 
 
 def _gaussian(mean, cov) -> tuple[np.ndarray, np.ndarray]:
@@ -81,4 +114,33 @@ def _gaussian(mean, cov) -> tuple[np.ndarray, np.ndarray]:
         raise InputError(f"a Gaussian needs a mean (D,) and a covariance (D, D), not {mean.shape} and {cov.shape}")
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise InputError("means and covariances must be finite, these hold NaN or infinity")
-    return mean, cov
+    if np.abs(cov - cov.T).max() > TOLERANCE * np.abs(cov).max():
+        raise InputError("a covariance must be symmetric, this one is not")
+    return mean, (cov + cov.T) / 2
+
+
+def _factor(cov: np.ndarray) -> np.ndarray:
+    """A (D, rank) with Σ = A Aᵀ."""
+    values, vectors = np.linalg.eigh(cov)
+    roots = _roots(values)
+    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]  # the others are 0, up to rounding
+    return vectors[:, kept] * roots[kept]
+
+
+def _distance(mean1, cov1, mean2, cov2, factor2) -> float:
+    """`frechet_distance` of Gaussians that were checked, given Σ₂ = A Aᵀ as well."""
+    if mean1.shape != mean2.shape:
+        raise InputError(f"features of {len(mean1)} numbers cannot be compared with features of {len(mean2)}")
+    traces = np.trace(cov1) + np.trace(cov2)
+    cross = _roots(np.linalg.eigvalsh(factor2.T @ cov1 @ factor2)).sum()
+    distance = np.square(mean1 - mean2).sum() + traces - 2 * cross
+    if distance < -TOLERANCE * traces:
+        raise InputError(NO_COVARIANCE)
+    return max(float(distance), 0.0)
+
+
+def _roots(values: np.ndarray) -> np.ndarray:
+    """The roots of the eigenvalues, ascending, of a matrix that should have none below 0 but by rounding."""
+    if len(values) and values[0] < -TOLERANCE * np.abs(values).max():
+        raise InputError(NO_COVARIANCE)
+    return np.sqrt(values.clip(0))
