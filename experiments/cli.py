@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from minigan.config import Config
     from minigan.data import Dataset
-    from minigan.train import Evaluate
 
 
 def run_main(main: Callable[[list[str]], int]) -> None:
@@ -44,6 +43,14 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
     run.add_argument("--minutes", type=float, help="lay the schedule over as many steps as fit, in place of --steps")
     run.add_argument("--dry-run", action="store_true", help="print the configuration, the sizes and the time, and stop")
+    judge = parser.add_argument_group("the evaluation")
+    judge.add_argument(
+        "--features",
+        choices=["auto", "inception", "digits", "random", "none"],
+        help="what the figures compare (auto: inception with --inception, digits where the images are, else random)",
+    )
+    judge.add_argument("--inception", type=Path, metavar="FILE", help="weights of experiments.export_inception: FID")
+    judge.add_argument("--mode", choices=["tf", "torch", "clean"], help="how Inception's images are resized (tf)")
 
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
@@ -73,6 +80,12 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         group.add_argument(f"--{field.name.replace('_', '-')}", default=None, help=text, **kind)
 
 
+def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What `minigan.evaluate.make_evaluator` needs, JSON-able."""
+    weights = None if args.inception is None else str(args.inception.resolve())
+    return {"features": args.features or "auto", "weights": weights, "mode": args.mode or "tf"}
+
+
 def given_options(args: argparse.Namespace) -> dict[str, Any]:
     """The configuration fields that were given as flags."""
     from minigan.config import Config
@@ -83,49 +96,46 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
 
 def start(
     args: argparse.Namespace,
-    load_data: Callable[[dict[str, Any]], "Dataset"],
-    make_evaluate: Callable[[dict[str, Any], "Dataset", str], "Evaluate | None"],
-    data_options: dict[str, Any],
+    load: Callable[..., "Dataset"],
+    options: dict[str, Any],
     name: str,
+    defaults: dict[str, Any] | None = None,
 ) -> int:
     """Start or resume a training run from parsed flags; returns the exit status.
 
-    `load_data(options)` loads the training images and `make_evaluate(options, data, device)` their figures,
-    from options that the checkpoint keeps, so that --resume needs no other flag.
+    `load(options, split="train")` gives the images to train on, or with "test" those to compare with (InputError where
+    there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
+    "note", a sentence for the report or None, are among them. `defaults` are fields of Config below the flags.
     """
     from autograd.backend import best_device, device_module
     from minigan import checkpoint
     from minigan.config import Config, resolve
     from minigan.errors import InputError
+    from minigan.evaluate import make_evaluator
     from minigan.step import GAN
     from minigan.train import NonFinite, Run, describe, free_directory
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    options = given_options(args)
     for flag in ("epochs", "minutes"):
         if getattr(args, flag) is not None and getattr(args, flag) <= 0:
             raise InputError(f"--{flag} must be greater than 0, not {getattr(args, flag)}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
-        given = [
-            args.out,
-            args.epochs,
-            args.minutes,
-            *(vars(args).get(n) for n in ("data", "download", "subset", "size")),
-        ]
-        if options or any(x is not None for x in given):
+        given = {k for k, v in vars(args).items() if v is not None and v is not False}
+        if given - {"resume", "device", "dry_run"}:
             raise InputError("--resume goes on with the run as it was configured: only --device goes with it")
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
             raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")
-        config, data_options = Config(**meta["config"]), meta["data"]
-        data, directory, minutes, command = load_data(data_options), args.resume, meta["minutes"], meta["command"]
+        config, options = Config(**meta["config"]), meta["data"]
+        data, directory, minutes, command = load(options), args.resume, meta["minutes"], meta["command"]
     else:
-        data = load_data(data_options)
-        options |= {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
-        config = resolve(**options)
+        options = {**options, "evaluation": evaluation_options(args)}
+        data = load(options)
+        image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
+        config = resolve(**{**(defaults or {}), **given_options(args), **image})
         if args.epochs is not None:
             config.steps = max(1, round(args.epochs * len(data) / config.batch))
         minutes, command = args.minutes, command_line()
@@ -138,8 +148,8 @@ def start(
         return dry_run(config, data, device, minutes)
 
     gan = GAN(config, data.images, device)
-    evaluate = make_evaluate(data_options, data, device)
-    run = Run(gan, directory, data, command, evaluate, minutes, data_options)
+    evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
+    run = Run(gan, directory, data, command, evaluator, minutes, options)
     if args.resume:
         run.load(arrays, meta)
     if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
@@ -147,6 +157,8 @@ def start(
         return 0
     print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
+    if evaluator is not None:
+        print(evaluator.describe())
     try:
         figures = run.train()
     except NonFinite as e:

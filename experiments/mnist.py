@@ -36,6 +36,7 @@ def parser() -> argparse.ArgumentParser:
         "--download", choices=["mnist", "fashion-mnist", "kmnist"], help="fetch this set into --data first, checksummed"
     )
     data.add_argument("--subset", metavar="NAME", help="which set, where a folder holds several (emnist-digits, …)")
+    data.add_argument("--digits", type=int, metavar="N", help="how many digits to draw without --data (60,000)")
     data.add_argument("--size", type=int, metavar="PIXELS", help="crop to squares and resize to this many pixels")
     add_run_flags(p)
     add_config_flags(p)
@@ -46,46 +47,18 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_data
 
     path = options["path"]
-    n = 60_000 if split == "train" else 7_500  # of drawn digits; files have their own number
+    n = options.get("digits", 60_000) if split == "train" else 10_000  # of drawn digits; files have their own number
     return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"])
-
-
-def digit_figures(options: dict[str, Any], data: Any, device: str) -> Any:
-    """digit-FID and its company against the test images, where these are digits to the classifier; else None.
-
-    It must put more than half of a sample of them into their class: clothes and kana do not pass.
-    """
-    from minigan.errors import InputError
-    from minigan.metrics.digits import classify, digit_reference, evaluate_digits, load_classifier
-
-    if data.images.shape[1:] != (28, 28) or data.labels is None:
-        print("no digit figures: they are for labelled grey digits of 28 × 28 pixels")
-        return None
-    try:
-        test = load(options, "test")
-    except InputError as e:
-        print(f"no digit figures: {e}")
-        return None
-    if len(test) < 1000:
-        print(f"no digit figures: {len(test)} test images are too few to compare with, 1,000 is the least")
-        return None
-    if test.images.shape == data.images.shape and (test.images == data.images).all():
-        print("no digit figures: a folder of images has no test set of its own")
-        return None
-    classifier: Any = load_classifier().to(device)
-    guesses = classify(classifier, test.images[:1000])[1].argmax(axis=1)
-    if test.labels is None or (guesses == test.labels[:1000]).mean() < 0.5:
-        print("no digit figures: the digit classifier does not know these images")
-        return None
-    reference = digit_reference(test.images, classifier)
-    return lambda samples: evaluate_digits(samples, reference, classifier)
 
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
+    from minigan.errors import InputError
+
+    if args.digits is not None and args.data:
+        raise InputError("--digits says how many digits to draw, so it does not go with --data")
     if args.download:
         from minigan.data import download
-        from minigan.errors import InputError
 
         if not args.data:
             raise InputError("--download needs --data DIR, the folder to fetch into")
@@ -93,7 +66,8 @@ def main(argv: list[str]) -> int:
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
     path = None if args.data is None else str(args.data)
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
-    return start(args, load, digit_figures, options, "mnist")
+    options["digits"] = 60_000 if args.digits is None else args.digits
+    return start(args, load, options, "mnist")
 
 
 if __name__ == "__main__":

@@ -88,9 +88,10 @@ class Config:
 
     log_every: int = option(50, "steps between lines of the log")
     sample_every: int = option(200, "steps between sample grids")
-    eval_every: int = option(2000, "steps between evaluations, 0 for the end only")
+    eval_every: int = option(1000, "steps between evaluations, 0 for the end only")
+    eval_samples: int = option(5000, "generated images in an evaluation, and in samples.h5")
+    eval_reference: int = option(10000, "real images at most that they are compared with")
     save_every: int = option(500, "steps between checkpoints")
-    eval_samples: int = option(5000, "generated images in the last evaluation and in samples.h5")
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -183,8 +184,9 @@ def check(c: Config) -> Config:
     for name in ("ema", "penalty_start", "penalty_end", "g_final_lr", "d_final_lr"):
         if not 0 <= getattr(c, name) <= 1:
             raise InputError(f"--{name.replace('_', '-')} must be from 0 to 1, not {getattr(c, name)}")
-    if c.eval_samples < 2:
-        raise InputError(f"--eval-samples must be at least 2, not {c.eval_samples}")
+    for name in ("eval_samples", "eval_reference"):
+        if getattr(c, name) < 2:
+            raise InputError(f"--{name.replace('_', '-')} must be at least 2, not {getattr(c, name)}")
     for name in ("beta1", "beta2"):
         if not 0 <= getattr(c, name) < 1:
             raise InputError(f"--{name} must be at least 0 and less than 1, not {getattr(c, name)}")

@@ -5,6 +5,12 @@ from pathlib import Path
 
 from minigan.errors import InputError
 
+DISTANCES = {  # the key of a Fréchet distance in a record, and what it is called: they do not compare with each other
+    "fid": "FID",
+    "digit_fid": "digit-FID",
+    "random_fid": "random-FID",
+}
+
 
 def read_log(path):
     """The records of a run in order of step. A resumed run repeats steps: of one kind and step the last wins.
@@ -25,3 +31,8 @@ def read_log(path):
     if any(line.strip() for line in lines[:-1]) and not latest:
         raise InputError(f"{path} is not the log of a run: no line of it is a record with a kind and a step.")
     return sorted(latest.values(), key=lambda record: record["step"])
+
+
+def distance(record):
+    """(key, label) of the Fréchet distance of an "eval" record; None where it has none."""
+    return next(((key, label) for key, label in DISTANCES.items() if key in record), None)

@@ -1,7 +1,7 @@
 """The training loop: runs steps, writes the run's directory, and can stop and go on at any moment.
 
 runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · samples.gif · samples.h5 · real.png ·
-              curves.png · checkpoint.h5 · report.html
+              curves.png · checkpoint.h5 · best.h5 · report.html
 """
 
 import dataclasses
@@ -28,7 +28,7 @@ from minigan.config import Config
 from minigan.data import Dataset
 from minigan.errors import InputError
 from minigan.figures import image_grid, plot_curves, save_animation, save_image, write_bytes
-from minigan.log import read_log
+from minigan.log import distance, read_log
 from minigan.report import write_report
 from minigan.step import GAN, STATS
 
@@ -60,15 +60,19 @@ class Run:
         self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
         self.data_hash = content_hash(data.images)
         self.seconds = 0.0  # of training so far, resumed runs included
+        self.best: dict[str, Any] | None = (
+            None  # the evaluation with the least Fréchet distance, whose state is best.h5
+        )
+        self.last: dict[str, Any] = {}  # the last evaluation
         self.stop_signal: int | None = None
 
     # Files ---------------------------------------------------------------------------------------
 
-    def save(self) -> None:
+    def save(self, name: str = "checkpoint.h5") -> None:
         """Write the checkpoint; NonFinite, and the old one stays, if a step since the last look went wrong."""
         self._look()
         arrays, counters = self.gan.state()
-        checkpoint.save(self.directory / "checkpoint.h5", arrays, {**counters, **self.description()})
+        checkpoint.save(self.directory / name, arrays, {**counters, **self.description()})
 
     def description(self) -> dict[str, Any]:
         """What a checkpoint keeps beside the arrays, enough to build the same run again."""
@@ -79,6 +83,7 @@ class Run:
             "minutes": self.minutes,
             "seconds": self.seconds,
             "command": self.command,
+            "best": self.best,
         }
 
     def load(self, arrays: dict, meta: dict[str, Any]) -> None:
@@ -88,7 +93,7 @@ class Run:
             self.gan.load_state(arrays, meta)
         except ValueError as e:
             raise InputError(f"{self.directory / 'checkpoint.h5'}: {e}") from e
-        self.seconds = meta["seconds"]
+        self.seconds, self.best = meta["seconds"], meta.get("best")
 
     def write_config(self) -> None:
         gan = self.gan
@@ -128,11 +133,18 @@ class Run:
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
 
     def log_evaluation(self, samples: np.ndarray) -> dict[str, Any]:
+        """Append the figures of samples to the log, and keep the state in best.h5 if none before was as near."""
         if self.evaluate is None:
             return {}
-        figures = self.evaluate(samples)
-        self.append({"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2), **figures})
-        return figures
+        self.last = {"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2)}
+        self.last |= self.evaluate(samples)
+        self.append(self.last)
+        if named := distance(self.last):
+            key = named[0]
+            if self.best is None or self.last[key] < self.best.get(key, math.inf):
+                self.best = {"step": self.last["step"], key: self.last[key]}
+                self.save("best.h5")
+        return self.last
 
     def summarise(self) -> None:
         """Everything a person looks at, from what the run has so far."""
@@ -188,8 +200,8 @@ class Run:
                 if k % c.sample_every == 0 or k == c.steps:
                     self.save_samples()
                 if c.eval_every and k % c.eval_every == 0 and k < c.steps:
-                    figures = self.log_evaluation(gan.sample(self.fixed_z(max(c.eval_samples // 2, 2))))
-                    tqdm.write(f"step {k}: {describe(figures)}", file=sys.stderr)
+                    if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples))):
+                        tqdm.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and k < c.steps:
                     self.save()
             bar.close()
@@ -228,9 +240,11 @@ class Run:
             "images_per_second": round(k * c.batch / self.seconds, 1),
         }
         self.append(record)
+        named = distance(self.last)
         return (
             f"D {means['loss_d']:.3f} G {means['loss_g']:.3f} D(real) {means['d_real']:.2f} "
             f"D(fake) {means['d_fake']:.2f} {record['images_per_second']:.0f} img/s"
+            + (f" {named[1]} {self.last[named[0]]:.1f}" if named else "")
         )
 
     def _look(self) -> np.ndarray:
@@ -269,19 +283,28 @@ def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """One line for the terminal."""
-    if not figures:
-        return "no digit figures for these images"
-    ratio = figures["digit_fid"] / figures["floor"] if figures["floor"] else math.inf
-    return (
-        f"digit-FID {figures['digit_fid']:.1f} ({ratio:.1f} × real against real), {figures['classes']} classes, "
-        f"{100 * figures['confident']:.1f} % confident of {figures['samples']} samples"
-    )
+    """One line for the terminal, of the record of an evaluation."""
+    named = distance(figures)
+    if not named:
+        return "no figures"
+    key, label = named
+    ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
+    parts = [
+        f"{label} {figures[key]:.1f} ({ratio:.1f} × real against real) of {figures['samples']:,} samples",
+        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.1g}",
+        f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
+    ]
+    if "classes" in figures:
+        parts.append(f"{figures['classes']} classes, {100 * figures['confident']:.1f} % confident")
+    return "; ".join(parts)
 
 
 def content_hash(images: np.ndarray) -> str:
     """SHA-256 of the shape and the pixels."""
-    return hashlib.sha256(repr(images.shape).encode() + np.ascontiguousarray(images).tobytes()).hexdigest()
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    for i in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[i : i + 4096]).tobytes())
+    return digest.hexdigest()
 
 
 def free_directory(directory: Path) -> Path:

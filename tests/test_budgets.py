@@ -58,10 +58,12 @@ def test_the_default_configuration_stays_far_below_two_gigabytes():
         "from minigan.config import resolve\n"
         "from minigan.step import GAN\n"
         "from minigan.data import load_data\n"
-        "from minigan.metrics.digits import digit_reference, evaluate_digits\n"
-        "gan = GAN(resolve(), load_data().images)\n"
+        "from minigan.evaluate import make_evaluator\n"
+        "data = load_data()\n"
+        "gan = GAN(resolve(), data.images)\n"
         "[gan.step() for _ in range(3)]\n"
-        "evaluate_digits(gan.sample(gan.rng.normal((5000, 64))), digit_reference(load_data(split='test').images))\n"
+        "evaluate = make_evaluator(gan.config, data, lambda: load_data(split='test', n=10_000), 'cpu')\n"
+        "evaluate(gan.sample(gan.rng.normal((5000, 64))))\n"
         "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)

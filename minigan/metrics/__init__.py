@@ -1,14 +1,7 @@
 """How good generated images are, in numbers."""
 
-from minigan.metrics.digits import DigitClassifier, DigitReference, digit_reference, evaluate_digits, load_classifier
+from minigan.metrics.compare import Features, compare
+from minigan.metrics.digits import DigitClassifier, load_classifier
 from minigan.metrics.frechet import Moments, frechet_distance
 
-__all__ = [
-    "DigitClassifier",
-    "DigitReference",
-    "Moments",
-    "digit_reference",
-    "evaluate_digits",
-    "frechet_distance",
-    "load_classifier",
-]
+__all__ = ["DigitClassifier", "Features", "Moments", "compare", "frechet_distance", "load_classifier"]

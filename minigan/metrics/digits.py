@@ -1,4 +1,4 @@
-"""Digit metrics: the features and the verdict of a small classifier of our own, shipped with its weights.
+"""The digit classifier: features and verdict of a small network of our own, shipped with its weights.
 
 digit-FID is the Fréchet distance between real and generated images in the 64 features of this classifier. It is **not**
 the Inception FID: its scale is that of the features, so it compares with nothing but digit-FIDs of the same weights and
@@ -6,7 +6,6 @@ as many images. The classifier has learned pen-stroke digits only (see `experime
 """
 
 import hashlib
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -16,14 +15,11 @@ from autograd import Tensor, backend, no_grad, ops
 from autograd.random import Generator
 from minigan import checkpoint
 from minigan.errors import InputError
-from minigan.metrics.frechet import Moments, frechet_distance
 from nn import Conv2d, Linear, Module
 
 WEIGHTS = Path(__file__).with_name("digits.h5")
 ARCHITECTURE = "conv5 12, max-pool, conv5 28, max-pool, linear 64, linear 10; ReLU; 28x28 grey in [-1, 1]"
-CONFIDENT = 0.95  # least probability of the likeliest class
-FOUND = 0.04  # least share of the samples for a class to count as there
-REFERENCE, FLOOR = 5000, 2500  # real images: those compared with, and those that set the floor
+CONFIDENT = 0.95  # least probability of the likeliest class for a sample to count as a digit
 
 
 class DigitClassifier(Module):
@@ -91,63 +87,3 @@ def classify(classifier: DigitClassifier, images: np.ndarray, batch: int = 250) 
             features.append(backend.to_host(h.data))
             probabilities.append(backend.to_host(ops.softmax(classifier.head(h)).data))
     return np.concatenate(features), np.concatenate(probabilities)
-
-
-@dataclass
-class DigitReference:
-    """Real images as digit metrics see them."""
-
-    moments: Moments  # of the features of the reference images
-    floor: float  # digit-FID of other real images: what a perfect generator reaches with as many samples
-    floor_samples: int
-    note: str  # in what the reference falls short of the usual size, or ""
-
-
-def digit_reference(images: np.ndarray, classifier: DigitClassifier | None = None) -> DigitReference:
-    """The reference of a dataset, from images uint8 (N, 28, 28) that no generator was trained on.
-
-    Of the images, shuffled by a fixed seed because files are often sorted by class, the first 5,000 are the reference
-    and the next 2,500 set the floor; fewer images are split 2:1. `classifier`: the shipped one, on the host, if None.
-    """
-    if len(images) < 6:
-        raise InputError(f"a reference for digit metrics needs at least 6 real images, not {len(images)}")
-    whole = REFERENCE + FLOOR
-    note = ""
-    if len(images) < whole:
-        note = f"only {len(images):,} real images, two thirds as the reference; {whole:,} are usual"
-    count = min(len(images), whole)
-    cut = count * REFERENCE // whole
-    chosen = np.random.default_rng(0).permutation(len(images))[:count]
-    features, _ = classify(classifier or load_classifier(), images[chosen])
-    reference, other = Moments().update(features[:cut]), Moments().update(features[cut:])
-    floor = frechet_distance(other.mean, other.cov, reference.mean, reference.cov)
-    return DigitReference(reference, floor, count - cut, note)
-
-
-def evaluate_digits(
-    images: np.ndarray, reference: DigitReference, classifier: DigitClassifier | None = None
-) -> dict[str, Any]:
-    """Judge generated images uint8 (N, 28, 28) against real ones; all values are plain Python numbers.
-
-    `classifier`: that of the reference; the shipped one, on the host, if None.
-
-    digit_fid      Fréchet distance of their features to the reference's; not the Inception FID. It falls with N (by a
-                   bias ∝ 1/N), so it is taken of as many samples as the floor, the first 2,500, and compares with it
-    floor          digit-FID of real images: the best that can be expected
-    classes        how many of the ten classes hold at least 4 % of the samples
-    class_shares   the share of each class, by the likeliest one
-    confident      the share of samples whose likeliest class has a probability above 0.95
-    samples        N
-    """
-    features, probabilities = classify(classifier or load_classifier(), images)
-    moments = Moments().update(features[: reference.floor_samples])
-    distance = frechet_distance(moments.mean, moments.cov, reference.moments.mean, reference.moments.cov)
-    shares = np.bincount(probabilities.argmax(axis=1), minlength=10) / len(images)
-    return {
-        "digit_fid": distance,
-        "floor": reference.floor,
-        "classes": int((shares >= FOUND).sum()),
-        "class_shares": shares.tolist(),
-        "confident": float((probabilities.max(axis=1) > CONFIDENT).mean()),
-        "samples": len(images),
-    }
