@@ -17,6 +17,7 @@ from minigan.curves import curves_png
 FRAME_COUNTS = (60, 45, 30, 20, 12)  # an animation has the first of these that keeps it below MAX_BYTES
 MAX_BYTES = 1_500_000
 GRID_WIDTH = 608  # a grid is shown enlarged by a whole factor to at most this many pixels
+LOOP_WIDTH = 280  # the frames of `save_loop` likewise
 HOLD_SECONDS = 1.5  # how long an animation rests on its last frame
 
 
@@ -106,6 +107,23 @@ def _gif(captioned, seconds):
     buffer = io.BytesIO()
     first.save(buffer, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return buffer.getvalue()
+
+
+def save_loop(frames, path, frames_per_second=25):
+    """Save all frames, uint8 (H, W) or (H, W, 3) of one size, as a GIF that goes on from its last to its first.
+
+    Greys are kept exactly; a colour frame has the 256 colours that suit it best. Small frames are enlarged.
+    """
+    from PIL import Image
+
+    images = [Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
+    images = [image if image.mode == "L" else image.quantize(256, kmeans=2) for image in images]
+    factor = max(1, LOOP_WIDTH // images[0].width)
+    size = factor * images[0].width, factor * images[0].height
+    first, *rest = [image.resize(size, Image.Resampling.NEAREST) for image in images]
+    buffer = io.BytesIO()
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=1000 // frames_per_second, loop=0)
+    write_bytes(path, buffer.getvalue())
 
 
 def step_of(path):

@@ -1,0 +1,204 @@
+"""Images from a training run: python -m experiments.generate RUN
+
+RUN is the directory of a run (its best.h5, or checkpoint.h5 where there is no best) or one checkpoint file, from a GPU
+or a CPU. Image 17 of a seed is the same image however many are drawn.
+"""
+
+import argparse
+import contextlib
+import hashlib
+import math
+import os
+import shutil
+import signal
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from experiments.cli import run_main
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from minigan.config import Config
+
+Draw = Callable[["np.ndarray"], "np.ndarray"]  # z (n, latent) -> images uint8 (n, H, W) or (n, H, W, 3)
+
+STEPS = 24  # frames of the animation from one image to the next, about a second
+STRIP = 8  # of them stand in the still strip
+KEYS = 6  # images the animation passes through, if none are named
+GRID_MOST = 1024  # images in the grid
+
+EXAMPLES = """examples:
+  python -m experiments.generate runs/mnist-vitgan-small                  everything, into its folder generated
+  python -m experiments.generate RUN --num 50000 --hdf5 --seed 1          images for a metric
+  python -m experiments.generate RUN --interpolation 3 17 42              a walk through these images of the folder
+  python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.generate",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("checkpoint", type=Path, metavar="RUN", help="directory of a run, or a checkpoint file")
+    p.add_argument("--num", type=int, default=100, metavar="N", help="how many images (default: 100)")
+    p.add_argument("--seed", type=int, default=0, help="another seed, other images: 0 … 2³² - 1 (default: 0)")
+    p.add_argument(
+        "--truncation",
+        type=float,
+        default=1.0,
+        metavar="PSI",
+        help="0 … 1: draw every w = mapping(z) towards the mean w; 1: not at all, 0: one image (default: 1)",
+    )
+    p.add_argument("--device", default="auto", help="cpu, cuda or auto, the GPU if there is one (default: auto)")
+    p.add_argument(
+        "--out", type=Path, metavar="DIR", help="a new directory (default: generated, beside the checkpoint)"
+    )
+    what = p.add_argument_group("what is written (all, if none of these is given)")
+    what.add_argument("--folder", action="store_true", help="images/000000.png, 000001.png, …")
+    what.add_argument(
+        "--grid", action="store_true", help=f"grid.png: the images in rows, the first {GRID_MOST:,} at most"
+    )
+    what.add_argument("--columns", type=int, metavar="C", help="of the grid (default: as many as rows)")
+    what.add_argument("--hdf5", action="store_true", help="samples.h5: images, z, and how they were made")
+    what.add_argument(
+        "--interpolation",
+        type=int,
+        nargs="*",
+        metavar="I",
+        help=f"interpolation.gif and .png: from image I to the next and back to the first (default: the first {KEYS})",
+    )
+    return p
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    from autograd.backend import best_device, device_module
+    from minigan.errors import InputError
+    from minigan.sampling import SEEDS, find_checkpoint, load_generator, truncate
+    from minigan.train import free_directory
+
+    if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
+        args.folder = args.grid = args.hdf5 = True
+        args.interpolation = []
+    if args.num < 1:
+        raise InputError(f"--num must be at least 1, not {args.num}")
+    if not 0 <= args.seed < SEEDS:
+        raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
+    if not 0 <= args.truncation <= 1:
+        raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
+    if args.columns is not None and (args.columns < 1 or not args.grid):
+        raise InputError("--columns must be at least 1" if args.columns < 1 else "--columns goes with --grid")
+    if args.interpolation and (len(args.interpolation) < 2 or min(args.interpolation) < 0):
+        raise InputError("--interpolation takes the numbers of two or more images, counted from 0")
+    device = best_device() if args.device == "auto" else args.device
+    device_module(device)
+    path = find_checkpoint(args.checkpoint)
+    generator, config = load_generator(path, device)
+    out = args.out or free_directory(path.parent / "generated")
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is there already and not an empty directory: choose another --out")
+
+    print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
+    if args.truncation < 1:
+        truncate(generator, args.truncation)
+    with filled_whole(out) as directory:
+        write(args, path, generator, config, directory)
+    print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
+    return 0
+
+
+@contextlib.contextmanager
+def filled_whole(directory: Path) -> Iterator[Path]:
+    """A directory to write into; at the end all in it moves into `directory`, or vanishes if anything went wrong."""
+    new = not directory.exists()
+    directory.mkdir(parents=True, exist_ok=True)
+    temporary = directory / f".writing.{os.getpid()}"
+    try:
+        temporary.mkdir()
+        yield temporary
+        for entry in temporary.iterdir():
+            os.replace(entry, directory / entry.name)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+        if new and not any(directory.iterdir()):
+            directory.rmdir()
+
+
+def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config", directory: Path) -> None:
+    """Everything that was asked for, into the directory."""
+    from tqdm import tqdm
+
+    from minigan.sampling import batch_size, generate
+
+    batch = batch_size(config)
+    images = args.num if args.folder or args.grid or args.hdf5 else 0
+    keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
+    with tqdm(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
+
+        def draw(z: "np.ndarray") -> "np.ndarray":
+            bar.update(len(z))
+            return generate(generator, z, batch, fill=True)
+
+        if images:
+            write_images(args, path, draw, batch, config.latent, directory)
+        if keys:
+            write_interpolation(keys, args.seed, draw, batch, config.latent, directory)
+
+
+def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, latent: int, directory: Path) -> None:
+    """The folder, the grid and the HDF5 file, batch by batch: memory does not grow with --num."""
+    import h5py
+
+    from minigan.figures import enlargement, image_grid, save_image
+    from minigan.sampling import latents
+
+    shown: list[np.ndarray] = []
+    with h5py.File(directory / "samples.h5", "w") if args.hdf5 else contextlib.nullcontext() as file:
+        for first in range(0, args.num, batch):
+            numbers = range(first, min(first + batch, args.num))
+            z = latents(numbers, latent, args.seed)
+            images = draw(z)
+            if args.folder:
+                for number, image in zip(numbers, images, strict=True):
+                    save_image(image, directory / "images" / f"{number:06d}.png")
+            if args.grid:
+                shown += list(images[: GRID_MOST - len(shown)])
+            if file:
+                for name, part in {"images": images, "z": z}.items():
+                    if not first:
+                        shape = args.num, *part.shape[1:]
+                        file.create_dataset(name, shape, part.dtype, chunks=part.shape, compression="gzip")
+                    file[name][first : first + batch] = part
+        if file:
+            made = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
+            file.attrs.update(made, checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+    if args.grid:
+        columns = args.columns or math.ceil(math.sqrt(len(shown)))
+        scale = enlargement(image_grid(shown, columns).shape[1])
+        save_image(image_grid(shown, columns, scale=scale), directory / "grid.png")
+
+
+def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, latent: int, directory: Path) -> None:
+    """The animation, and the still strip of it: a row from each key image to the next one."""
+    import numpy as np
+
+    from minigan.figures import enlargement, image_grid, save_image, save_loop
+    from minigan.sampling import closed_path, latents
+
+    z = closed_path(latents(keys, latent, seed), STEPS)
+    frames = np.concatenate([draw(z[i : i + batch]) for i in range(0, len(z), batch)])
+    save_loop(frames, directory / "interpolation.gif")
+    rows = STEPS * np.arange(len(keys))[:, None]
+    strip = frames[(rows + np.linspace(0, STEPS, STRIP + 1).astype(int)).ravel() % len(frames)]
+    scale = enlargement(image_grid(strip, STRIP + 1).shape[1])
+    save_image(image_grid(strip, STRIP + 1, scale=scale), directory / "interpolation.png")
+
+
+if __name__ == "__main__":
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half written goes then, too
+    run_main(main)
