@@ -39,7 +39,8 @@ def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
 
 def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
     """k(x, y) = (xᵀy / D + 1)³."""
-    return (x @ y.T / x.shape[1] + 1) ** 3
+    root = x @ y.T / x.shape[1] + 1
+    return root * root * root  # ** 3 takes ten times as long
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:

@@ -30,11 +30,12 @@ def prdc(fake, real, *, k: int = 5, block: int = 2048, progress: bool = False) -
     """
     fake, real = feature_pair(fake, real, np.float32)
     k = min(k, len(fake) - 1, len(real) - 1)
-    fake_radius, real_radius = _radii(fake, k, block, progress), _radii(real, k, block, progress)
+    centre = real.mean(axis=0, dtype=np.float64).astype(np.float32)
+    fake_radius, real_radius = _radii(fake, k, centre, block, progress), _radii(real, k, centre, block, progress)
     around = np.zeros(len(fake), int)  # the real balls that hold a fake
     covered = np.zeros(len(real), bool)  # does its ball hold a fake?
     recalled = np.zeros(len(real), bool)  # does it lie in the ball of a fake?
-    for rows, columns, distance in _blocks(real, fake, block, progress):
+    for rows, columns, distance in _blocks(real, fake, centre, block, progress):
         inside = distance <= real_radius[rows, None]
         around[columns] += inside.sum(axis=0)
         covered[rows] |= inside.any(axis=1)
@@ -47,23 +48,25 @@ def prdc(fake, real, *, k: int = 5, block: int = 2048, progress: bool = False) -
     }
 
 
-def _radii(x: np.ndarray, k: int, block: int, progress: bool) -> np.ndarray:
+def _radii(x: np.ndarray, k: int, centre: np.ndarray, block: int, progress: bool) -> np.ndarray:
     """The squared distance (N,) of each vector to its k-th nearest neighbour: the k+1-th, as it is its own nearest."""
     nearest = np.full((len(x), k + 1), np.inf, np.float32)
-    for rows, _, distance in _blocks(x, x, block, progress):
+    for rows, _, distance in _blocks(x, x, centre, block, progress):
         candidates = np.concatenate([nearest[rows], distance], axis=1)
         candidates.partition(k, axis=1)
         nearest[rows] = candidates[:, : k + 1]
     return nearest.max(axis=1)
 
 
-def _blocks(x: np.ndarray, y: np.ndarray, block: int, progress: bool) -> Iterator[tuple[slice, slice, np.ndarray]]:
+def _blocks(
+    x: np.ndarray, y: np.ndarray, centre: np.ndarray, block: int, progress: bool
+) -> Iterator[tuple[slice, slice, np.ndarray]]:
     """‖xᵢ − yⱼ‖² = ‖xᵢ‖² + ‖yⱼ‖² − 2 xᵢᵀyⱼ in blocks: (rows i, columns j, float32 array).
 
-    The sum cancels where vectors are long and near each other, so they are measured from the mean of y, and what is
-    left of a distance that is only rounding becomes 0: equal vectors are at distance 0 and nothing is negative.
+    The sum cancels where vectors are long and near each other. So they are measured from a centre, the mean of the real
+    ones: rounding is coarse only far from these, where no ball is decided by it. A distance that is nothing but
+    rounding becomes 0: equal vectors are at distance 0, and nothing is negative.
     """
-    centre = y.mean(axis=0, dtype=np.float64).astype(np.float32)
     for i in tqdm(range(0, len(x), block), "neighbours", disable=not progress, leave=False, file=sys.stderr):
         a = x[i : i + block] - centre
         for j in range(0, len(y), block):
