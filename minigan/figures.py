@@ -117,7 +117,7 @@ def save_loop(frames, path, frames_per_second=25):
     from PIL import Image
 
     images = [Image.fromarray(np.ascontiguousarray(frame)) for frame in frames]
-    images = [image if image.mode == "L" else image.quantize(256, kmeans=2) for image in images]
+    images = [image if image.mode == "L" else image.quantize(256, kmeans=1) for image in images]
     factor = max(1, LOOP_WIDTH // images[0].width)
     size = factor * images[0].width, factor * images[0].height
     first, *rest = [image.resize(size, Image.Resampling.NEAREST) for image in images]

@@ -1,6 +1,7 @@
 """Images from a trained generator.
 
-Image i of a seed is a function of (seed, i) alone: it does not change with how many images are drawn beside it.
+Image i of a seed depends on (seed, i) alone, not on how many are drawn beside it. Its z is the same to the bit on every
+device, its pixels up to the device's rounding.
 """
 
 from collections.abc import Iterable
