@@ -68,6 +68,12 @@ def test_duplicates_are_at_distance_zero():
     )
 
 
+def test_copies_are_found_among_rounded_distances():
+    x, rng = normal(40, 256, 14, 3), np.random.default_rng(15)
+    figures = prdc(rng.permutation(x), rng.permutation(x.repeat(7, 0)), block=33)  # every real radius is 0
+    assert figures == pytest.approx({"precision": 1, "recall": 1, "density": 7 / 5, "coverage": 1}, rel=1e-12)
+
+
 @pytest.mark.parametrize("offset", [0.0, 1000.0])
 def test_a_set_against_itself(offset):
     x = normal(300, 64, 11, offset)
