@@ -1,5 +1,9 @@
-"""The one exception for input a person can mend."""
+"""The exceptions whose message is all that a person needs."""
 
 
 class InputError(Exception):
     """Bad input, said in one sentence; the command line prints it and exits with status 2."""
+
+
+class NumericalError(ArithmeticError):
+    """Numbers that came out wrong, said in one sentence; the command line prints it and exits with status 3."""

@@ -17,15 +17,14 @@ import numpy as np
 
 from autograd import Tensor, backend, no_grad, ops
 from autograd.random import Generator
-from minigan.errors import InputError
+from minigan.errors import InputError, NumericalError
 from minigan.metrics.compare import Features
 from minigan.metrics.digits import classify, load_classifier
-from minigan.metrics.resize import resize
+from minigan.metrics.inception import TAPS, load_inception
+from minigan.metrics.resize import MATRICES, SIZE, resize
 from nn import Conv2d, Module
 
 NAMES = ("inception", "digits", "random")
-MODES = ("tf", "torch", "clean")
-TAPS = (64, 192, 768, 2048)
 
 
 class Extractor:
@@ -38,6 +37,7 @@ class Extractor:
     digest: str  # SHA-256: another one for whatever changes the features, as weights, resizing, version
     describe: dict[str, Any]  # JSON-able: where the features are from
     batch = 250  # images that go through the network together
+    warnings: tuple[str, ...] = ()  # what a person should know about these features
 
     def extract(self, images: Any) -> tuple[Any, Any]:
         """Features (n, D) and class probabilities (n, K), or None, of one batch, on any device."""
@@ -49,13 +49,52 @@ class Extractor:
             if image.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
                 raise InputError(f"features are of uint8 images (H, W) or (H, W, 3), not of {image.dtype} {shape}")
         values, probabilities = [np.zeros((0, self.dimensions), np.float32)], []
-        with no_grad():
+        with no_grad(), np.errstate(all="ignore"):
             for i in range(0, len(images), self.batch):
                 v, p = self.extract(images[i : i + self.batch])
                 values.append(backend.to_host(v))
                 if p is not None:
                     probabilities.append(backend.to_host(p))
-        return Features(np.concatenate(values), np.concatenate(probabilities) if probabilities else None)
+        together = np.concatenate(values)
+        if not np.isfinite(together).all():
+            raise NumericalError(f"{self.name} features of these images are not finite: are the weights whole?")
+        return Features(together, np.concatenate(probabilities) if probabilities else None)
+
+
+def label_and_key(name: str, dimensions: int) -> tuple[str, str]:
+    """How the Fréchet distance of an extractor is called, by people and in JSON; FID alone is of all 2048 features."""
+    if name != "inception":
+        return {"digits": ("digit-FID", "digit_fid"), "random": ("random-FID", "random_fid")}[name]
+    return ("FID", "fid") if dimensions == TAPS[-1] else (f"FID-{dimensions}", f"fid_{dimensions}")
+
+
+class InceptionExtractor(Extractor):
+    """The features of the FID InceptionV3 at a tap, and at the last one its 1008 class probabilities."""
+
+    name, batch = "inception", 64
+
+    def __init__(self, weights: str | Path, mode: str = "tf", device: str = "cpu", tap: int = 2048):
+        if mode not in MATRICES:
+            raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
+        if tap not in TAPS:
+            raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
+        self.network = load_inception(weights, device)
+        self.mode, self.dimensions, self.xp = mode, tap, backend.device_module(device)
+        self.label, self.key = label_and_key(self.name, tap)
+        self.digest = _digest("inception 1", self.network.digest, mode, tap)
+        self.describe = {
+            "features": self.name,
+            "mode": mode,
+            "dimensions": tap,
+            "weights_sha256": self.network.digest,
+        }
+
+    def extract(self, images: Any) -> tuple[Any, Any]:
+        x = resized(images, self.mode, SIZE, self.xp)
+        if self.dimensions < TAPS[-1]:
+            return self.network.features(x, self.dimensions), None
+        features, logits = self.network.features_and_logits(x)
+        return features, ops.softmax(Tensor(logits)).data
 
 
 class DigitExtractor(Extractor):
@@ -157,6 +196,10 @@ def make_extractor(
                 features, by their number
     random      `seed`: which random network
     """
+    if name == "inception":
+        if weights is None:
+            raise InputError("inception features need weights: the HDF5 file of python -m experiments.export_inception")
+        return InceptionExtractor(weights, mode, device, tap)
     if name == "digits":
         return DigitExtractor(device)
     if name == "random":

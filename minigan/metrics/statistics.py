@@ -1,0 +1,103 @@
+"""Statistics files: the mean and the covariance of features, so that a reference is measured once.
+
+Ours are HDF5: /mu and /sigma in float64, optionally /features and /probabilities, and attributes that say of which
+images and which extractor they are. Files of other tools are npz with `mu` and `sigma` and say nothing of the kind.
+"""
+
+import io
+import json
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from minigan.errors import InputError
+from minigan.metrics.compare import Features
+
+FORMAT = "minigan statistics 1"
+
+
+@dataclass
+class Statistics:
+    """One side of a comparison, as features left it."""
+
+    mean: np.ndarray  # (D,) float64
+    cov: np.ndarray  # (D, D) float64, of N − 1
+    count: int | None = None  # N images; None if the file does not say
+    extractor: dict[str, Any] | None = None  # Extractor.describe, with its "digest"; None for files of other tools
+    content: str | None = None  # digest of the images, see `minigan.metrics.sources`
+    features: Features | None = None
+
+    @property
+    def digest(self) -> str | None:
+        return None if self.extractor is None else self.extractor["digest"]
+
+
+def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dict[str, Any] | None = None) -> None:
+    """Write a file whole or not at all: npz with mu and sigma for other tools by that suffix, else HDF5.
+
+    `source`: JSON-able facts on the images, to be read by people.
+    """
+    from minigan.figures import write_bytes
+
+    buffer = io.BytesIO()
+    if Path(path).suffix == ".npz":
+        np.savez(buffer, mu=statistics.mean, sigma=statistics.cov)
+    else:
+        with h5py.File(buffer, "w") as f:
+            f.attrs["format"] = FORMAT
+            f.attrs["meta"] = json.dumps(
+                {
+                    "count": statistics.count,
+                    "ddof": 1,
+                    "extractor": statistics.extractor,
+                    "content": statistics.content,
+                    "source": source or {},
+                }
+            )
+            f["mu"], f["sigma"] = statistics.mean, statistics.cov
+            if statistics.features is not None:
+                f["features"] = statistics.features.values
+                if statistics.features.probabilities is not None:
+                    f["probabilities"] = statistics.features.probabilities
+    write_bytes(path, buffer.getvalue())
+
+
+def load_statistics(path: str | os.PathLike) -> Statistics:
+    """Read either kind of file; InputError for what is none, or holds no mean and covariance."""
+    path = Path(path)
+    try:
+        if path.read_bytes()[:2] == b"PK":
+            with np.load(path, allow_pickle=False) as file:
+                found = Statistics(file["mu"].astype(np.float64), file["sigma"].astype(np.float64))
+        else:
+            with h5py.File(path, "r") as f:
+                if f.attrs.get("format") != FORMAT:
+                    raise InputError(f"{path}: HDF5, but not a statistics file of this program ({FORMAT})")
+                found = _read(f)
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:
+        raise InputError(f"{path} is no readable statistics file ({e})") from e
+    _check(path, found)
+    return found
+
+
+def _read(f: h5py.File) -> Statistics:
+    meta = json.loads(f.attrs["meta"])
+    features = None
+    if "features" in f:
+        features = Features(f["features"][()], f["probabilities"][()] if "probabilities" in f else None)
+    mean, cov = f["mu"][()], f["sigma"][()]
+    return Statistics(mean, cov, int(meta["count"]), dict(meta["extractor"]), meta["content"], features)
+
+
+def _check(path: Path, found: Statistics) -> None:
+    mean, cov = found.mean, found.cov
+    if mean.ndim != 1 or len(mean) < 1 or cov.shape != (len(mean), len(mean)):
+        raise InputError(f"{path}: mu {mean.shape} and sigma {cov.shape} are not a mean (D,) and a covariance (D, D)")
+    if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
+        raise InputError(f"{path}: mu and sigma must be finite, these hold NaN or infinity")
+    if (np.diag(cov) < 0).any() or not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-6 * np.abs(cov).max()):
+        raise InputError(f"{path}: sigma is no covariance: it is not symmetric, or has a negative variance")
