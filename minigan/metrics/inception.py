@@ -23,7 +23,7 @@ TORCHVISION = "torchvision-inception-v3"
 CLASSES = {FID_2015: 1008, TORCHVISION: 1000}
 TAPS = (64, 192, 768, 2048)  # the feature vectors, by their length
 BN_EPS = 1e-3
-CHUNK = {"cpu": 4, "cuda": 64}  # images that go through the network together
+CHUNK = {"cpu": 1, "cuda": 64}  # images that go through the network together: on a CPU one fits its caches best
 FORMAT = "minigan inception"
 VERSION = 1
 
