@@ -1,6 +1,8 @@
 """Pictures of a run: grids, animations and curves, the log behind them and the report that shows them."""
 
+import base64
 import json
+import math
 import re
 import subprocess
 import sys
@@ -14,7 +16,9 @@ from minigan.curves import curves_png, smooth
 from minigan.errors import InputError
 from minigan.figures import image_grid, plot_curves, save_animation, save_image, write_bytes
 from minigan.log import read_log
+from minigan.page import chart, charts, film, render, series
 from minigan.report import write_report
+from minigan.report.curves import run_charts
 
 
 def noise(*shape, seed=0):
@@ -49,7 +53,16 @@ EVALUATION = {
     "classes": 9,
     "confident": 0.87,
     "class_shares": [0.0, 0.2, *[0.1] * 8],
+    "class_kl": 0.0223,
     "samples": 1000,
+    "reference": 7500,
+    "reference_split": "test",
+    "kid": 0.0123,
+    "kid_std": 0.0045,
+    "precision": 0.61,
+    "recall": 0.42,
+    "density": 0.71,
+    "coverage": 0.52,
 }
 
 
@@ -237,7 +250,7 @@ class Page(HTMLParser):
 
     def __init__(self, path):
         super().__init__()
-        self.links, self.tags, self.words = [], [], ""
+        self.links, self.tags, self.words, self.script = [], [], "", ""
         self.html = path.read_text(encoding="utf-8")
         self.feed(self.html)
 
@@ -246,7 +259,10 @@ class Page(HTMLParser):
         self.links += [value for key, value in attributes if key in ("src", "srcset", "href", "data")]
 
     def handle_data(self, data):
-        self.words += data if self.tags[-1:] != ["style"] else ""
+        if self.tags[-1:] == ["script"]:
+            self.script += data
+        elif self.tags[-1:] != ["style"]:
+            self.words += data
 
 
 def full_run(run):
@@ -273,9 +289,9 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
     path = write_report(tmp_path / "vitgan")
     assert path == tmp_path / "vitgan" / "report.html"
     page = Page(path)
-    assert len(page.links) == 2 + 1 + 8 + 2  # samples and real, animation, strip, curves for light and dark
-    assert all(link.startswith(("data:image/png;base64,", "data:image/gif;base64,")) for link in page.links)
-    assert not re.search(r"https?:|url\(|@import|<link|<script", page.html)
+    assert len(page.links) == 2 + 12 + 2  # the last samples and real ones, the film, curves for light and dark
+    assert all(link.startswith("data:image/png;base64,") for link in page.links)
+    assert not re.search(r"https?:(?!//www.w3.org/2000/svg)|url\(|@import|<link|<script src", page.html)
     shown = [
         "vitgan",
         "digit-FID 186",
@@ -289,7 +305,7 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
         "20.0%",
     ]
     shown += ["step 55", "siren.omega", "30.0", "none", "Drawn by <hand> & pen.", "--note 'a < b'"]
-    shown += ["not the Inception FID"]
+    shown += ["not the Inception FID", "0.0123", "± 0.0045", "0.61", "coverage 0.52", "0.0223", "against 7,500 test"]
     assert [words for words in shown if words not in page.words] == []
     assert page.tags.count("rect") == 10
     assert "#cc6a00" in page.html  # the colour of the ReLU runs
@@ -308,7 +324,7 @@ def test_report_escapes_what_it_is_told(tmp_path):
     }
     (run / "config.json").write_text(json.dumps(config))
     page = Page(write_report(run))
-    assert "script" not in page.tags
+    assert page.tags.count("script") == 1
     assert page.words.count(evil) == 11
 
 
@@ -318,7 +334,7 @@ def test_report_of_a_run_stopped_at_step_3(tmp_path):
     (tmp_path / "samples.gif").write_bytes(b"GIF89a, cut")
     page = Page(write_report(tmp_path))
     assert "Step 3, without figures." in page.words
-    assert "samples at step 3" in page.words
+    assert "Generated from the same noise, step 3" in page.words
     assert "digit-FID" not in page.words
     assert len(page.links) == 3  # the grid and the curves
 
@@ -342,3 +358,102 @@ def test_report_refuses_what_is_not_a_run(tmp_path):
 def test_drawing_libraries_wait_until_they_are_needed():
     code = "import minigan.report, sys; sys.exit('matplotlib' in sys.modules or 'PIL' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code]).returncode == 0
+
+
+@pytest.mark.parametrize(
+    "key, label, says",
+    [
+        ("digit_fid", "digit-FID", "It is not the Inception FID"),
+        ("fid", "FID", "FID Inception network"),
+        ("random_fid", "random-FID", "it is not FID"),
+    ],
+)
+def test_a_distance_is_called_by_its_features(tmp_path, key, label, says):
+    evals = [
+        {"kind": "eval", "step": step, key: value, "floor": 9.3, "samples": 500}
+        for step, value in ((10, 40.0), (20, 31.5), (30, 37.2))
+    ]
+    write_log(tmp_path / "log.jsonl", evals)
+    (tmp_path / "best.h5").write_bytes(b"")
+    page = Page(write_report(tmp_path))
+    assert f"{label} 37.2, 4 × the floor of 9.3 between real images" in page.words
+    assert f"best {label}31.5at step 20, kept in best.h5" in page.words
+    assert says in page.words
+    names = set(re.findall(r"(?:digit-|random-)?FID(?= ?\d)", page.words))
+    assert names == {label}
+    assert f'"title":"{label}"' in page.script
+    assert curves_png(evals) != curves_png(evals[:0])
+
+
+def test_charts_leave_out_what_was_not_measured(tmp_path):
+    nothing = {"kind": "eval", "step": 5, "kid": None, "precision": math.nan, "fid": -math.inf, "class_kl": math.inf}
+    assert run_charts([nothing, {"kind": "train", "step": 5, "loss_d": math.nan}]) == []
+    write_log(tmp_path / "log.jsonl", [nothing])
+    assert "class=charts" not in Page(write_report(tmp_path)).html
+    drawn = run_charts([{"kind": "train", "step": 5, "loss_g": 2.5, "grad_norm_d": 0.0}])
+    assert [(c["title"], c["series"][0]["x"], c["series"][0]["y"]) for c in drawn] == [
+        ("Loss", [5], [2.5]),
+        ("Gradient norm", [5], [0]),
+    ]
+
+
+def test_a_long_log_is_thinned_to_true_values_with_its_spikes():
+    rng = np.random.default_rng(5)
+    steps = np.arange(0, 200_000, 10)
+    a, b = rng.normal(size=(2, len(steps)))
+    a[777], b[15_000] = 55.5, -44.4
+    drawn = chart("a title", [series("a", "##", steps, a, smooth=smooth(a)), series("b", "##", steps, b)])
+    first, second = drawn["series"]
+    assert first["x"] == second["x"] and 800 < len(first["x"]) < 1700
+    assert (first["x"][0], first["x"][-1]) == (0, 199_990)
+    at = np.array(first["x"]) // 10
+    np.testing.assert_allclose(first["y"], a[at], rtol=1e-5)
+    np.testing.assert_allclose(first["smooth"], smooth(a)[at], rtol=1e-5)
+    assert 55.5 in first["y"] and -44.4 in second["y"]
+
+
+def test_text_cannot_leave_the_data_of_a_chart(tmp_path):
+    evil = "</script><img src=x onerror=alert(1)>"
+    line = series(evil, ("#111", "#eee"), [1, 2], [0.5, 0.25])
+    (tmp_path / "page.html").write_text(render("t", charts([chart(evil, [line], note=evil)]), ("#d62828", "#ff6f66")))
+    page = Page(tmp_path / "page.html")
+    assert "img" not in page.tags and page.tags.count("script") == 2
+    assert page.script.count("\\u003c/script>\\u003cimg") == 3
+
+
+def film_steps(html):
+    return [int(step) for step in re.findall(r"<figure data-step=(\d+)", html)]
+
+
+def test_a_film_keeps_every_grid_that_the_budget_allows(tmp_path):
+    frames = [(step, tmp_path / f"step-{step:06d}.png") for step in range(0, 600, 10)]
+    for step, path in frames:
+        save_image(noise(60, 60, seed=step), path)
+    whole = film(frames)
+    assert film_steps(whole) == list(range(0, 600, 10))
+    assert whole.count("data:image/png") == 61 and whole.count("hidden") == 52
+    assert base64.b64encode(frames[7][1].read_bytes()).decode() in whole  # as it is
+    half = film(frames, budget=len(whole) // 4 * 3)
+    steps = film_steps(half)
+    assert 40 <= len(steps) < 60 and {0, 590} <= set(steps) and max(np.diff(steps)) == 20
+    assert "data:image/png" in half and len(half) < len(whole)
+
+
+def test_large_grids_are_compressed_to_the_budget(tmp_path):
+    frames = [(step, tmp_path / f"step-{step:06d}.png") for step in range(50)]
+    smooth_noise = np.add.outer(np.arange(200), np.arange(200))[..., None] / 2 + np.array([0, 20, 40])
+    for step, path in frames:
+        save_image((smooth_noise + noise(200, 200, 3, seed=step) // 4).clip(0, 255).astype(np.uint8), path)
+    html = film(frames, budget=1_000_000)
+    assert len(film_steps(html)) == 50 and film_steps(html)[-1] == 49
+    assert "data:image/webp" in html and "data:image/png" not in html
+    assert len(html) < 1_100_000 < sum(path.stat().st_size for _, path in frames)
+
+
+def test_a_film_of_nothing_and_of_a_broken_file(tmp_path):
+    assert film([], beside="<p>") == "<p>"
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG, cut")
+    assert film([(0, tmp_path / "cut.png")]) == ""
+    save_image(noise(9, 9), tmp_path / "whole.png")
+    one = film([(0, tmp_path / "cut.png"), (5, tmp_path / "whole.png")])
+    assert "step 5" in one and "input" not in one

@@ -23,7 +23,7 @@ pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
 
 
 class Browser:
-    """One tab of headless Chromium, spoken to in the DevTools protocol: JSON over two pipes, each message ended by NUL."""
+    """One tab of headless Chromium, spoken to by the DevTools protocol: JSON over two pipes, NUL after each message."""
 
     def __init__(self, profile):
         commands, self.commands = os.pipe()
@@ -32,7 +32,7 @@ class Browser:
         flags += ["--remote-debugging-pipe", f"--user-data-dir={profile}", "about:blank"]
         speak = f'exec "$0" "$@" 3<&{commands} 4>&{replies}'
         self.process = subprocess.Popen(
-            ["sh", "-c", speak, CHROMIUM, *flags], pass_fds=(commands, replies), stderr=subprocess.DEVNULL
+            ["bash", "-c", speak, CHROMIUM, *flags], pass_fds=(commands, replies), stderr=subprocess.DEVNULL
         )
         os.close(commands)
         os.close(replies)
@@ -87,12 +87,12 @@ class Browser:
 
     def settle(self):
         """Wait for two frames: scripts have run, observers have reported, pictures are painted."""
-        self.call("Page.captureScreenshot")
-        self.call("Page.captureScreenshot")
+        for _ in range(2):
+            self.call("Page.captureScreenshot", clip={"x": 0, "y": 0, "width": 8, "height": 8, "scale": 1})
 
-    def screenshot(self, whole=False):
-        """What is in sight, or the whole page, uint8 (H, W, 3)."""
-        data = self.call("Page.captureScreenshot", captureBeyondViewport=whole)["data"]
+    def screenshot(self):
+        """What is in sight, uint8 (H, W, 3)."""
+        data = self.call("Page.captureScreenshot")["data"]
         with Image.open(io.BytesIO(base64.b64decode(data))) as image:
             return np.asarray(image.convert("RGB"))
 
@@ -105,8 +105,8 @@ class Browser:
     def place(self, selector, across=0.5, down=0.5):
         """Scroll to an element; the position in the window of a point of it."""
         box = self.ask(
-            f"(() => {{ const e = document.querySelector({json.dumps(selector)}); e.scrollIntoView({{block: 'center'}});"
-            " const b = e.getBoundingClientRect(); return [b.x, b.y, b.width, b.height] })()"
+            f"((e) => {{ e.scrollIntoView({{block: 'center'}}); const b = e.getBoundingClientRect();"
+            f" return [b.x, b.y, b.width, b.height] }})(document.querySelector({json.dumps(selector)}))"
         )
         return box[0] + across * box[2], box[1] + down * box[3]
 
@@ -119,3 +119,283 @@ class Browser:
         for n in range(1, times + 1):
             self.mouse("Pressed", x, y, n)
             self.mouse("Released", x, y, n)
+
+
+STEPS = range(0, 121, 10)  # of the sample grids
+EVALS = (40, 80, 120)
+TRAIN = ("loss_d", "loss_g", "d_real", "d_fake", "penalty", "grad_norm_d", "grad_norm_g")
+
+
+def records():
+    rng = np.random.default_rng(3)
+    made = [
+        {"kind": "train", "step": step, "images": 32 * step, "seconds": 0.5 * step, "images_per_second": 64.0}
+        | {key: round(float(rng.gamma(2)), 6) for key in TRAIN}
+        for step in range(2, 121, 2)
+    ]
+    keys = (
+        "digit_fid",
+        "floor",
+        "kid",
+        "kid_std",
+        "precision",
+        "recall",
+        "density",
+        "coverage",
+        "class_kl",
+        "confident",
+    )
+    for step in EVALS:
+        figures = {key: float(rng.uniform(0.1, 0.9)) for key in keys}
+        counts = {
+            "samples": 500,
+            "reference": 7500,
+            "reference_split": "test",
+            "classes": 9,
+            "class_shares": [0.1] * 10,
+        }
+        made.append({"kind": "eval", "step": step, "features": "digits", **figures, **counts})
+    return made
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory):
+    run = tmp_path_factory.mktemp("runs") / "a run"
+    rng = np.random.default_rng(4)
+    for step in STEPS:
+        save_image(
+            image_grid(rng.integers(1, 256, (9, 8, 8), dtype=np.uint8), columns=3), run / f"samples/step-{step:06}.png"
+        )
+    save_image(image_grid(rng.integers(1, 256, (9, 8, 8), dtype=np.uint8), columns=3), run / "real.png")
+    (run / "log.jsonl").write_text("".join(json.dumps(record) + "\n" for record in records()))
+    (run / "config.json").write_text(json.dumps({"command": "python -m experiments.mnist", "variant": "relu"}))
+    return write_report(run)
+
+
+@pytest.fixture(scope="module")
+def tab(tmp_path_factory):
+    browser = Browser(tmp_path_factory.mktemp("chromium"))
+    yield browser
+    browser.close()
+
+
+@pytest.fixture
+def browser(tab, page):
+    """The tab with the page open; in the end nothing may have been fetched, and nothing may have gone wrong."""
+    tab.open(page)
+    yield tab
+    tab.settle()
+    wrong = ("Log.entryAdded", "Runtime.exceptionThrown", "Runtime.consoleAPICalled")
+    assert [event["params"] for event in tab.events if event["method"] in wrong] == []
+    sent = [e["params"]["request"]["url"] for e in tab.events if e["method"] == "Network.requestWillBeSent"]
+    assert page.as_uri() in sent
+    assert [url for url in sent if url != page.as_uri() and not url.startswith("data:")] == []
+
+
+def shown(browser):
+    """What the film says and shows: (step, source of the picture)."""
+    step, source = browser.ask(
+        "[document.querySelector('.controls output').textContent, document.querySelector('.shown img').src]"
+    )
+    return int(step.removeprefix("step ")), source
+
+
+def picture(browser, step):
+    return browser.ask(f"document.querySelector('.strip [data-step=\"{step}\"] img').src")
+
+
+def readouts(browser):
+    """{title: (step, {label: value as written})} of the charts."""
+    charts = browser.ask(
+        "[...document.querySelectorAll('.chart')].filter(c => c.querySelector('.at')).map(c => ["
+        "c.querySelector('.title').textContent, c.querySelector('.at').textContent,"
+        " [...c.querySelectorAll('li')].map(l => [l.childNodes[1].textContent, l.querySelector('b').textContent])])"
+    )
+    return {title: (int(at.removeprefix("step ")), dict(lines)) for title, at, lines in charts}
+
+
+def interval(browser):
+    return [int(n) for n in re.findall(r"\d+", browser.ask("document.querySelector('.range').textContent"))]
+
+
+def svg(browser, title):
+    """A selector of the drawing of a chart."""
+    browser.ask(
+        "[...document.querySelectorAll('.chart')].map(c => c.querySelector('svg').id ="
+        f" c.querySelector('.title').textContent === {json.dumps(title)} ? 'asked' : '')"
+    )
+    return "#asked"
+
+
+def test_arrow_keys_move_the_film(browser):
+    assert shown(browser) == (120, picture(browser, 120))
+    browser.click(".controls input", across=0.5)
+    assert shown(browser) == (60, picture(browser, 60))
+    browser.key("ArrowLeft")
+    assert shown(browser) == (50, picture(browser, 50))
+    for _ in range(2):
+        browser.key("ArrowRight")
+    assert shown(browser) == (70, picture(browser, 70))
+    browser.key("Home")
+    assert shown(browser) == (0, picture(browser, 0))
+    browser.key("ArrowLeft")
+    assert shown(browser) == (0, picture(browser, 0))
+    browser.click("h1")  # no slider in focus
+    browser.key("ArrowRight")
+    assert shown(browser) == (10, picture(browser, 10))
+    browser.click(".strip figure:not([hidden]) ~ figure:not([hidden])")
+    assert shown(browser) == (20, picture(browser, 20))
+    assert len({picture(browser, step) for step in STEPS}) == len(STEPS)
+
+
+def test_play_runs_until_it_is_paused_or_at_its_end(browser):
+    browser.click(".play")  # at the end: from the beginning
+    first = shown(browser)[0]
+    assert first < 120
+    until = time.monotonic() + 20
+    while shown(browser)[0] <= first:
+        assert time.monotonic() < until
+    browser.click(".play")
+    paused = shown(browser)[0]
+    time.sleep(1)
+    assert shown(browser)[0] == paused < 120
+    browser.click(".controls input", across=0.85)
+    browser.click(".play")
+    until = time.monotonic() + 20
+    while browser.ask("document.querySelector('.play').ariaLabel") == "Pause":
+        assert time.monotonic() < until
+    assert shown(browser) == (120, picture(browser, 120))
+
+
+def test_drag_zooms_every_chart_and_double_click_shows_all(browser):
+    assert interval(browser) == [0, 120]
+    ticks = "[...document.querySelectorAll('#asked > text')].map(t => t.textContent)"
+    loss = svg(browser, "Loss")
+    before = browser.ask(ticks)
+    x, y = browser.place(loss, across=0.4)
+    browser.mouse("Pressed", x, y, 1)
+    browser.mouse("Moved", x + 40, y, 1)
+    assert interval(browser) == [0, 120]
+    browser.mouse("Moved", x + 80, y, 1)
+    browser.mouse("Released", x + 80, y, 1)
+    low, high = interval(browser)
+    plot = browser.ask("document.querySelector('#asked').clientWidth") - 52 - 14
+    assert high - low == pytest.approx(120 * 80 / plot, abs=1)
+    assert 30 < low < 50
+    assert browser.ask(ticks) != before
+    svg(browser, "Gradient norm")
+    lowest = browser.ask("Math.min(...[...document.querySelectorAll('#asked .axis ~ text')].map(t => +t.textContent))")
+    assert low <= lowest <= high
+    assert shown(browser)[0] == 120  # a drag is no click
+    browser.click(svg(browser, "Loss"), times=2)
+    assert interval(browser) == [0, 120]
+
+
+@pytest.mark.parametrize("across", [0.25, 0.61, 0.99])
+def test_hover_reads_the_log(browser, across):
+    x, y = browser.place(svg(browser, "Loss"), across)
+    browser.mouse("Moved", x, y)
+    panels = {
+        "digit-FID": ("eval", {"digit-FID": "digit_fid", "real against real": "floor"}),
+        "KID": ("eval", {"KID": "kid"}),
+        "Fidelity and diversity": ("eval", {key: key for key in ("precision", "recall", "density", "coverage")}),
+        "Confident and found": ("eval", {"confident": "confident", "classes found": "classes"}),
+        "Loss": ("train", {"discriminator": "loss_d", "generator": "loss_g"}),
+        "Output of the discriminator": ("train", {"real": "d_real", "generated": "d_fake"}),
+        "Gradient penalty": ("train", {"penalty": "penalty"}),
+        "Gradient norm": ("train", {"discriminator": "grad_norm_d", "generator": "grad_norm_g"}),
+    }
+    logged = {(r["kind"], r["step"]): r for r in records()}
+    read = readouts(browser)
+    assert read.keys() == panels.keys()
+    wide = browser.ask("document.querySelector('#asked').clientWidth")
+    pointed = np.clip(120 * (across * wide - 52) / (wide - 52 - 14), 0, 120)
+    for title, (kind, keys) in panels.items():
+        step, values = read[title]
+        assert abs(step - pointed) <= {"train": 1.01, "eval": 40}[kind]
+        for label, key in keys.items():
+            value = logged[kind, step][key]
+            text = f"{100 * value:.4g}%" if key == "confident" else f"{value:.4g}"
+            if key == "kid":
+                text += f" ± {logged[kind, step]['kid_std']:.2g}"
+            assert values[label] == ("9 of 10" if key == "classes" else text)
+
+
+def test_click_on_a_curve_moves_the_film_and_the_film_marks_the_curves(browser):
+    selector = svg(browser, "digit-FID")
+    wide = browser.ask("document.querySelector('#asked').clientWidth")
+    at = lambda step: (52 + (wide - 52 - 14) * step / 120) / wide  # noqa: E731
+    browser.click(selector, across=at(64))
+    assert shown(browser) == (60, picture(browser, 60))  # the last grid before it
+    marks = browser.ask("[...document.querySelectorAll('.marked')].map(m => +m.getAttribute('x1'))")
+    assert len(marks) == 8
+    np.testing.assert_allclose(marks, 52 + (wide - 52 - 14) * 60 / 120, atol=1)
+    browser.mouse("Moved", 5, 5)  # away: the values are those of the step marked
+    browser.key("ArrowRight")
+    assert shown(browser)[0] == 70
+    assert readouts(browser)["Loss"][0] == 70
+    browser.ask("scrollTo(0, 0)")
+    browser.settle()
+    assert browser.ask("document.querySelector('.corner').hidden")
+    browser.place(svg(browser, "Gradient norm"))
+    browser.settle()
+    assert not browser.ask("document.querySelector('.corner').hidden")
+    assert browser.ask("document.querySelector('.corner img').src") == picture(browser, 70)
+
+
+def test_smoothing_can_be_switched_off(browser):
+    svg(browser, "Loss")
+    count = "document.querySelectorAll('#asked path.line').length"
+    assert browser.ask(count) == 4
+    browser.click(".toolbar input")
+    assert browser.ask(count) == 2
+    browser.click(".toolbar input")
+    assert browser.ask(count) == 4
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+@pytest.mark.parametrize("dark", [False, True])
+def test_light_and_dark_and_narrow(browser, page, width, dark):
+    browser.open(page, width=width, dark=dark)
+    paper = (27, 29, 32) if dark else (255, 255, 255)
+    accent = (255, 171, 64) if dark else (204, 106, 0)  # of the ReLU runs
+    assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
+    for selector in (".shown", svg(browser, "KID")):
+        browser.place(selector)
+        pixels = browser.screenshot()
+        assert tuple(pixels[5, 5]) == paper
+        assert 0.02 < (pixels != paper).any(axis=-1).mean() < 0.9
+        assert (pixels == accent).all(axis=-1).sum() > 300
+
+
+def test_without_script_the_last_grid_the_strip_and_a_picture_of_the_curves(browser, page):
+    browser.open(page, script=False)
+    browser.call("Emulation.setScriptExecutionDisabled", value=False)  # of the page; asking needs it
+    visible = "e => e.checkVisibility() && e.getBoundingClientRect().width > 50"
+    assert browser.ask(f"[...document.querySelectorAll('.strip img')].filter({visible}).length") == 8
+    assert browser.ask("document.querySelector('.shown img').src") == picture(browser, 120)
+    assert browser.ask(f"[...document.querySelectorAll('img.curves')].filter({visible}).length") == 1
+    assert not browser.ask("document.querySelector('.controls').checkVisibility()")
+
+
+def test_no_other_script_would_run(tab, page):
+    tab.open(page)
+    tab.ask("document.body.append(Object.assign(document.createElement('script'), {textContent: 'window.ran = 1'}))")
+    tab.ask("document.body.insertAdjacentHTML('beforeend', '<img src=data:, onerror=\"window.ran = 1\">')")
+    tab.settle()
+    assert tab.ask("window.ran") is None
+    assert tab.ask("fetch('http://127.0.0.1:9/').then(() => 'fetched', error => 'refused')") == "refused"
+    refused = [e["params"]["entry"]["text"] for e in tab.events if e["method"] == "Log.entryAdded"]
+    assert sum("Content Security Policy" in text for text in refused) >= 3
+
+
+def test_names_of_a_run_are_text(tab, tmp_path):
+    evil = "<img src=x onerror=ran=1>"
+    run = tmp_path / evil
+    run.mkdir()
+    config = {"variant": evil, "command": evil, "parameters": {evil: 3}, "data": {evil: evil, "note": evil}}
+    (run / "config.json").write_text(json.dumps(config))
+    (run / "log.jsonl").write_text(json.dumps({"kind": "train", "step": 1, "loss_d": 1.0}) + "\n")
+    tab.open(write_report(run))
+    assert tab.ask("document.querySelectorAll('img').length") == 0
+    assert tab.ask("document.querySelector('h1').textContent") == evil

@@ -4,8 +4,8 @@
     body += section("Curves", charts([chart("Loss", [series("discriminator", D, steps, values, smooth=True)])]))
     html = render("a title", body, accent=run_colour_pair)
 
-`film(frames)`    a slider over sample grids [(step, path), …] with a play button; without script the last and a strip of them
-`charts(list)`    curves with zoom, readout and smoothing, drawn by the page's script from JSON (see `chart` and `series`)
+`film(frames)`    a slider over sample grids [(step, path), …] with a play button; without script the last and a strip
+`charts(list)`    curves with zoom, readout and smoothing, drawn by the page's script from JSON (see `chart`, `series`)
 `render(…)`       the page around a body: `PAGE.substitute(…)` with the style sheet and the script in place
 `figure(…)`       an image file as a <figure> with the file inside
 

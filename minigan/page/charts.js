@@ -111,7 +111,7 @@ document.addEventListener("DOMContentLoaded", () => {
         item.append(line.label);
         line.readout = add(item, "b");
       }
-      this.svg = add(figure, "svg", { height: HEIGHT, role: "img", "aria-label": data.title });
+      this.svg = add(figure, "svg", { class: "drawn", height: HEIGHT, role: "img", "aria-label": data.title });
       this.steps = [...new Set(data.series.flatMap((line) => line.x))].sort((a, b) => a - b);
       this.listen();
       new ResizeObserver(() => this.draw()).observe(this.svg);
@@ -195,7 +195,7 @@ document.addEventListener("DOMContentLoaded", () => {
       this.cursor = add(this.svg, "g", { class: "hovered" });
       add(this.cursor, "line", { y1: MARGIN.top, y2: base });
       for (const line of this.data.series) paint((line.dot = add(this.cursor, "circle", { r: 5 })), line.colour);
-      this.selection = add(this.svg, "rect", { class: "chosen-range", y: MARGIN.top, height: this.high });
+      this.selection = add(this.svg, "rect", { class: "selection", y: MARGIN.top, height: this.high });
       this.point();
     }
 

@@ -1,8 +1,8 @@
 """Curves for a page: the JSON that the script draws from, thin enough for a long run and true in every value shown.
 
-A chart is {"title", "series", "note"?, "log"?, "percent"?}, a series {"label", "colour": [on white, on dark], "x", "y"} and
-perhaps "smooth" (the bold line; y is then a faint one), "band" (half its height around y), "dash", "dots", and "of": n
-(y is a share of n; the readout says "9 of 10").
+A chart is {"title", "series", "note"?, "log"?, "percent"?}, a series {"label", "colour": [on white, on dark], "x", "y"}
+and perhaps "smooth" (the bold line; y is then a faint one), "band" (half its height around y), "dash", "dots", and
+"of": n (y is a share of n; the readout says "9 of 10").
 """
 
 import numpy as np
@@ -33,10 +33,10 @@ def chart(title, lines, *, note="", log=False, percent=False):
     return made | {key: option for key, option in (("note", note), ("log", log), ("percent", percent)) if option}
 
 
-def charts(listed, beside="", without_script=""):
+def charts(listed, without_script="", beside=""):
     """The HTML of charts drawn by the page's script, "" if none has a line.
 
-    `beside` is HTML (a <figure>) that stands after them in the same grid, `without_script` HTML in their place.
+    `without_script` is HTML in their place, `beside` HTML (a <figure>) that stands after them in the same grid.
     """
     listed = [chart for chart in listed if chart["series"]]
     if not listed:

@@ -6,7 +6,7 @@ document.addEventListener("DOMContentLoaded", () => {
     if (!slider) continue;
     const scope = linked(film), play = film.querySelector(".play"), shown = film.querySelector(".shown");
     const pictures = [shown.querySelector("img")], says = [...film.querySelectorAll(".now")];
-    const steps = frames.map((frame) => +frame.dataset.step);
+    const steps = frames.map((frame) => +frame.dataset.step), seen = frames.filter((frame) => !frame.hidden);
     let timer = null;
 
     const show = (index) => {
@@ -16,7 +16,8 @@ document.addEventListener("DOMContentLoaded", () => {
       for (const picture of pictures) Object.assign(picture, { src: source.src, alt: source.alt });
       for (const place of says) place.textContent = text;
       slider.setAttribute("aria-valuetext", text);
-      for (const other of frames) other.classList.toggle("chosen", other === frame);
+      const nearest = seen.findLast((other) => +other.dataset.step <= steps[slider.value]);
+      for (const other of seen) other.classList.toggle("chosen", other === nearest);
       scope.dispatchEvent(new CustomEvent("marked", { detail: steps[slider.value] }));
     };
 

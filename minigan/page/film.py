@@ -10,7 +10,7 @@ FEWEST = 40  # pictures a film should have; where not so many fit, they are comp
 STRIP = 8  # pictures seen at once below the slider
 
 
-def film(frames, beside="", name="Generated", budget=BUDGET):
+def film(frames, beside="", name="Generated from the same noise", budget=BUDGET):
     """HTML of a film: `frames` are (step, path) in order, as many evenly chosen as the budget has room for.
 
     `beside` is HTML to stand beside the picture (a `figure` of real images). The page's script drives it; without
@@ -27,7 +27,7 @@ def film(frames, beside="", name="Generated", budget=BUDGET):
     last, image = pictures[-1]
     strip = "" if len(pictures) == 1 else _controls(len(pictures), last) + _strip(pictures)
     return (
-        f"<div class=film><div class=pair><figure class=shown>{image}<figcaption>{escape(name)}: "
+        f"<div class=film><div class=pair><figure class=shown>{image}<figcaption>{escape(name)}, "
         f"<span class=now>step {last:,}</span></figcaption></figure>{beside}</div>{strip}</div>"
     )
 
@@ -51,7 +51,7 @@ def _strip(pictures):
 
 
 def _within(frames, budget):
-    """(step, bytes) of as many frames as fit, evenly chosen: the files as they are, or where few would fit lossy ones."""
+    """(step, bytes) of as many frames as fit, evenly chosen: the files as they are, or lossy where few would fit."""
     sizes = {step: path.stat().st_size for step, path in frames}
     chosen = _that_fit(frames, sizes, budget)
     if len(chosen) >= min(FEWEST, len(frames)):
@@ -62,8 +62,7 @@ def _within(frames, budget):
             lossy[step] = embeddable(path, limit=0)
         except OSError:
             continue
-    fitting = _that_fit(list(lossy.items()), {step: len(data) for step, data in lossy.items()}, budget)
-    return fitting
+    return _that_fit(list(lossy.items()), {step: len(data) for step, data in lossy.items()}, budget)
 
 
 def _that_fit(frames, sizes, budget):

@@ -1,4 +1,4 @@
-"""Small pieces of HTML: sections, pictures with the file inside, JSON for the script, and numbers as people write them."""
+"""Small pieces of HTML: sections, pictures with the file inside, data for the script, numbers as people write them."""
 
 import base64
 import io
@@ -93,6 +93,6 @@ def duration(seconds):
 
 def plain(value):
     """A value of a configuration as text."""
-    if value is None:
+    if value is None or value == "":
         return "none"
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False)

@@ -29,7 +29,7 @@ def run_charts(records, variant=None):
         measured("recall", ink, "recall"),
         measured("coverage", ink, "coverage", dash=True),
     ]
-    drawn.append(chart("Fidelity and diversity", neighbours, note="real-looking; reached"))
+    drawn.append(chart("Fidelity and diversity", neighbours))
     of = class_count(records)
     steps, found = logged(evals, "classes")
     classes = series("classes found", ink, steps, found / of, of=of, dots=True)

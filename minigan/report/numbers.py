@@ -3,29 +3,29 @@
 import statistics
 from html import escape
 
-from minigan.log import DISTANCES, distance
+from minigan.log import distance
 from minigan.page.pieces import count, duration, is_number, number, percent
 
 ABOUT = {  # a distance is always named by its features: the three do not compare
-    "digit_fid": "digit-FID is the Fréchet distance on the 64 features of the digit classifier that ships with minigan. "
-    "It is not the Inception FID, and the two must not be compared.",
+    "digit_fid": "digit-FID is the Fréchet distance on the 64 features of the digit classifier that ships with "
+    "minigan. It is not the Inception FID, and the two must not be compared.",
     "fid": "FID is the Fréchet distance on the 2,048 features of the FID Inception network of 2015. It compares with "
     "other FIDs of as many samples, the same reference and the same resizing.",
-    "random_fid": "random-FID is the Fréchet distance on the features of a fixed random convolutional network, for images "
-    "that no classifier here knows. It compares with nothing but random-FIDs of the same network; it is not FID.",
+    "random_fid": "random-FID is the Fréchet distance on the features of a fixed random convolutional network, for "
+    "images that no classifier here knows. It compares only with random-FIDs of the same network; it is not FID.",
 }
 ABOUT_FLOOR = (
-    "The floor is the same distance between two sets of real images: once the floor is the best that a generator can do. "
-    "All samples come from the moving average of the generator."
+    "The floor is the same distance between two sets of real images: once the floor is the best that a generator can "
+    "do. All samples come from the moving average of the generator."
 )
 ABOUT_NEIGHBOURS = (
-    "KID is the squared maximum mean discrepancy with the cubic kernel, ± its standard deviation over subsets. Precision and "
-    "density say how many samples look real, recall and coverage how much of the real images is reached; all on the "
-    "same features as the distance."
+    "KID is the squared maximum mean discrepancy with the cubic kernel, ± its standard deviation over subsets. "
+    "Precision and density say how many samples look real, recall and coverage how much of the real images is "
+    "reached; all on the same features as the distance."
 )
 ABOUT_CLASSES = (
-    "A class counts as found when enough samples fall into it, a sample is confident when the classifier is nearly sure of "
-    "its class, and class KL is the divergence of the classes' shares from those of the real images, in nats."
+    "A class counts as found when enough samples fall into it, a sample is confident when the classifier is nearly "
+    "sure of its class, and class KL is the divergence of the classes' shares from those of the real images, in nats."
 )
 
 
@@ -52,8 +52,11 @@ def verdict(records):
 
 
 def cards(run, config, records):
-    """Two lists of cards, how good the samples are and what the training was; each card where there is a value."""
-    return _list(_quality(run, records), "cards") + _list(_training(config, records), "cards facts")
+    """Two lists of cards, how good the samples are and what the training was, and what the distance is."""
+    evals = [record for record in records if record["kind"] == "eval"]
+    about = "".join(f"<p>{text}</p>" for key, text in ABOUT.items() if any(is_number(r.get(key)) for r in evals))
+    quality = _list(_quality(run, records), "cards quality")
+    return quality + about + _list(_training(config, records), "cards facts")
 
 
 def _quality(run, records):
@@ -62,7 +65,7 @@ def _quality(run, records):
     measured = [r for r in records if r["kind"] == "eval" and is_number(r.get(key))]
     best = min(measured, key=lambda record: record[key], default={})
     kept = ", kept in best.h5" if (run / "best.h5").is_file() else ""
-    split = "training" if figures.get("reference_split") == "train" else "real"
+    split = {"train": "training", "test": "test"}.get(figures.get("reference_split"), "real")
     real = f"against {count(figures.get('reference'))} {split} images" if count(figures.get("reference")) else ""
     return [  # label, value, note
         (label, _strong(number(figures.get(key))), f"at step {count(figures.get('step'))}"),
@@ -72,7 +75,7 @@ def _quality(run, records):
         ("precision", number(figures.get("precision")), _also("density", figures)),
         ("recall", number(figures.get("recall")), _also("coverage", figures)),
         ("classes found", number(figures.get("classes")), f"of {_class_count(figures)}"),
-        ("class KL", number(figures.get("class_kl")), "nats; 0: shares as of the real"),
+        ("class KL", number(figures.get("class_kl")), "nats, from the real shares"),
         ("confident samples", percent(figures.get("confident")), "by the classifier"),
         ("samples evaluated", count(figures.get("samples")), real),
     ]
@@ -104,19 +107,20 @@ def class_shares(records):
     shares = last(records, "eval").get("class_shares")
     if not shares:
         return ""
-    step, bottom, height = 60, 140, 132
+    step, bottom, height = 40, 206, 198
     width, scale = step * len(shares), height / max(*shares, 1.2 / len(shares))
     parts = []
     for i, share in enumerate(shares):
         centre, high = step * i + step // 2, scale * share
-        parts.append(f"<rect x={centre - 20} y={bottom - high:.1f} width=40 height={high:.1f} rx=2 />")
-        parts.append(f"<text x={centre} y={bottom + 24}>{i}</text>")
-        parts.append(f"<text class=quiet x={centre} y={bottom + 44}>{share:.1%}</text>")
+        parts.append(f"<rect x={centre - 14} y={bottom - high:.1f} width=28 height={high:.1f} rx=2 />")
+        parts.append(f"<text class=name x={centre} y={bottom + 20}>{i}</text>")
+        parts.append(f"<text x={centre} y={bottom + 37}>{share:.1%}</text>")
     even = bottom - scale / len(shares)
     parts.append(f"<line x1=0 x2={width} y1={even:.1f} y2={even:.1f} />")
     return (
-        "<figure><figcaption>Classes of the samples; equal shares would reach the dashed line</figcaption>"
-        f'<svg class=bars viewBox="0 0 {width} {bottom + 52}" role=img aria-label="Share of each class">'
+        "<figure class=chart><figcaption><span class=title>Classes of the samples</span></figcaption>"
+        "<p class=legend>dashed: equal shares</p>"
+        f'<svg class=bars viewBox="0 0 {width} {bottom + 42}" role=img aria-label="Share of each class">'
         f"{''.join(parts)}</svg></figure>"
     )
 
@@ -124,8 +128,7 @@ def class_shares(records):
 def about_metrics(records):
     """Sentences on what was measured, plain text."""
     evals = [record for record in records if record["kind"] == "eval"]
-    keys = [key for key in DISTANCES if any(key in record for record in evals)]
-    notes = [ABOUT[key] for key in keys] + [ABOUT_FLOOR] * bool(keys)
+    notes = [ABOUT_FLOOR] * any(distance(record) for record in evals)
     notes += [ABOUT_NEIGHBOURS] * any("kid" in record for record in evals)
     return notes + [ABOUT_CLASSES] * any("classes" in record for record in evals)
 
