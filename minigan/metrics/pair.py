@@ -143,6 +143,122 @@ def _compare(
     fake, real = a.statistics, b.statistics
     values: dict[str, float] = {}
     without = [letter for letter, side in (("A", fake), ("B", real)) if side.features is None]
+    files = "is a statistics file" if len(without) == 1 else "are statistics files"
+    why = f"{' and '.join(without)} {files} without features"
+    left_out: dict[str, str]  # metric: why it is not there
+    warnings: list[str]
+    fake: Side
+    real: Side
+    settings: dict[str, Any]  # JSON-able: what the values depend on beside the images
+    seconds: float  # of wall time, everything
+
+    @property
+    def images_per_second(self) -> float | None:
+        """Through the extractor, reading included; None if all features were there already."""
+        extracted = self.fake.extracted + self.real.extracted
+        return extracted / (self.fake.seconds + self.real.seconds) if extracted else None
+
+    def record(self) -> dict[str, Any]:
+        """All of it as JSON-able values, the Fréchet distance under its own key."""
+        return {
+            "metrics": {name.replace("frechet", self.key): value for name, value in self.values.items()},
+            "left_out": self.left_out,
+            "fake": self.fake.record(),
+            "real": self.real.record(),
+            **self.settings,
+            "versions": versions(),
+            "seconds": self.seconds,
+            "images_per_second": self.images_per_second,
+            "warnings": self.warnings,
+        }
+
+
+def evaluate_pair(
+    fake: Any,
+    real: Any,
+    *,
+    features: str | Extractor = "auto",
+    weights: str | Path | None = None,
+    mode: str | None = None,
+    tap: int | None = None,
+    metrics: Sequence[str] = USUAL,
+    num: int | None = None,
+    k: int = 5,
+    seed: int = 0,
+    batch: int | None = None,
+    cache: str | Path | None = None,
+    keep_features: bool = False,
+    device: str = "cpu",
+    progress: bool = False,
+) -> Result:
+    """Compare generated images with real ones. `fake` is judged, `real` is the measure: swapped, precision is recall.
+
+    A side is a path (see `python -m experiments.fid --help`), a uint8 array (N, H, W) or (N, H, W, 3), or a list of
+    images of several sizes. `metrics` are of `minigan.metrics.compare.METRICS`; what the sides cannot give is left out
+    and said so. `features` (or an Extractor), `weights`, `mode` and `tap` choose the extractor, see `make_extractor`;
+    auto takes that of a statistics file on one side, else inception where there are weights, digits where both sides
+    begin with a grey image of 28 × 28, and random. Of more than `num` images `seed` draws that many. The features stay
+    in the directory `cache` if there is one, and with `keep_features` in the result. `progress`: bars on stderr.
+    """
+    started = time.perf_counter()
+    if unknown := sorted(set(metrics) - set(METRICS)):
+        raise InputError(f"unknown metric {unknown[0]!r}: use some of {', '.join(METRICS)}")
+    if k < 1:
+        raise InputError(f"k must be at least 1, not {k}")
+    store = None if cache is None else FeatureCache(cache)
+    opened = [open_side(spec, num, seed, device) for spec in (fake, real)]
+    if isinstance(features, Extractor):
+        extractor: Extractor | None = features
+    else:
+        extractor = choose_extractor(opened, features, weights, mode, tap, device, batch)
+    described = _described(opened, extractor)
+    keep = keep_features or any(name != "frechet" for name in metrics)
+    sides = []
+    for side, letter in zip(opened, "AB", strict=True):
+        if isinstance(side, Source):
+            assert extractor is not None  # there is one wherever there are images
+            side = measure(side, extractor, keep, store, letter if progress else None)
+        sides.append(side)
+    a, b = sides
+    values, left_out = _compare(a, b, metrics, k, seed, progress)
+    if extractor is not None:
+        label, key = extractor.label, extractor.key
+    else:
+        made = described or {"features": "inception"}  # other tools measure nothing else
+        label, key = label_and_key(made["features"], len(a.statistics.mean))
+    settings = {
+        "label": label,
+        "features": described,
+        "num": num,
+        "seed": seed,
+        "k": k,
+        "kid_subsets": KID_SUBSETS,
+        "device": device,
+    }
+    warnings = advice(a, b, extractor, values, num, k)
+    return Result(label, key, values, left_out, warnings, a, b, settings, time.perf_counter() - started)
+
+
+def _described(opened: list, extractor: Extractor | None) -> dict[str, Any] | None:
+    """What both sides are measured with; InputError where a statistics file does not fit."""
+    files = [side for side in opened if isinstance(side, Side)]
+    described, dimensions = None, len(files[0].statistics.mean) if files else 0
+    if extractor is not None:
+        described, dimensions = {**extractor.describe, "digest": extractor.digest}, extractor.dimensions
+    elif files:
+        described = files[0].statistics.extractor or files[1].statistics.extractor
+    for side in files:
+        check_extractor(side, described, dimensions)
+    return described
+
+
+def _compare(
+    a: Side, b: Side, metrics: Sequence[str], k: int, seed: int, progress: bool
+) -> tuple[dict[str, float], dict[str, str]]:
+    """The values by the keys of `compare`, and the metrics left out with the reason."""
+    fake, real = a.statistics, b.statistics
+    values: dict[str, float] = {}
+    without = [letter for letter, side in (("A", fake), ("B", real)) if side.features is None]
     why = f"{' and '.join(without)} {'is a statistics file' if len(without) == 1 else 'are statistics files'} without features"
     left_out: dict[str, str] = {}
     if "frechet" in metrics:
