@@ -1,0 +1,158 @@
+"""The poster's runs, its figures and an ablation on one page: python -m experiments.poster
+
+Trains what the poster shows, full ViTGAN, vanilla ViT, ReLU variant and CNN on digits and full ViTGAN on faces, then an
+ablation with three seeds a row, several runs at once. Call it again to go on: what is finished is not repeated.
+Without --mnist and --celeba the digits and the faces are drawn; they are neither MNIST nor CelebA.
+"""
+
+import argparse
+import os
+import shlex
+import sys
+from pathlib import Path
+
+from experiments.cli import command_line, run_main
+
+SCALES = ("quick", "cpu", "gpu")
+OVERHEAD = 15.0  # seconds of a run beside its steps: loading, drawing the data, the last evaluation, the report
+EVALUATION = 5.0
+
+EXAMPLES = """examples:
+  python -m experiments.poster                              within an hour on two cores
+  python -m experiments.poster --scale cpu                  longer runs: a night
+  python -m experiments.poster --scale gpu --mnist DIR --celeba DIR --inception inception.h5    as the poster, with FID
+  python -m experiments.poster --dry-run                    what would run, and how long it takes
+  python -m experiments.poster --only figures               no ablation; also cnn, faces, ablation/sn, 'ablation/*-0'
+  python -m experiments.poster --page-only                  the page from what is there
+"""
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.poster",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    p.add_argument("--scale", choices=SCALES, default="quick", help="how far the runs go (quick)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where the runs and the page go (runs/poster-SCALE)")
+    p.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: one a core, one on a GPU)")
+    p.add_argument("--only", nargs="+", metavar="NAME", help="train only these: figures, ablation, or names of runs")
+    p.add_argument("--no-ablation", action="store_true", help="train the figures alone")
+    p.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST files (default: drawn digits)")
+    p.add_argument("--celeba", type=Path, metavar="PATH", help="CelebA, a folder or its ZIP (default: drawn faces)")
+    p.add_argument("--inception", type=Path, metavar="FILE", help="weights of experiments.export_inception: FID")
+    p.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
+    p.add_argument("--redo", action="store_true", help="set runs of other settings aside and train them again")
+    p.add_argument("--page-only", action="store_true", help="train nothing: write the page from what is there")
+    p.add_argument("--dry-run", action="store_true", help="list the runs and the time they take, and stop")
+    return p
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    from autograd.backend import best_device, device_module
+    from experiments.poster import plan
+    from experiments.poster.runs import Runner, alone_in, stopped_by_signals
+    from minigan.errors import InputError
+
+    if args.jobs is not None and args.jobs < 1:
+        raise InputError(f"--jobs must be at least 1, not {args.jobs}")
+    for flag in ("mnist", "celeba", "inception"):
+        path = getattr(args, flag)
+        if path is not None and not path.exists():
+            raise InputError(f"--{flag} {path} does not exist")
+    device = best_device() if args.device == "auto" else args.device
+    device_module(device)
+    at_once = args.jobs or (1 if device == "cuda" else cores())
+    out = args.out or Path("runs") / f"poster-{args.scale}"
+    every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
+    jobs = plan.chosen(every, args.only, not args.no_ablation)
+    shown = plan.chosen(every, None, not args.no_ablation)
+    command = command_line().replace("poster.__main__", "poster")
+    if args.dry_run:
+        return dry_run(jobs, out, at_once, device)
+    if args.page_only:
+        if not out.is_dir():
+            raise InputError(f"{out} does not exist: there is nothing to show yet")
+        return write_page(shown, out, args.scale, command)
+    with alone_in(out) as lock, stopped_by_signals():
+        set_aside(jobs, out, args.redo)
+        print(f"{len(jobs)} runs, {at_once} at once, on {device}; writing to {out}", flush=True)
+        try:
+            failed = Runner(jobs, out, at_once, device, lock).run()
+        except KeyboardInterrupt:
+            print("stopped and saved; the same command goes on, --page-only shows what is there", file=sys.stderr)
+            return 130
+        write_page(shown, out, args.scale, command)
+    if failed:
+        print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
+    return 1 if failed else 0
+
+
+def cores() -> int:
+    """Cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def set_aside(jobs: list, out: Path, redo: bool) -> None:
+    """Never take a run of other settings for one of ours: refuse, or with `redo` rename its directory."""
+    from experiments.poster.runs import differences, look
+    from minigan.errors import InputError
+    from minigan.train import free_directory
+
+    changed = [(result, what) for result in (look(job, out) for job in jobs) if (what := differences(result))]
+    if changed and not redo:
+        result, what = changed[0]
+        others = f" and {len(changed) - 1} more" if len(changed) > 1 else ""
+        raise InputError(
+            f"{result.directory}{others} was trained with other settings ({'; '.join(what[:3])}): "
+            "choose another --out, or --redo to set it aside and train it again"
+        )
+    for result, _ in changed:
+        aside = free_directory(result.directory.with_name(f"{result.directory.name}-old"))
+        result.directory.rename(aside)
+        print(f"{result.job.name} was trained with other settings; that run is now {aside}")
+
+
+def dry_run(jobs: list, out: Path, at_once: int, device: str) -> int:
+    """List the runs with what is left of each, and the time by a few steps of each kind on this machine."""
+    from experiments.poster.runs import configuration, look
+    from minigan.page.pieces import duration
+    from minigan.train import seconds_per_step
+
+    paces: dict[str, float] = {}
+    total = 0.0
+    for job in jobs:
+        result = look(job, out)
+        kind = job.name.rpartition("-")[0] or job.name  # seeds take equally long
+        config = configuration(job)
+        paces[kind] = pace = paces.get(kind) or seconds_per_step(config, device, steps=3)
+        left = job.steps - result.step
+        needed = left * pace + OVERHEAD + (left // config.eval_every * EVALUATION if config.eval_every else 0)
+        needed = 0.0 if result.status == "finished" else needed
+        total += needed
+        print(f"{job.name:<22} {result.status:<9} {duration(needed):>10}   {shlex.join(job.flags)}", flush=True)
+    print(f"{len(jobs)} runs, {at_once} at once: about {duration(total / at_once)}")
+    return 0
+
+
+def write_page(jobs: list, out: Path, scale: str, command: str) -> int:
+    """Write poster.html, and poster.png and ablation.png for where HTML is not shown, from what there is."""
+    from experiments.poster.page import page
+    from experiments.poster.picture import ablation_picture, poster_picture
+    from experiments.poster.runs import look
+    from minigan.figures import write_bytes
+
+    results = [look(job, out) for job in jobs]
+    pictures = {"poster.png": poster_picture(results), "ablation.png": ablation_picture(results)}
+    for name, data in pictures.items():
+        if data:
+            write_bytes(out / name, data)
+    write_bytes(out / "poster.html", page(results, scale, command).encode())
+    print(f"look at {out / 'poster.html'}")
+    return 0
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,104 @@
+"""What is to be trained: the runs of the figures, the rows of the ablation, and how far each scale takes them."""
+
+from dataclasses import dataclass
+from fnmatch import fnmatch
+from pathlib import Path
+
+from experiments.poster.runs import Job
+from minigan.errors import InputError
+
+
+@dataclass(frozen=True)
+class Scale:
+    """How far the runs go: the flags that all runs of a kind get."""
+
+    figures: str  # the four on digits
+    faces: str
+    ablation: str
+
+
+SCALES = {
+    "quick": Scale(
+        figures="--steps 4500 --eval-every 450",
+        faces="--steps 5000 --eval-every 500 --size 32",
+        ablation="--steps 1200 --eval-every 0 --digits 20000",
+    ),
+    "cpu": Scale(
+        figures="--steps 8000 --eval-every 800",
+        faces="--steps 8000 --eval-every 800 --size 64",
+        ablation="--steps 4000 --eval-every 0",
+    ),
+    "gpu": Scale(
+        figures="--steps 46900 --eval-every 2345 --preset poster",  # 100 epochs of 60,000
+        faces="--steps 46900 --eval-every 2345 --preset poster --size 64",
+        ablation="--steps 8000 --eval-every 0",
+    ),
+}
+
+FIGURES = {  # name: command and flags
+    "faces": ("celeba", ""),  # the longest comes first, so that nothing waits for it at the end
+    "cnn": ("mnist", "--variant cnn"),
+    "vitgan": ("mnist", "--variant vitgan"),
+    "vanilla": ("mnist", "--variant vanilla"),
+    "relu": ("mnist", "--variant relu"),
+}
+
+ABLATION = {  # name: flags on top of the full ViTGAN
+    "base": "",
+    "no-sln": "--no-g-modulated",
+    "linear": "--g-head linear",
+    "dot": "--d-similarity dot",
+    "l1": "--d-similarity l1",
+    "l2-printed": "--d-similarity l2_printed",
+    "sn": "--d-norm sn",
+    "no-norm": "--d-norm none",
+    "no-overlap": "--d-overlap 0",
+    "relu": "--activation relu",
+    "bcr": "--bcr 10",
+    "diffaug": "--augment translation,cutout,brightness,contrast --augment-p 0.8",
+}
+SEEDS = 3
+
+
+def plan(
+    scale: Scale, mnist: Path | None = None, celeba: Path | None = None, inception: Path | None = None
+) -> list[Job]:
+    """The jobs of a scale, in the order in which they start."""
+    judge = ["--inception", str(inception)] if inception else []
+    data = {
+        "mnist": (["--data", str(mnist)] if mnist else []) + judge,
+        "celeba": (["--data", str(celeba)] if celeba else []) + judge,
+    }
+    jobs = []
+    for name, (command, flags) in FIGURES.items():
+        common = scale.faces if command == "celeba" else scale.figures
+        jobs.append(Job(f"figures/{name}", command, (*flags.split(), *common.split(), *data[command])))
+    common = scale.ablation
+    if mnist:  # nothing is drawn
+        common = common.partition(" --digits")[0]
+    for name, flags in ABLATION.items():
+        for seed in range(SEEDS):
+            words = (*flags.split(), *common.split(), "--seed", str(seed), *data["mnist"])
+            jobs.append(Job(f"ablation/{name}-{seed}", "mnist", words))
+    return jobs
+
+
+def chosen(jobs: list[Job], only: list[str] | None, ablation: bool = True) -> list[Job]:
+    """The jobs that --only and --no-ablation leave; InputError for a pattern that names none.
+
+    A pattern is a name ("cnn", "ablation/sn-0"), a kind ("figures"), a row of the ablation ("ablation/sn"), or any of
+    them with * and ?.
+    """
+    if not ablation:
+        jobs = [job for job in jobs if not job.name.startswith("ablation/")]
+    if only is None:
+        return jobs
+
+    def matches(job: Job, pattern: str) -> bool:
+        return any(fnmatch(job.name, p) for p in (pattern, f"{pattern}/*", f"{pattern}-?", f"figures/{pattern}"))
+
+    patterns = [pattern.strip("/") for pattern in only]
+    for pattern in patterns:
+        if not any(matches(job, pattern) for job in jobs):
+            raise InputError(f"--only {pattern}: no run is called that; the runs are {', '.join(j.name for j in jobs)}")
+    return [job for job in jobs if any(matches(job, pattern) for pattern in patterns)]

@@ -1,0 +1,301 @@
+"""Many training runs at once: each a process of our own commands, resumed where it stopped, stopped without loss."""
+
+import dataclasses
+import fcntl
+import importlib
+import json
+import os
+import shlex
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import IO, Any
+
+from experiments.cli import given_options
+from minigan.config import Config, resolve
+from minigan.errors import InputError
+from minigan.log import read_log
+from minigan.train import describe
+
+POLL = 0.5  # seconds between looks at the running processes
+ASK_AGAIN = 5.0  # seconds after which one that was told to stop is told again: it may have been loading
+
+
+@dataclass(frozen=True)
+class Job:
+    """A run by its place below --out, the module of `experiments` that trains it, and the flags it gets there."""
+
+    name: str
+    command: str
+    flags: tuple[str, ...]
+
+    @property
+    def steps(self) -> int:
+        return int(self.flags[self.flags.index("--steps") + 1])
+
+
+@dataclass
+class Result:
+    """What a job has left behind so far. `status`: "finished", "stopped" (goes on), "failed" or "waiting"."""
+
+    job: Job
+    directory: Path
+    status: str
+    step: int
+    words: str = ""  # why it failed, in its own words
+    config: dict[str, Any] = field(default_factory=dict)  # config.json
+    records: list[dict[str, Any]] = field(default_factory=list)  # log.jsonl
+
+
+def look(job: Job, out: Path) -> Result:
+    """The state of a job, from its directory alone."""
+    directory = out / job.name
+    config, records = {}, []
+    if (directory / "config.json").is_file():
+        config = _read_json(directory / "config.json")
+    if (directory / "log.jsonl").is_file():
+        records = read_log(directory / "log.jsonl")
+    step = max((r["step"] for r in records), default=0)
+    words = _last_words(directory / "output.txt")
+    if step >= job.steps and (directory / "samples.h5").is_file():
+        status, words = "finished", ""
+    elif words:
+        status = "failed"
+    else:
+        status = "stopped" if step else "waiting"
+    return Result(job, directory, status, min(step, job.steps), words, config, records)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as e:
+        raise InputError(f"{path} is not JSON ({e})") from e
+    if not isinstance(value, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return value
+
+
+def differences(result: Result) -> list[str]:
+    """In what the run in the directory was configured otherwise than the job says, flags or defaults since changed."""
+    command = shlex.split(result.config.get("command", ""))
+    if len(command) < 3:  # not written yet
+        return []
+    if command[2] != f"experiments.{result.job.command}":
+        return [f"{command[2]}, now experiments.{result.job.command}"]
+    then, now = _by_name(command[3:]), _by_name(result.job.flags)
+    changed = [
+        f"{_flag(name, then)}, now {_flag(name, now)}" for name in {**then, **now} if then.get(name) != now.get(name)
+    ]
+    if changed:
+        return changed
+    recorded = result.config.get("options", {})
+    options = dataclasses.asdict(configuration(result.job, recorded.get("image_size"), recorded.get("channels")))
+    return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
+
+
+def _by_name(flags: Any) -> dict[str, list[str]]:
+    """{flag: values}, without those that are not a matter of the result."""
+    named: dict[str, list[str]] = {}
+    for word in flags:
+        if word.startswith("--"):
+            last = named.setdefault(word, [])
+        else:
+            last.append(word)
+    return {name: values for name, values in named.items() if name not in ("--out", "--device")}
+
+
+def _flag(name: str, flags: dict[str, list[str]]) -> str:
+    return " ".join([name, *flags[name]]) if name in flags else f"no {name}"
+
+
+def configuration(job: Job, image_size: int | None = None, channels: int | None = None) -> Config:
+    """The configuration that the flags of a job give today, on images of this size, or those its command has."""
+    module = importlib.import_module(f"experiments.{job.command}")
+    args = module.parser().parse_args(job.flags)
+    image = {"image_size": image_size or args.size, "channels": channels}
+    return resolve(**{**getattr(module, "DEFAULTS", {}), **given_options(args), **image})
+
+
+def _last_words(path: Path) -> str:
+    """The error that the last process of a run ended with, or ""."""
+    if not path.is_file():
+        return ""
+    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if not lines or not lines[-1].startswith("failed: "):
+        return ""
+    return lines[-1].removeprefix("failed: ")
+
+
+# Running ---------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def alone_in(out: Path) -> Iterator[IO]:
+    """Hold `out` for one call and its processes: two that train in one directory would spoil each other's files."""
+    out.mkdir(parents=True, exist_ok=True)
+    with open(out / ".lock", "w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the processes inherit it, and it falls with the last
+        except BlockingIOError:
+            raise InputError(f"another call is at work in {out}") from None
+        yield lock
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal stop as Ctrl-C does."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if s == signal.SIGTERM or not _ignored(s)]
+    previous = {s: signal.signal(s, stop) for s in numbers}
+    try:
+        yield
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+
+
+def _ignored(number: int) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN
+
+
+class Runner:
+    """Runs jobs, `at_once` at a time, in the order given; finished ones are passed over."""
+
+    def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO):
+        self.out, self.at_once, self.device, self.lock = out, at_once, device, lock
+        self.results = {job.name: look(job, out) for job in jobs}
+        self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
+        self.running: dict[str, subprocess.Popen] = {}
+        self.failed: dict[str, str] = {}
+
+    def run(self) -> dict[str, str]:
+        """Train all that is not finished; returns {name: last words} of the runs that failed.
+
+        On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
+        """
+        from tqdm import tqdm
+
+        total = sum(r.job.steps for r in self.results.values())
+        terminal = sys.stderr.isatty()
+        bar = tqdm(
+            total=total,
+            initial=self.steps_done(),
+            bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
+            mininterval=POLL if terminal else 60,
+            dynamic_ncols=True,
+            smoothing=0,
+        )
+        try:
+            while self.waiting or self.running:
+                while self.waiting and len(self.running) < self.at_once:
+                    job = self.waiting.pop(0)
+                    self.running[job.name] = self.start(job)
+                time.sleep(POLL)
+                for name, process in list(self.running.items()):
+                    self.results[name].step = max(self.results[name].step, last_step(self.out / name))
+                    if process.poll() is not None:
+                        del self.running[name]
+                        tqdm.write(self.end(name, process.returncode), file=sys.stderr)
+                bar.set_postfix_str(self.describe(), refresh=False)
+                bar.update(self.steps_done() - bar.n)
+        finally:
+            bar.close()
+            self.stop()
+        return self.failed
+
+    def start(self, job: Job) -> subprocess.Popen:
+        directory = self.out / job.name
+        directory.mkdir(parents=True, exist_ok=True)
+        if (directory / "checkpoint.h5").is_file():
+            arguments = ["--resume", str(directory)]
+        else:  # killed before its first checkpoint: there is nothing to go on with
+            (directory / "log.jsonl").unlink(missing_ok=True)
+            self.results[job.name].step = 0
+            arguments = [*job.flags, "--out", str(directory)]
+        home = str(Path(__file__).parents[2])
+        path = os.pathsep.join(filter(None, [home, os.environ.get("PYTHONPATH")]))
+        with open(directory / "output.txt", "wb") as output:
+            return subprocess.Popen(
+                [*self.program(job), *arguments, "--device", self.device],
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
+                pass_fds=[self.lock.fileno()],
+                start_new_session=True,  # Ctrl-C is for us: we pass it on and wait
+            )
+
+    def program(self, job: Job) -> list[str]:
+        return [sys.executable, "-m", f"experiments.{job.command}"]
+
+    def end(self, name: str, code: int) -> str:
+        """Take note of how a process ended; the line to print."""
+        output = self.out / name / "output.txt"
+        if code:
+            words = _words(output, code)
+            with open(output, "a", encoding="utf-8") as f:
+                f.write(f"\nfailed: {words}\n")
+            self.failed[name] = words
+            return f"{name} failed: {words}"
+        result = self.results[name] = look(self.results[name].job, self.out)
+        return f"{name}: {describe(next((r for r in reversed(result.records) if r['kind'] == 'eval'), {}))}"
+
+    def stop(self) -> None:
+        """Have what still runs save and leave; a second Ctrl-C ends it at once, the last checkpoints stay whole."""
+        try:
+            while self.running:
+                for process in self.running.values():
+                    process.send_signal(signal.SIGINT)
+                deadline = time.monotonic() + ASK_AGAIN
+                while self.running and time.monotonic() < deadline:
+                    time.sleep(0.05)
+                    self.running = {name: p for name, p in self.running.items() if p.poll() is None}
+        except KeyboardInterrupt:
+            for process in self.running.values():
+                process.kill()
+                process.wait()
+            raise
+
+    def steps_done(self) -> int:
+        return sum(r.step for r in self.results.values())
+
+    def describe(self) -> str:
+        done = sum(r.status == "finished" for r in self.results.values())
+        now = [f"{name} {self.results[name].step:,}/{self.results[name].job.steps:,}" for name in self.running]
+        failed = [f"{len(self.failed)} failed"] if self.failed else []
+        return " · ".join([f"{done} of {len(self.results)} runs", *failed, *now])
+
+
+def last_step(directory: Path) -> int:
+    """The step of the last line of a run's log that is whole, 0 if there is none; reads only the end of the file."""
+    try:
+        with open(directory / "log.jsonl", "rb") as f:
+            f.seek(max(0, f.seek(0, os.SEEK_END) - 8192))
+            lines = f.read().splitlines()
+    except FileNotFoundError:
+        return 0
+    for line in reversed(lines):
+        try:
+            return json.loads(line)["step"]
+        except (ValueError, TypeError, KeyError):
+            continue
+    return 0
+
+
+def _words(output: Path, code: int) -> str:
+    """Why a process failed: its last line that says error, else its last line."""
+    if code < 0:
+        return f"killed by {signal.Signals(-code).name}"
+    lines = [line.strip() for line in output.read_text(encoding="utf-8", errors="replace").splitlines()]
+    lines = [line for line in lines if line]
+    errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
+    return (errors or lines or [f"exit status {code}"])[-1]

@@ -1,0 +1,272 @@
+"""The two tables of the page: the poster's numbers beside ours, and the ablation."""
+
+import statistics
+from collections.abc import Iterable
+from html import escape
+
+import numpy as np
+
+from experiments.poster.numbers import POSTER, Row, course, seconds
+from experiments.poster.runs import Result
+from minigan.page.pieces import count, duration, number, plain
+
+NAMES = {  # of the figures' runs, as the page calls them
+    "vitgan": "full ViTGAN",
+    "vanilla": "vanilla ViT",
+    "relu": "ReLU",
+    "cnn": "CNN",
+    "faces": "full ViTGAN, faces",
+}
+ROWS = {  # of the ablation: how the page calls them, and what it means
+    "base": ("Full ViTGAN", "SLN, L2 attention, ISN, overlap, SIREN output, GELU"),
+    "no-sln": ("Without SLN", "plain layer norms; w enters as tokens"),
+    "linear": ("Linear output", "no implicit representation of a patch"),
+    "dot": ("Dot-product attention", "in D, in place of L2"),
+    "l1": ("L1 attention", "in D, the poster’s alternative"),
+    "l2-printed": ("L2 attention as printed", "in D: the sign reversed, not squared"),
+    "sn": ("SN for ISN", "plain spectral norm in D"),
+    "no-norm": ("No spectral norm", "in D"),
+    "no-overlap": ("No overlap", "between the patches of D"),
+    "relu": ("ReLU for GELU", "in the MLPs of G and D"),
+    "bcr": ("With bCR", "balanced consistency, weight 10"),
+    "diffaug": ("With DiffAug", "shifts, cut-outs, brightness, contrast"),
+}
+DATA = {"stroke-digits": "drawn digits, not MNIST", "drawn-faces": "drawn faces, not CelebA"}
+FEATURES = {
+    "fid": "Inception (FID)",
+    "digit_fid": "64 features of our digit classifier (digit-FID)",
+    "random_fid": "a network of random weights (random-FID)",
+}
+MARKS = {"better": "↓ better", "worse": "↑ worse", "within": "≈", "": ""}
+
+
+def data_name(result: Result | None) -> str:
+    """What a run was trained on."""
+    name = result.config.get("data", {}).get("name") if result else None
+    return escape(DATA.get(name, str(name))) if name else "–"
+
+
+def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -> str:
+    """Rows of whole cells; those of the body with the class of the row."""
+    above = "".join(f"<tr>{''.join(cells)}</tr>" for cells in head)
+    below = "".join(f'<tr class="{name}">{"".join(cells)}</tr>' for name, cells in body)
+    return f'<div class=scroll><table class="{kind}"><thead>{above}</thead><tbody>{below}</tbody></table></div>'
+
+
+# The poster's numbers beside ours --------------------------------------------------------------------------
+
+
+def beside(figures: dict[str, Result]) -> str:
+    """Two halves of one table that share the names of the runs and nothing else, and what lies between them."""
+    labels = {name: c.label for name in figures if (c := course(figures[name]))}
+    head = [
+        ["<td></td>", "<th colspan=2 class=theirs>The poster</th>", "<th colspan=4>Here</th>"],
+        [
+            "<td></td><th class=theirs>FID<small>first, best, last</small></th><th class=theirs>training</th>",
+            "<th>distance<small>first, best, last</small></th><th>last, over<br>the floor</th>",
+            "<th>classes<br>found</th><th>training</th>",
+        ],
+    ]
+    body = [("", [f"<th scope=row>{NAMES[name]}</th>", theirs(name), ours(figures.get(name))]) for name in POSTER]
+    fid = set(labels.values()) == {"FID"}
+    warning = (
+        "Both halves say FID, and still it is not one protocol: see below what differs."
+        if fid
+        else f"The poster measured FID. Here it is {' and '.join(sorted(set(labels.values())))}: other features, other "
+        "images, another scale. What can be set side by side is which runs learn and which fail."
+    )
+    return (
+        f"<p><b>Read each half down, not across.</b> {warning}</p>"
+        + table("numbers halves", head, body)
+        + differs(figures)
+    )
+
+
+def theirs(name: str) -> str:
+    """The poster's cells of a row."""
+    told = POSTER[name]
+    fid = through(f"{x:g}" for x in told["fid"]) if "fid" in told else "–"
+    long = f"{told['epochs']} epochs<small>{duration(3600 * told['hours'])}</small>" if "epochs" in told else "–"
+    return f"<td class=theirs>{fid}<small>{escape(told['remark'])}</small></td><td class=theirs>{long}</td>"
+
+
+def ours(result: Result | None) -> str:
+    """Our cells of a row."""
+    c = course(result)
+    if result is None or c is None:
+        return f"<td colspan=4>{escape(result.words) if result and result.words else 'not there yet'}</td>"
+    shares = c.record.get("class_shares") or range(10)
+    classes = f"{c.record['classes']} of {len(shares)}" if c.record.get("classes") is not None else "–"
+    distances = through(number(x) for x in (c.first, c.best, c.last))
+    return (
+        f"<td>{distances}<small>{c.label}, best at step {c.best_step:,}</small></td>"
+        f"<td>{number(c.ratio) + ' ×' if c.ratio else '–'}</td><td>{classes}</td>"
+        f"<td>{result.step:,} steps<small>{duration(seconds(result))}</small></td>"
+    )
+
+
+def through(values: Iterable[str]) -> str:
+    """First, best and last, on one line."""
+    return f"<span class=course>{' <i>→</i> '.join(values)}</span>"
+
+
+def differs(figures: dict[str, Result]) -> str:
+    """What differs between the two halves, point by point."""
+    digits = next(
+        (figures[n] for n in ("vitgan", "vanilla", "relu", "cnn") if n in figures and figures[n].config), None
+    )
+    options, parameters = (digits.config.get(k, {}) if digits else {} for k in ("options", "parameters"))
+    keys = {c.key for r in figures.values() if (c := course(r))}
+    last = c.record if (c := course(digits)) else {}
+    samples, reference = count(last.get("samples")), count(last.get("reference"))
+    seen = f"{samples} against {reference} real {escape(str(last.get('reference_split', '')))} images"
+    loss = plain(options.get("loss", "–")).replace("nonsaturating", "non-saturating")
+    penalty = {"fd": ", R1 and R2 by finite differences", "exact": ", R1 and R2"}.get(options.get("penalty"), "")
+    rate = f"learning rate {options.get('g_lr', '–'):g}" if "g_lr" in options else "–"
+    points = [
+        ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", f"{data_name(digits)}; {data_name(figures.get('faces'))}"),
+        (
+            "Features",
+            "Inception, by way of FID",
+            "; ".join(words for key, words in FEATURES.items() if key in keys) or "–",
+        ),
+        ("Samples", "about 2,560, of at most 20 batches", seen if last else "–"),
+        ("Which G", "as it trains, with dropout", "the moving average of G; no dropout"),
+        (
+            "Logged",
+            "FID over the number of batches, multiplied back here",
+            "as it is, with the floor: real against real",
+        ),
+        (
+            "Networks",
+            "4 blocks, 4 heads, width 384; 30 M parameters says the poster, 16 M its MNIST settings",
+            "{} blocks, {} heads, width {}; ".format(*(options.get(f"g_{k}", "–") for k in ("depth", "heads", "width")))
+            + f"{' + '.join(f'{n / 1e6:.2g} M' for n in parameters.values()) or '–'} parameters",
+        ),
+        ("Loss", "non-saturating", escape(loss + penalty)),
+        ("Optimiser", "Adam, learning rate 2e-05, batch 128", f"Adam, {rate}, batch {options.get('batch', '–')}"),
+        ("Spectral norm", "meant, but a misspelt argument left it off", "on where the variant has it"),
+    ]
+    body = [("", [f"<th scope=row>{what}</th><td>{a}</td><td>{b}</td>"]) for what, a, b in points]
+    return table("words", [["<th>What differs</th><th>the poster</th><th>here</th>"]], body) + (
+        "<p class=quiet>The poster’s numbers are read from the TensorBoard files published with its code; which file "
+        "belongs to which of its curves is inferred from names and dates. Its CNN has none.</p>"
+    )
+
+
+# The ablation ----------------------------------------------------------------------------------------------
+
+
+def ablation(rows: list[Row]) -> str:
+    """A row a change, a dot a seed, and in words what can be told."""
+    base = next((row for row in rows if row.name == "base"), None)
+    if base is None or not any(row.ratios for row in rows):
+        return ""
+    axis = Axis([ratio for row in rows for ratio in row.ratios])
+    label = " / ".join(sorted({row.label for row in rows if row.label}))
+    head = [
+        [
+            f"<td></td><th>{label} over the floor{axis.ticks_svg()}</th><td></td><th>{label}</th>",
+            "<th>over the floor</th><th>KID</th><th>precision</th><th>recall</th><th>classes</th><th>a step</th>",
+        ]
+    ]
+    body = []
+    for row in rows:
+        verdict, pace = row.against(base), row.seconds_a_step()
+        cells = [
+            f"<th scope=row>{ROWS[row.name][0]}<small>{ROWS[row.name][1]}</small></th>",
+            f"<td class=dots>{axis.dots_svg(row.ratios, base.ratios)}</td><td class=mark>{MARKS[verdict]}</td>",
+            f"<td>{mean_of(row)}</td>",
+            f"<td>{number(statistics.fmean(row.ratios)) + ' ×' if row.ratios else '–'}</td>",
+            f"<td>{number(row.mean('kid')) or '–'}</td>",
+            *(f"<td>{places(row.mean(key), n)}</td>" for key, n in (("precision", 2), ("recall", 2), ("classes", 1))),
+            f"<td>{f'{1000 * pace:.0f} ms' if pace else '–'}</td>",
+        ]
+        body.append(("base" if row is base else verdict, cells))
+    steps, seeds = base.results[0].job.steps, len(base.results)
+    return (
+        f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
+        "steps with the whole schedule laid over them. A dot is a seed, the grey band spans the seeds of the first row. The "
+        f"numbers are means over the seeds, ± their standard deviation.</p>{table('numbers ablation', head, body)}"
+        + told(rows, base)
+    )
+
+
+def told(rows: list[Row], base: Row) -> str:
+    """Which rows can be told from the first, and how little that says."""
+    names: dict[str, list[str]] = {"better": [], "worse": [], "within": []}
+    for row in rows:
+        if verdict := row.against(base):
+            names[verdict].append(ROWS[row.name][0])
+    words = {
+        "better": "Better with every seed",
+        "worse": "Worse with every seed",
+        "within": "Within the spread of the seeds",
+    }
+    says = "<br>".join(f"<b>{words[k]}:</b> {', '.join(v)}." for k, v in names.items() if v)
+    among = sum(map(len, names.values()))
+    if not among:
+        return ""
+    chance = (
+        f"Three seeds lie all on one side of three others by chance alone once in ten times, so of {among} rows about "
+        f"{'one' if among > 5 else 'none or one'} would with no effect at all. "
+    )
+    short = "A short run tells how fast a change learns; at full length the order may be another."
+    return f"<p>{says}</p><p>{chance}{short}</p>"
+
+
+def places(value: float | None, n: int) -> str:
+    return "–" if value is None else f"{value:.{n}f}"
+
+
+def mean_of(row: Row) -> str:
+    """The distance, mean ± standard deviation (n − 1) over the seeds, and which of them are missing."""
+    values, failed = row.distances, next((r.words for r in row.results if r.words), "")
+    if not values:
+        return f"–<small>{escape(failed)}</small>" if failed else "–"
+    spread = f" ± {number(float(f'{statistics.stdev(values):.2g}'))}" if len(values) > 1 else ""
+    missing = len(row.results) - len(values)
+    return (
+        number(statistics.fmean(values))
+        + spread
+        + (f"<small>{len(values)} of {len(row.results)} seeds</small>" if missing else "")
+    )
+
+
+class Axis:
+    """A logarithmic axis for the dots of a table, in SVG that takes its colours from the page."""
+
+    width, height, margin = 220, 26, 10
+
+    def __init__(self, values: list[float]):
+        low, high = np.log10(min(values)), np.log10(max(values))
+        room = max(0.04 * (high - low), 0.02)
+        self.low, self.high = float(low - room), float(high + room)
+
+    def x(self, value: float) -> float:
+        share = (np.log10(value) - self.low) / (self.high - self.low)
+        return round(self.margin + float(share) * (self.width - 2 * self.margin), 1)
+
+    def ticks(self) -> list[float]:
+        """Round numbers, more of them where the axis is short."""
+        for parts in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
+            there = [p * 10.0**d for d in range(-4, 7) for p in parts]
+            there = [v for v in there if self.low <= np.log10(v) <= self.high]
+            if len(there) >= 3:
+                break
+        return there
+
+    def ticks_svg(self) -> str:
+        texts = "".join(f"<text x={self.x(v)} y=13>{number(v)}</text>" for v in self.ticks())
+        return f'<svg viewBox="0 0 {self.width} 16">{texts}</svg>'
+
+    def dots_svg(self, values: list[float], band: list[float]) -> str:
+        parts = [f"<line x1={self.x(v)} x2={self.x(v)} y1=0 y2={self.height} />" for v in self.ticks()]
+        if band:
+            left, right = self.x(min(band)) - 6, self.x(max(band)) + 6
+            parts.append(f"<rect x={left:.1f} width={right - left:.1f} height={self.height} rx=3 />")
+        parts += [
+            f"<circle cx={self.x(v)} cy={self.height / 2} r=5><title>{number(v)} ×</title></circle>" for v in values
+        ]
+        text = ", ".join(f"{number(v)} ×" for v in values) or "no seed has finished"
+        return f'<svg viewBox="0 0 {self.width} {self.height}" role=img aria-label="{text}">{"".join(parts)}</svg>'
