@@ -271,6 +271,8 @@ def check_tensors(tensors: dict[str, np.ndarray], architecture: str) -> None:
         found = tensors[name]
         if found.shape != shape or found.dtype != np.float32:
             raise InputError(f"{name} must be float32 {shape}, and is {found.dtype} {found.shape}")
+        if not np.isfinite(found).all() or name.endswith("running_var") and (found < 0).any():
+            raise InputError(f"{name} holds values that no training leaves there")
 
 
 def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architecture: str, **source: str) -> None:
