@@ -56,10 +56,10 @@ def main(argv: list[str]) -> int:
     values = sum(tensor.size for tensor in tensors.values())
     note = ""
     if architecture != FID_2015:
-        note = "; distances with these weights are not FID"
+        note = "; distances between its features are not FID"
     elif not digest.startswith(PUBLISHED):
-        note = f"; not the file that pytorch-fid publishes, {PUBLISHED}…"
-    print(f"wrote {args.out}: {architecture}, {len(tensors)} tensors, {values:,} values of {digest[:8]}…{note}")
+        note = f"; note that pytorch-fid's own file has a SHA-256 that begins with {PUBLISHED}, this one {digest[:8]}"
+    print(f"wrote {args.out}: {architecture}, {len(tensors)} tensors, {values:,} values{note}")
     return 0
 
 

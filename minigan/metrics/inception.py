@@ -23,7 +23,7 @@ TORCHVISION = "torchvision-inception-v3"
 CLASSES = {FID_2015: 1008, TORCHVISION: 1000}
 TAPS = (64, 192, 768, 2048)  # the feature vectors, by their length
 BN_EPS = 1e-3
-CHUNK = {"cpu": 1, "cuda": 64}  # images that go through the network together: on a CPU one fits its caches best
+CHUNK, CPU_CHUNK = 64, 1  # images that go through the network together: on a CPU one fits its caches best
 FORMAT = "minigan inception"
 VERSION = 1
 
@@ -147,7 +147,7 @@ def block(name: str, branches: dict[str, list]) -> tuple[list, ...]:
 
 
 def branch(name: str, steps: list) -> list:
-    """The layers of a branch; its convolutions are numbered from 1, but a single one has the name of the branch."""
+    """The layers of a branch, a pool first; convolutions are numbered from 1, a single one has the branch's name."""
     pools = [s for s in steps if isinstance(s, Pool)]
     convs = [s for s in steps if not isinstance(s, Pool)]
     names = [f"{name}_{i + 1}" for i in range(len(convs))] if len(convs) > 1 else [name]
@@ -168,7 +168,7 @@ def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
         """Note the tensors of the layers; returns the channels behind them."""
         for layer in layers:
             if isinstance(layer, tuple):
-                channels = sum([visit(branch, channels) for branch in layer])
+                channels = sum([visit(inner, channels) for inner in layer])
             elif isinstance(layer, Conv):
                 expected[f"{layer.name}.conv.weight"] = (layer.out, channels, *layer.kernel)
                 for part in ("weight", "bias", "running_mean", "running_var"):
@@ -185,7 +185,7 @@ def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
 class Inception:
     """The network with the tensors of `shapes(architecture)`, on a device; batch norm is folded into the weights.
 
-    digest: SHA-256 of architecture, ε and tensors, which changes with anything that changes the features.
+    digest: of architecture, ε and tensors, so another one for anything that changes the features.
     """
 
     def __init__(self, tensors: dict[str, np.ndarray], architecture: str = FID_2015, eps: float = BN_EPS, device="cpu"):
@@ -197,10 +197,7 @@ class Inception:
             for name in (key.removesuffix(".conv.weight") for key in tensors if key.endswith(".conv.weight"))
         }
         self.fc = backend.to_device(tensors["fc.weight"], device)
-        digest = hashlib.sha256(f"{architecture} {eps}".encode())
-        for name in sorted(tensors):
-            digest.update(tensors[name].astype("<f4", copy=False).tobytes())
-        self.digest = digest.hexdigest()
+        self.digest = digest(tensors, architecture, eps)
 
     def features(self, x: Any, tap: int = 2048) -> Any:
         """Images float32 (n, 3, 299, 299), scaled by `resize` → (n, tap), none negative, on the network's device.
@@ -211,7 +208,7 @@ class Inception:
             raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
         if x.shape[1:] != (3, SIZE, SIZE):
             raise InputError(f"the Inception network takes images (n, 3, {SIZE}, {SIZE}), not {tuple(x.shape)}")
-        n, chunk = len(x), CHUNK[self.device]
+        n, chunk = len(x), CPU_CHUNK if self.device == "cpu" else CHUNK
         with no_grad():
             parts = [self._forward(Tensor(x[i : i + chunk]), tap).data for i in range(0, n, chunk)]
         xp = backend.device_module(self.device)
@@ -237,7 +234,7 @@ class Inception:
     def _run(self, layers: list, x: Tensor) -> Tensor:
         for layer in layers:
             if isinstance(layer, tuple):
-                x = ops.concatenate([self._run(branch, x) for branch in layer], axis=1)
+                x = ops.concatenate([self._run(inner, x) for inner in layer], axis=1)
             elif isinstance(layer, Conv):
                 weight, bias = self.folded[layer.name]
                 x = ops.relu(ops.conv2d(x, weight, bias, layer.stride, layer.padding))
@@ -275,6 +272,14 @@ def check_tensors(tensors: dict[str, np.ndarray], architecture: str) -> None:
             raise InputError(f"{name} holds values that no training leaves there")
 
 
+def digest(tensors: dict[str, np.ndarray], architecture: str, eps: float) -> str:
+    """SHA-256 of all that decides the features of the images that go in."""
+    sha = hashlib.sha256(f"{architecture} {eps}".encode())
+    for name in sorted(tensors):
+        sha.update(tensors[name].astype("<f4", copy=False).tobytes())
+    return sha.hexdigest()
+
+
 def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architecture: str, **source: str) -> None:
     """Write the tensors, not folded, under /params/<name>; `source` is kept as attributes. Renamed when complete."""
     check_tensors(tensors, architecture)
@@ -283,8 +288,9 @@ def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architectur
     try:
         with h5py.File(temporary, "w") as f:
             f.attrs.update(format=FORMAT, format_version=VERSION, architecture=architecture, bn_eps=BN_EPS, **source)
+            f.attrs["digest"] = digest(tensors, architecture, BN_EPS)
             for name, tensor in tensors.items():
-                f.create_dataset(f"params/{name}", data=tensor, fletcher32=True)
+                f[f"params/{name}"] = tensor
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -296,6 +302,7 @@ def load_inception(path: str | Path, device: str = "cpu", architecture: str = FI
     InputError for any other file, and for one of another architecture than the one asked for.
     """
     path = Path(path)
+    backend.device_module(device)  # a GPU that is not there is not the file's fault
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; make it with python -m experiments.export_inception")
     try:
@@ -307,8 +314,10 @@ def load_inception(path: str | Path, device: str = "cpu", architecture: str = FI
                     f"it holds {f.attrs['architecture']}, not {architecture}: their figures do not compare"
                 )
             tensors = {name: f["params"][name][()] for name in f["params"]}
-            eps = float(f.attrs["bn_eps"])
-        return Inception(tensors, architecture, eps, device)
+            network = Inception(tensors, architecture, float(f.attrs["bn_eps"]), device)
+            if network.digest != f.attrs["digest"]:
+                raise InputError("damaged: the weights are not those that were written (their SHA-256 differs)")
+        return network
     except InputError as e:
         raise InputError(f"{path}: {e}") from e
     except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # h5py's, for damaged files
