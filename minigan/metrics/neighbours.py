@@ -11,7 +11,7 @@ from minigan.metrics.arrays import feature_pair
 ROUNDING = 4e-6  # squared distances below this share of the vectors' squared lengths are rounding in float32: 0
 
 
-def prdc(fake, real, *, k: int = 5, block: int = 2048, progress: bool = False) -> dict[str, float]:
+def prdc(fake, real, *, k: int = 5, block: int = 1024, progress: bool = False) -> dict[str, float]:
     """How the features (M, D) of generated images and (N, D) of real ones lie in each other's k-th neighbour balls.
 
     The ball of a vector reaches to its k-th nearest neighbour in its own set, itself not counted; its rim is within.
@@ -26,7 +26,7 @@ def prdc(fake, real, *, k: int = 5, block: int = 2048, progress: bool = False) -
     (2020), arXiv 2002.09797 (k = 5). They depend on M, N and k, so compare them at equal numbers and features.
 
     Distances are float32, in blocks of `block` × `block`, on the host: beyond the features the memory is a few blocks,
-    about 100 MB, whatever M and N. With fewer than k + 1 images on a side, k is what there is.
+    about 60 MB, whatever M and N. With fewer than k + 1 images on a side, k is what there is.
     """
     fake, real = feature_pair(fake, real, np.float32)
     k = min(k, len(fake) - 1, len(real) - 1)
