@@ -343,6 +343,11 @@ def test_click_on_a_curve_moves_the_film_and_the_film_marks_the_curves(browser):
     assert browser.ask("document.querySelector('.corner img').src") == picture(browser, 70)
 
 
+def test_no_corner_where_film_and_curves_are_both_in_sight(browser, page):
+    browser.open(page, height=3000)
+    assert browser.ask("document.querySelector('.corner').hidden")
+
+
 def test_smoothing_can_be_switched_off(browser):
     svg(browser, "Loss")
     count = "document.querySelectorAll('#asked path.line').length"
