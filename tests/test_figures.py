@@ -302,7 +302,7 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
         "25 s",
         "64",
         "224,001",
-        "20.0%",
+        "20.0",
     ]
     shown += ["step 55", "siren.omega", "30.0", "none", "Drawn by <hand> & pen.", "--note 'a < b'"]
     shown += ["not the Inception FID", "0.0123", "± 0.0045", "0.61", "coverage 0.52", "0.0223", "against 7,500 test"]

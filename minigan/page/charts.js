@@ -182,9 +182,9 @@ document.addEventListener("DOMContentLoaded", () => {
         add(this.svg, "text", { x: MARGIN.left - 8, y: y + 4, "text-anchor": "end" }, text);
       }
       for (const value of ticks(low, high, Math.min(6, this.wide / 75)).filter(Number.isInteger)) {
-        const x = this.x(value);
+        const x = this.x(value), text = whole(value), inside = width - 4.2 * text.length;
         add(this.svg, "line", { class: "axis", x1: x, x2: x, y1: base, y2: base + 4 });
-        add(this.svg, "text", { x: Math.min(x, right - 6), y: base + 20, "text-anchor": "middle" }, whole(value));
+        add(this.svg, "text", { x: Math.min(x, inside), y: base + 20, "text-anchor": "middle" }, text);
       }
       add(this.svg, "line", { class: "axis", x1: MARGIN.left, x2: right, y1: base, y2: base });
       const [left, across] = [MARGIN.left - 6, this.wide + 12]; // room for half a dot at either end

@@ -44,7 +44,7 @@ def embeddable(path, limit=LARGE):
         return data
     buffer = io.BytesIO()
     with Image.open(path) as image:
-        image.convert("RGB").save(buffer, "WEBP" if features.check("webp") else "JPEG", quality=80)
+        image.convert("RGB").save(buffer, "WEBP" if features.check("webp") else "JPEG", quality=80, method=2)
     return buffer.getvalue()
 
 

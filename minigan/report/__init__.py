@@ -4,7 +4,7 @@ import json
 from html import escape
 from pathlib import Path
 
-from minigan.curves import run_colour
+from minigan.curves import curves_png, run_colour
 from minigan.errors import InputError
 from minigan.figures import step_of, write_bytes
 from minigan.log import read_log
@@ -75,8 +75,6 @@ def _samples(run):
 
 def _curves(config, records):
     """The charts, with the classes of the samples among them; without script the pictures of matplotlib."""
-    from minigan.curves import curves_png
-
     variant = config.get("variant")
     drawn = run_charts(records, variant)
     if not drawn:

@@ -114,12 +114,12 @@ def class_shares(records):
         centre, high = step * i + step // 2, scale * share
         parts.append(f"<rect x={centre - 14} y={bottom - high:.1f} width=28 height={high:.1f} rx=2 />")
         parts.append(f"<text class=name x={centre} y={bottom + 20}>{i}</text>")
-        parts.append(f"<text x={centre} y={bottom + 37}>{share:.1%}</text>")
+        parts.append(f"<text x={centre} y={bottom + 37}>{100 * share:.1f}</text>")
     even = bottom - scale / len(shares)
     parts.append(f"<line x1=0 x2={width} y1={even:.1f} y2={even:.1f} />")
     return (
         "<figure class=chart><figcaption><span class=title>Classes of the samples</span></figcaption>"
-        "<p class=legend>dashed: equal shares</p>"
+        "<p class=legend>in per cent; dashed: equal shares</p>"
         f'<svg class=bars viewBox="0 0 {width} {bottom + 42}" role=img aria-label="Share of each class">'
         f"{''.join(parts)}</svg></figure>"
     )
