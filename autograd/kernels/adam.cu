@@ -1,0 +1,91 @@
+// Adam and the exponential moving average, over flat arrays: three launches for all parameters of a network.
+//
+//     squared_sums     Σ g², in as many parts as there are blocks
+//     adam_factors     one thread: the step counter, and everything in the formulas that is the same for all parameters
+//     adam_update      m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − (lr/(1 − β₁ᵗ)) m / (√v/√(1 − β₂ᵗ) + ε)
+//                      θ̄ ← θ̄ + (1 − d)(θ − θ̄)
+//
+// The step counter and the settings lie on the device: a captured graph has its scalars baked in, but not what it reads.
+// nn/optim.py (Adam, learning_rate, EMA) and minigan/step.py (the decay d of the average) are the same in NumPy.
+#include "common.cuh"
+
+// Any grid, block (32, 8): each thread strides over the whole array, then a block adds up its threads.
+extern "C" __global__ void squared_sums(const float* g, float* sums, int n) {
+    int thread = (blockIdx.x * blockDim.y + threadIdx.y) * 32 + threadIdx.x, threads = gridDim.x * blockDim.y * 32;
+    float sum = 0;
+    for (int i = thread; i < n; i += threads) sum += g[i] * g[i];
+    sum = block_sum(sum);
+    if (threadIdx.x == 0 && threadIdx.y == 0) sums[blockIdx.x] = sum;
+}
+
+// Where the host writes its settings, double precision: 1 − 0.999 in float32 is off in the fifth digit.
+enum Setting { LR, BETA1, BETA2, EPS, MAX_NORM, EMA, EMA_RAMP, STEPS, WARMUP, DECAY, FINAL };
+enum Factor { CLIP, KEEP_M, NEW_M, KEEP_V, NEW_V, RATE, ROOT, EPSILON, MOVE };
+
+// Grid (1), block (32): the warp adds the sums, then its first lane does the rest.
+extern "C" __global__ void adam_factors(const float* sums, int count, const double* settings, int* step, float* norm,
+                                        float* factors) {
+    float squares = 0;
+    for (int i = threadIdx.x; i < count; i += 32) squares += sums[i];
+    squares = warp_sum(squares);
+    if (threadIdx.x > 0) return;
+    const double* s = settings;
+    int k = *step, t = k + 1;
+    *step = t;
+
+    float length = sqrtf(squares);
+    *norm = length;
+    factors[CLIP] = s[MAX_NORM] > 0 ? fminf((float)s[MAX_NORM] / (length + 1e-12f), 1.0f) : 1.0f;
+
+    double done = fmin(k / fmax(s[STEPS], 1.0), 1.0);
+    double fall = s[DECAY] == 0 ? 1 : s[DECAY] == 1 ? 1 - done : 0.5 * (1 + cospi(done));  // constant, linear, cosine
+    double lr = s[LR] * fmin(1.0, t / fmax(s[WARMUP], 1.0)) * (s[FINAL] + (1 - s[FINAL]) * fall);
+    factors[KEEP_M] = s[BETA1];
+    factors[NEW_M] = 1 - s[BETA1];
+    factors[KEEP_V] = s[BETA2];
+    factors[NEW_V] = 1 - s[BETA2];
+    factors[RATE] = lr / (1 - pow(s[BETA1], (double)t));
+    factors[ROOT] = 1 / sqrt(1 - pow(s[BETA2], (double)t));
+    factors[EPSILON] = s[EPS];
+    factors[MOVE] = 1 - fmin(s[EMA], 1 - s[EMA_RAMP] / (k + s[EMA_RAMP]));
+}
+
+__device__ void update(float& weight, float g, float& m, float& v, const float* f) {
+    g *= f[CLIP];
+    m = f[KEEP_M] * m + f[NEW_M] * g;
+    v = f[KEEP_V] * v + f[NEW_V] * (g * g);
+    weight -= f[RATE] * m / (sqrtf(v) * f[ROOT] + f[EPSILON]);
+}
+
+// Any grid, block (256). Nothing but memory traffic: 28 bytes read and written for each parameter (and 8 for its
+// average), four neighbours at a time, because a float4 is one instruction where four floats are four. `average` may be
+// null. The up to three parameters that are left over go to the first threads.
+extern "C" __global__ void adam_update(float* weights, const float* g, float* m, float* v, float* average,
+                                       const float* factors, int n) {
+    int thread = blockIdx.x * blockDim.x + threadIdx.x, threads = gridDim.x * blockDim.x;
+    float move = factors[MOVE];
+    for (int i = thread; i < n / 4; i += threads) {
+        float4 w4 = ((float4*)weights)[i], m4 = ((float4*)m)[i], v4 = ((float4*)v)[i];
+        float4 g4 = ((const float4*)g)[i];
+        update(w4.x, g4.x, m4.x, v4.x, factors);
+        update(w4.y, g4.y, m4.y, v4.y, factors);
+        update(w4.z, g4.z, m4.z, v4.z, factors);
+        update(w4.w, g4.w, m4.w, v4.w, factors);
+        ((float4*)weights)[i] = w4;
+        ((float4*)m)[i] = m4;
+        ((float4*)v)[i] = v4;
+        if (average) {
+            float4 a4 = ((float4*)average)[i];
+            a4.x += move * (w4.x - a4.x);
+            a4.y += move * (w4.y - a4.y);
+            a4.z += move * (w4.z - a4.z);
+            a4.w += move * (w4.w - a4.w);
+            ((float4*)average)[i] = a4;
+        }
+    }
+    int i = n / 4 * 4 + thread;
+    if (i < n) {
+        update(weights[i], g[i], m[i], v[i], factors);
+        if (average) average[i] += move * (weights[i] - average[i]);
+    }
+}

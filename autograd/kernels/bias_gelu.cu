@@ -1,0 +1,54 @@
+// y = gelu(x + b):   gelu z = z Φ(z),   Φ(z) = ½ (1 + t),   t = erf z/√2,   or nearly so t = tanh √(2/π)(z + 0.044715 z³)
+//
+// x, y (rows, columns), b (columns). Grid (columns/32, rows/rows_per_block), block (32, 8): a block takes 32 columns of
+// a chunk of rows; its 8 warps walk down the rows, each lane in its own column. A thread meets one column only, so it
+// reads b once, and in the backward it can sum that column's gradient as it goes.
+#include "common.cuh"
+
+constexpr float ROOT_HALF = 0.70710678118654752f;    // √½
+constexpr float TANH_SCALE = 0.79788456080286536f;   // √(2/π)
+constexpr float TANH_CUBIC = 0.044715f;
+
+__device__ float gelu_t(float z, bool tanh_form) {
+    return tanh_form ? tanhf(z * (TANH_SCALE + TANH_SCALE * TANH_CUBIC * z * z)) : erff(z * ROOT_HALF);
+}
+
+// d gelu/dz = ½ (1 + t + z t′);   t′ = √(2/π) e^(−z²/2),   or √(2/π)(1 + 3 · 0.044715 z²)(1 − t²)
+__device__ float gelu_slope(float z, bool tanh_form) {
+    float t = gelu_t(z, tanh_form);
+    float dt = tanh_form ? TANH_SCALE * (1 + 3 * TANH_CUBIC * z * z) * (1 - t * t) : TANH_SCALE * expf(-0.5f * z * z);
+    return 0.5f * (1 + t + z * dt);
+}
+
+// `tanh_form` is the same for all threads: the branch costs a test, and no lane waits for another.
+extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, float* y, int rows, int columns,
+                                             int rows_per_block, int tanh_form) {
+    int column = blockIdx.x * 32 + threadIdx.x;
+    if (column >= columns) return;
+    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    float b = bias[column];
+    for (int row = first + threadIdx.y; row < end; row += 8) {
+        size_t i = (size_t)row * columns + column;
+        float z = x[i] + b;
+        y[i] = 0.5f * z * (1 + gelu_t(z, tanh_form));
+    }
+}
+
+// z is computed again from x: cheaper than to write it in the forward and read it here.
+// gbias (rows/rows_per_block, columns) holds one sum for each chunk of rows; column_sums adds them up.
+extern "C" __global__ void bias_gelu_backward(const float* g, const float* x, const float* bias, float* gx,
+                                              float* gbias, int rows, int columns, int rows_per_block, int tanh_form) {
+    int column = blockIdx.x * 32 + threadIdx.x;
+    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    float sum = 0;
+    if (column < columns) {
+        float b = bias[column];
+        for (int row = first + threadIdx.y; row < end; row += 8) {
+            size_t i = (size_t)row * columns + column;
+            gx[i] = g[i] * gelu_slope(x[i] + b, tanh_form);
+            sum += gx[i];
+        }
+    }
+    sum = column_sum(sum);
+    if (threadIdx.y == 0 && column < columns) gbias[(size_t)blockIdx.y * columns + column] = sum;
+}
