@@ -9,6 +9,7 @@ is imported, and no method that the pickle could choose is called.
 import io
 import pickletools
 import struct
+import warnings
 from collections.abc import Callable, Mapping
 from typing import Any, BinaryIO
 
@@ -61,7 +62,9 @@ def restricted_load(
     """
     stream = io.BytesIO(source) if isinstance(source, bytes) else source
     try:
-        return _run(stream, allowed, persistent_load, encoding)
+        with warnings.catch_warnings():  # of escapes in text that Python does not know
+            warnings.simplefilter("ignore", DeprecationWarning)
+            return _run(stream, allowed, persistent_load, encoding)
     except (ValueError, TypeError, LookupError, OverflowError, MemoryError, struct.error) as e:
         raise InputError(f"not a readable pickle ({type(e).__name__}: {str(e)[:200]})") from e
 

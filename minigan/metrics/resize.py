@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 
+from minigan.errors import InputError
+
 SIZE = 299
 
 
@@ -61,7 +63,7 @@ MATRICES = {"torch": torch_matrix, "tf": tf_matrix, "clean": clean_matrix}
 def matrix(mode: str, n: int, m: int) -> np.ndarray:
     """The matrix of a mode in float32, (m, n)."""
     if mode not in MATRICES:
-        raise ValueError(f"mode {mode!r}: use one of {', '.join(MATRICES)}")
+        raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
     return MATRICES[mode](n, m).astype(np.float32)
 
 
