@@ -1,0 +1,574 @@
+"""The Inception network of FID beside one written for PyTorch from the published table, and the way of its weights."""
+
+import hashlib
+import subprocess
+import sys
+import tracemalloc
+from contextlib import contextmanager
+
+import h5py
+import numpy as np
+import pytest
+from PIL import Image
+from strict_device import strict
+from torch_files import program, state_dict, storage, tensor, zip_file
+
+from autograd import backend
+from experiments.export_inception import main
+from minigan.errors import InputError
+from minigan.metrics import inception
+from minigan.metrics.inception import BN_EPS, FID_2015, TAPS, TORCHVISION, Inception, Pool, load_inception, shapes
+from minigan.metrics.resize import MATRICES, matrix, resize
+
+MODES = ("torch", "tf", "clean")
+SIZES = [(28, 28), (32, 32, 3), (64, 64, 3), (299, 299, 3), (40, 57, 3)]
+
+
+def pictures(shape, n=1, seed=0):
+    """Blobs and edges with noise, uint8 (n, *shape): smooth pictures hide how they were resized, noise all else."""
+    rng = np.random.default_rng([seed, *shape])
+    coarse = rng.uniform(0, 255, (n, 5, 6, *shape[2:]))
+    fine = np.repeat(np.repeat(coarse, -(-shape[0] // 5), axis=1), -(-shape[1] // 6), axis=2)
+    fine = fine[:, : shape[0], : shape[1]] + rng.normal(0, 20, (n, *shape))
+    return fine.clip(0, 255).astype(np.uint8)
+
+
+# resizing
+
+
+def tensorflow_resize(image, m):
+    """TensorFlow 1's resize_bilinear of (H, W), as its kernel does it: float32, corner by corner."""
+    image = image.astype(np.float32)
+
+    def places(n):
+        scale = np.float32(n) / np.float32(m)
+        found = []
+        for i in range(m):
+            at = np.float32(i) * scale
+            low = int(at)
+            found.append((low, min(low + 1, n - 1), at - np.float32(low)))
+        return found
+
+    y = np.empty((m, m), np.float32)
+    columns = places(image.shape[1])
+    left, right, t = (np.array(c) for c in zip(*columns, strict=True))
+    for r, (low, high, s) in enumerate(places(image.shape[0])):
+        top = image[low, left] + (image[low, right] - image[low, left]) * t
+        bottom = image[high, left] + (image[high, right] - image[high, left]) * t
+        y[r] = top + (bottom - top) * s
+    return y
+
+
+def pillow_resize(image, m):
+    return np.asarray(Image.fromarray(image.astype(np.float32)).resize((m, m), Image.Resampling.BICUBIC))
+
+
+def torch_resize(torch, image, m):
+    x = torch.tensor(image)[None, None].float()
+    return torch.nn.functional.interpolate(x, (m, m), mode="bilinear", align_corners=False)[0, 0].numpy()
+
+
+def resize_otherwise(torch, images, mode, m=299):
+    """What `resize` should give, by the resizers that the modes are named after, and each with its scale."""
+    by_mode = {
+        "torch": lambda image: torch_resize(torch, image, m) / 255 * 2 - 1,
+        "tf": lambda image: (tensorflow_resize(image, m) - 128) / 128,
+        "clean": lambda image: (np.clip(pillow_resize(image, m), 0, 255) - 128) / 128,
+    }
+    images = images[..., None] if images.ndim == 3 else images
+    planes = [[by_mode[mode](image[..., c]) for c in (0, 1, 2)[: image.shape[2]]] for image in images]
+    return np.broadcast_to(np.array(planes, np.float32), (len(images), 3, m, m))
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 28, 32, 64, 218, 299, 300, 512, 1000])
+@pytest.mark.parametrize("m", [299, 64])
+def test_clean_is_pillows_bicubic(n, m):
+    image = np.random.default_rng(n).integers(0, 256, (n, n + n // 3))
+    ours = matrix("clean", n, m) @ image.astype(np.float32) @ matrix("clean", n + n // 3, m).T
+    np.testing.assert_allclose(ours, pillow_resize(image, m), atol=2e-4)  # of 255
+
+
+@pytest.mark.parametrize("n", [1, 2, 28, 32, 64, 218, 299, 300, 1000])
+def test_tf_is_tensorflows_loop_and_torch_is_interpolate(n):
+    image = np.random.default_rng(n).integers(0, 256, (n, n + n // 3))
+    by = {mode: matrix(mode, n, 299) @ image.astype("f4") @ matrix(mode, n + n // 3, 299).T for mode in MATRICES}
+    np.testing.assert_allclose(by["tf"], tensorflow_resize(image, 299), atol=1e-3)  # of 255
+    torch = pytest.importorskip("torch")
+    np.testing.assert_allclose(by["torch"], torch_resize(torch, image, 299), atol=5e-3)
+
+
+@pytest.mark.parametrize("mode", MODES)
+def test_resizing_keeps_what_is_flat_and_its_scale(mode):
+    for shape in [(28, 28), (40, 57, 3), (400, 310, 3)]:
+        for value in (0, 3, 128, 255):
+            y = resize(np.full((2, *shape), value, np.uint8), mode)
+            assert y.dtype == np.float32 and y.shape == (2, 3, 299, 299) and y.flags.c_contiguous
+            np.testing.assert_allclose(y, value / 127.5 - 1 if mode == "torch" else value / 128 - 1, atol=1e-5)
+
+
+def test_grey_is_three_equal_channels_and_colour_keeps_its_order():
+    grey = pictures((28, 28))
+    colour = np.stack([grey, grey // 2, grey // 4], axis=-1)
+    y = resize(grey, "tf")
+    np.testing.assert_array_equal(y[:, 0], y[:, 1])
+    np.testing.assert_array_equal(y[:, 0], y[:, 2])
+    for c, plane in enumerate(np.moveaxis(colour, -1, 0)):
+        np.testing.assert_array_equal(resize(colour, "tf")[:, c], resize(plane, "tf")[:, 0])
+
+
+def test_the_modes_differ_and_clean_is_clipped():
+    images = np.where(pictures((64, 64), seed=3) > 127, 255, 0).astype(np.uint8)
+    y = {mode: resize(images, mode) for mode in MODES}
+    assert np.abs(y["tf"] - y["torch"]).mean() > 0.01 and np.abs(y["clean"] - y["torch"]).mean() > 0.01
+    assert y["clean"].min() == -1 and y["clean"].max() == np.float32(127 / 128)
+    with pytest.raises(InputError, match="torch, tf, clean"):
+        resize(images, "nearest")
+
+
+def test_resizing_stays_on_the_device():
+    for mode, images in zip(MODES, [pictures((28, 28)), pictures((40, 57, 3)), pictures((64, 64, 3))], strict=True):
+        on_device = resize(strict.asarray(images), mode, 75, strict)
+        np.testing.assert_array_equal(backend.to_host(on_device), resize(images, mode, 75))
+
+
+# the table
+
+
+def test_the_table_has_the_published_size():
+    expected = shapes(FID_2015)
+    assert len(expected) == 472 and sum(np.prod(shape) for shape in expected.values()) == 23_885_392
+    kernels = [shape for name, shape in expected.items() if name.endswith("conv.weight")]
+    assert len(kernels) == 94 and sum(shape[2:] == (1, 1) for shape in kernels) == 40
+    assert shapes(TORCHVISION).keys() == expected.keys() and shapes(TORCHVISION)["fc.weight"] == (1000, 2048)
+
+
+def random_tensors():
+    """Weights under which signals neither die nor grow, and running statistics that matter."""
+    rng = np.random.default_rng(0)
+    tensors = {}
+    for name, shape in shapes(FID_2015).items():
+        x = rng.standard_normal(shape, np.float32)
+        if name.endswith("conv.weight"):
+            x *= np.sqrt(2 / np.prod(shape[1:]))
+        elif name.endswith("fc.weight"):
+            x /= np.sqrt(2048)
+        elif name.endswith("running_var"):
+            x = rng.uniform(0.02, 2, shape)
+        elif name.endswith("bn.weight"):
+            x = rng.uniform(0.2, 1.2, shape)
+        else:
+            x *= 0.2
+        tensors[name] = x.astype(np.float32)
+    return tensors
+
+
+class TorchInception:
+    """The network in PyTorch's functions, from the published table; `used` collects the names of its tensors."""
+
+    def __init__(self, torch, tensors, padded_average=False, average_in_7c=False):
+        self.torch, self.f = torch, torch.nn.functional
+        self.tensors = {name: torch.tensor(a) for name, a in tensors.items()}
+        self.used = set()
+        self.padded_average, self.average_in_7c = padded_average, average_in_7c
+
+    def get(self, name):
+        self.used.add(name)
+        return self.tensors[name]
+
+    def conv(self, x, name, stride=1, padding=0):
+        bn = [self.get(f"{name}.bn.{part}") for part in ("running_mean", "running_var", "weight", "bias")]
+        x = self.f.conv2d(x, self.get(f"{name}.conv.weight"), None, stride, padding)
+        return self.f.relu(self.f.batch_norm(x, *bn, training=False, eps=0.001))
+
+    def average(self, x):
+        return self.f.avg_pool2d(x, 3, 1, 1, count_include_pad=self.padded_average)
+
+    def mixed_5(self, x, n):
+        one = self.conv(x, f"{n}.branch1x1")
+        five = self.conv(self.conv(x, f"{n}.branch5x5_1"), f"{n}.branch5x5_2", padding=2)
+        three = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
+        three = self.conv(three, f"{n}.branch3x3dbl_3", padding=1)
+        return self.torch.cat([one, five, three, self.conv(self.average(x), f"{n}.branch_pool")], 1)
+
+    def mixed_6a(self, x, n):
+        three = self.conv(x, f"{n}.branch3x3", 2)
+        double = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
+        double = self.conv(double, f"{n}.branch3x3dbl_3", 2)
+        return self.torch.cat([three, double, self.f.max_pool2d(x, 3, 2)], 1)
+
+    def mixed_6(self, x, n):
+        flat, tall = (0, 3), (3, 0)
+        one = self.conv(x, f"{n}.branch1x1")
+        seven = self.conv(self.conv(x, f"{n}.branch7x7_1"), f"{n}.branch7x7_2", padding=flat)
+        seven = self.conv(seven, f"{n}.branch7x7_3", padding=tall)
+        double = self.conv(x, f"{n}.branch7x7dbl_1")
+        for i, padding in [(2, tall), (3, flat), (4, tall), (5, flat)]:
+            double = self.conv(double, f"{n}.branch7x7dbl_{i}", padding=padding)
+        return self.torch.cat([one, seven, double, self.conv(self.average(x), f"{n}.branch_pool")], 1)
+
+    def mixed_7a(self, x, n):
+        three = self.conv(self.conv(x, f"{n}.branch3x3_1"), f"{n}.branch3x3_2", 2)
+        seven = self.conv(self.conv(x, f"{n}.branch7x7x3_1"), f"{n}.branch7x7x3_2", padding=(0, 3))
+        seven = self.conv(self.conv(seven, f"{n}.branch7x7x3_3", padding=(3, 0)), f"{n}.branch7x7x3_4", 2)
+        return self.torch.cat([three, seven, self.f.max_pool2d(x, 3, 2)], 1)
+
+    def mixed_7(self, x, n, pooled):
+        flat, tall = (0, 1), (1, 0)
+        one = self.conv(x, f"{n}.branch1x1")
+        three = self.conv(x, f"{n}.branch3x3_1")
+        double = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
+        parts = [one, self.conv(three, f"{n}.branch3x3_2a", padding=flat)]
+        parts += [self.conv(three, f"{n}.branch3x3_2b", padding=tall)]
+        parts += [self.conv(double, f"{n}.branch3x3dbl_3a", padding=flat)]
+        parts += [self.conv(double, f"{n}.branch3x3dbl_3b", padding=tall)]
+        return self.torch.cat([*parts, self.conv(pooled, f"{n}.branch_pool")], 1)
+
+    def __call__(self, x):
+        """Images (n, 3, 299, 299) → the four feature vectors by their length, and the "logits"."""
+        taps = {}
+        x = self.conv(self.conv(self.torch.tensor(x), "Conv2d_1a_3x3", 2), "Conv2d_2a_3x3")
+        taps[64] = x = self.f.max_pool2d(self.conv(x, "Conv2d_2b_3x3", padding=1), 3, 2)
+        x = self.conv(self.conv(x, "Conv2d_3b_1x1"), "Conv2d_4a_3x3")
+        taps[192] = x = self.f.max_pool2d(x, 3, 2)
+        for n in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
+            x = self.mixed_5(x, n)
+        x = self.mixed_6a(x, "Mixed_6a")
+        for n in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
+            x = self.mixed_6(x, n)
+        taps[768] = x
+        x = self.mixed_7a(x, "Mixed_7a")
+        x = self.mixed_7(x, "Mixed_7b", self.average(x))
+        pooled = self.average(x) if self.average_in_7c else self.f.max_pool2d(x, 3, 1, 1)
+        taps[2048] = self.mixed_7(x, "Mixed_7c", pooled)
+        found = {length: self.f.adaptive_avg_pool2d(x, 1).flatten(1) for length, x in taps.items()}
+        found["logits"] = found[2048] @ self.get("fc.weight").T
+        return {key: value.numpy() for key, value in found.items()}
+
+
+# parity
+
+
+@pytest.fixture(scope="module")
+def torch():
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # two wait for each other where the machine is busy
+    with torch.no_grad():
+        yield torch
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture(scope="module")
+def tensors():
+    return random_tensors()
+
+
+@pytest.fixture(scope="module")
+def network(tensors):
+    return Inception(tensors)
+
+
+@pytest.fixture(scope="module")
+def exported(torch, tensors, tmp_path_factory):
+    """The weights written by PyTorch with the counters of its batch norm, and exported by the command."""
+    directory = tmp_path_factory.mktemp("inception")
+    state = {name: torch.tensor(a) for name, a in tensors.items()}
+    state |= {name.replace("running_var", "num_batches_tracked"): torch.tensor(3) for name in tensors if "_var" in name}
+    torch.save(state, directory / "weights.pth")
+    assert main([str(directory / "weights.pth"), str(directory / "inception.h5")]) == 0
+    (directory / "weights.pth").unlink()
+    yield directory / "inception.h5"
+    (directory / "inception.h5").unlink()  # pytest keeps its directories for a while, and this is 91 MiB
+
+
+@pytest.fixture(scope="module")
+def reference(torch, tensors):
+    """One picture, and all that PyTorch makes of it."""
+    x = resize(pictures((64, 64, 3)), "tf")
+    return x, TorchInception(torch, tensors)(x)
+
+
+def differs(ours, theirs):
+    """The largest difference, relative to the value and the spread of all: 1e-4 is the limit."""
+    return float((np.abs(ours - theirs) / (np.abs(theirs) + theirs.std())).max())
+
+
+def test_features_are_those_of_pytorch_in_every_mode_and_size(torch, tensors, exported):
+    network, other = load_inception(exported), TorchInception(torch, tensors)
+    cases = [(mode, pictures(shape)) for mode in MODES for shape in SIZES]
+    ours = np.concatenate([resize(images, mode) for mode, images in cases])
+    theirs = other(np.concatenate([resize_otherwise(torch, images, mode) for mode, images in cases]))
+    assert other.used == tensors.keys() - {"fc.bias"}
+    features, logits = network.features_and_logits(ours)
+    some = [1, 7, 14]  # of each mode one, of three sizes
+    compared = {tap: (network.features(ours[some], tap), theirs[tap][some]) for tap in TAPS[:3]}
+    compared |= {2048: (features, theirs[2048]), "logits": (logits, theirs["logits"])}
+    for tap, (x, y) in compared.items():
+        assert x.dtype == np.float32 and x.shape == (len(y), 1008 if tap == "logits" else tap)
+        assert all(differs(a, b) < 1e-4 for a, b in zip(x, y, strict=True)), tap
+        alive = y.std(axis=0) > 1e-3 * y.std()  # differs from picture to picture
+        assert alive.mean() > 0.5 and y.std() > 0.1 * np.abs(y).mean()
+    by_mode = features.reshape(3, 5, 2048)
+    for one, two in ((0, 1), (0, 2), (1, 2)):  # a wrong mode is seen, except where nothing is resized
+        assert all(differs(by_mode[one, i], by_mode[two, i]) > 1e-3 for i in (0, 1, 2, 4))
+
+
+def changed(layers, change):
+    if isinstance(layers, list):
+        return [changed(layer, change) for layer in layers]
+    return change(tuple(changed(inner, change) for inner in layers) if isinstance(layers, tuple) else layers)
+
+
+def swap(name, i, j):
+    """Two branches in the wrong order, in the tuple whose branch i is the convolution `name`."""
+
+    def change(layer):
+        if not isinstance(layer, tuple) or getattr(layer[i][0], "name", "") != name:
+            return layer
+        order = list(range(len(layer)))
+        order[i], order[j] = j, i
+        return tuple(layer[k] for k in order)
+
+    return change
+
+
+def pads(layer):
+    return Pool("padded average") if layer == Pool("average") else layer
+
+
+def averages(layer):
+    return Pool("average") if layer == Pool("max") else layer
+
+
+MUTATIONS = {
+    "the padding in the averages": pads,
+    "an average in Mixed_7c": averages,
+    "branches of Mixed_5c": swap("Mixed_5c.branch1x1", 0, 3),
+    "branches of Mixed_6b": swap("Mixed_6b.branch7x7_1", 1, 2),
+    "branches of Mixed_7c": swap("Mixed_7c.branch3x3_2a", 0, 1),
+}
+
+
+@pytest.mark.parametrize("mutation", MUTATIONS)
+def test_a_wrong_network_is_noticed(network, reference, monkeypatch, mutation):
+    x, theirs = reference
+    layers = changed(network.layers, MUTATIONS[mutation])
+    assert layers != network.layers and changed(network.layers, lambda layer: layer) == network.layers
+    monkeypatch.setattr(network, "layers", layers)
+    assert differs(network.features(x), theirs[2048]) > 1e-2
+
+
+def test_a_wrong_epsilon_and_wrong_statistics_are_noticed(tensors, network, reference):
+    x, theirs = reference
+    assert BN_EPS == 1e-3 and differs(network.features(x), theirs[2048]) < 1e-4
+    assert differs(Inception(tensors, eps=1e-5).features(x), theirs[2048]) > 1e-2
+    name = "Mixed_7c.branch3x3dbl_3b.bn.running_mean"
+    assert differs(Inception({**tensors, name: -tensors[name]}).features(x), theirs[2048]) > 1e-2
+
+
+def test_torchvisions_network_has_other_pools(torch, tensors, reference):
+    tensors = {**tensors, **{f"fc.{k}": tensors[f"fc.{k}"][:1000] for k in ("weight", "bias")}}
+    other = TorchInception(torch, tensors, padded_average=True, average_in_7c=True)(reference[0])
+    features, logits = Inception(tensors, TORCHVISION).features_and_logits(reference[0])
+    assert differs(features, other[2048]) < 1e-4 and differs(logits, other["logits"]) < 1e-4
+    assert differs(features, reference[1][2048]) > 1e-2
+
+
+def test_batches_of_any_size_give_the_same_features(network, monkeypatch):
+    x = resize(pictures((32, 32, 3), 3), "tf")
+    one = network.features(x, 768)
+    monkeypatch.setattr(inception, "CPU_CHUNK", 2)
+    np.testing.assert_allclose(network.features(x, 768), one, rtol=1e-4, atol=1e-4)
+    assert network.features(x[:0]).shape == (0, 2048) and network.features(x[:0], 64).shape == (0, 64)
+
+
+def test_the_network_runs_on_the_device(tensors, network):
+    x = resize(pictures((32, 32, 3), 2), "tf")
+    on_device = Inception(tensors, device="strict").features(strict.asarray(x), 192)
+    np.testing.assert_allclose(backend.to_host(on_device), network.features(x, 192), rtol=1e-4, atol=1e-4)
+
+
+def test_a_pass_takes_little_memory(network):
+    x = resize(pictures((64, 64, 3), 2), "tf")
+    tracemalloc.start()
+    network.features(x)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 100e6
+
+
+def test_what_the_network_does_not_take_is_an_error(network):
+    with pytest.raises(InputError, match="64, 192, 768, 2048"):
+        network.features(np.zeros((1, 3, 299, 299), np.float32), 1024)
+    with pytest.raises(InputError, match="299"):
+        network.features(np.zeros((1, 3, 32, 32), np.float32))
+
+
+# the file
+
+
+@contextmanager
+def edited(path, name, value):
+    """A file in which an attribute, or the first number of a dataset, is another one for a while."""
+
+    def exchange(value):
+        with h5py.File(path, "r+") as f:
+            holder, key = (f[name], 0) if name in f else (f.attrs, name)
+            old = holder[key]
+            holder[key] = value
+            return old
+
+    old = exchange(value)
+    yield
+    exchange(old)
+
+
+def test_the_file_holds_the_tensors_and_where_they_are_from(exported, tensors):
+    with h5py.File(exported) as f:
+        assert len(f["params"]) == 472
+        for name, a in tensors.items():
+            assert f["params"][name].dtype == np.float32
+            np.testing.assert_array_equal(f["params"][name], a)
+        assert f.attrs["architecture"] == FID_2015 and f.attrs["bn_eps"] == 1e-3 and f.attrs["format_version"] == 1
+        assert f.attrs["source"] == "weights.pth" and len(f.attrs["source_sha256"]) == 64
+    assert [p.name for p in exported.parent.iterdir()] == ["inception.h5"]
+
+
+def test_the_older_container_gives_the_same_network(torch, tensors, network, tmp_path):
+    state = {name: torch.nn.Parameter(torch.tensor(a)) for name, a in tensors.items()}
+    torch.save({"state_dict": state}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
+    digest = hashlib.sha256((tmp_path / "old.pth").read_bytes()).hexdigest()
+    (tmp_path / "old.pth").rename(tmp_path / f"old-{digest[:8]}.pth")
+    assert main([str(tmp_path / f"old-{digest[:8]}.pth"), str(tmp_path / "x.h5")]) == 0
+    with h5py.File(tmp_path / "x.h5") as f:
+        assert f.attrs["source_sha256"] == digest
+    assert load_inception(tmp_path / "x.h5").digest == network.digest
+    for path in tmp_path.iterdir():
+        path.unlink()
+
+
+def test_the_digest_changes_with_the_weights_and_the_network(tensors, network):
+    name = "Conv2d_1a_3x3.bn.bias"
+    others = [Inception({**tensors, name: tensors[name] + 1}), Inception(tensors, eps=1e-5)]
+    assert len({network.digest, *(other.digest for other in others)}) == 3
+
+
+def test_only_an_undamaged_file_of_this_network_is_loaded(exported, tmp_path):
+    for name, value, sentence in [
+        ("params/Mixed_6d.branch_pool.bn.weight", 0.123, "damaged"),
+        ("bn_eps", 1e-5, "damaged"),
+        ("architecture", TORCHVISION, f"{TORCHVISION}, not {FID_2015}"),
+        ("format_version", 2, "not Inception weights"),
+        ("format", "another", "not Inception weights"),
+        ("params/fc.bias", np.nan, "fc.bias holds values"),
+    ]:
+        with edited(exported, name, value), pytest.raises(InputError, match=sentence) as error:
+            load_inception(exported)
+        assert str(error.value).startswith(str(exported)) and "\n" not in str(error.value)
+    with pytest.raises(InputError, match="lacks|fc.weight must be"), edited(exported, "architecture", TORCHVISION):
+        load_inception(exported, architecture=TORCHVISION)
+
+    with pytest.raises(InputError, match="there is no such file"):
+        load_inception(tmp_path / "none.h5")
+    (tmp_path / "text.h5").write_text("hello")
+    with pytest.raises(InputError, match="not a readable file"):
+        load_inception(tmp_path / "text.h5")
+    with h5py.File(tmp_path / "other.h5", "w") as f:
+        f["params/x"] = 1
+    with pytest.raises(InputError, match="not Inception weights"):
+        load_inception(tmp_path / "other.h5")
+    with pytest.raises(InputError, match="not Inception weights"):
+        load_inception(inception.__file__.replace("inception.py", "digits.h5"))
+    with open(exported, "rb") as f:
+        (tmp_path / "cut.h5").write_bytes(f.read(300_000))
+    with pytest.raises(InputError, match="not a readable file"):
+        load_inception(tmp_path / "cut.h5")
+    with pytest.raises(backend.DeviceError):
+        load_inception(exported, device="tpu")
+
+
+# the command, on small files: all tensors of a kind share one number
+
+
+def weights_file(path, expected, **extra):
+    one = storage("FloatStorage", "0", 1)
+    entries = {name: tensor(one, 0, shape, (0,) * len(shape)) for name, shape in expected.items()}
+    return zip_file(path, state_dict({**entries, **extra}), {"0": np.float32(0.5).tobytes(), "1": bytes(8)})
+
+
+COUNTER = tensor(storage("LongStorage", "1", 1), 0, (), ())
+
+
+def refused(argv, capsys):
+    with pytest.raises(InputError) as error:
+        main([str(a) for a in argv])
+    assert "\n" not in str(error.value) and capsys.readouterr().out == ""
+    return str(error.value)
+
+
+def test_every_tensor_must_be_there_and_nothing_else(tmp_path, capsys):
+    path, out = tmp_path / "w.pth", tmp_path / "out.h5"
+    good = shapes(FID_2015)
+    for expected, extra, sentence in [
+        ({k: v for k, v in good.items() if k != "Mixed_6a.branch3x3.bn.bias"}, {}, "lacks Mixed_6a.branch3x3.bn.bias"),
+        ({k: v for k, v in good.items() if "7c" not in k}, {}, "lacks Mixed_7c.branch1x1.bn.bias, .* and 40 more"),
+        (good | {"Mixed_8a.conv.weight": (1,)}, {}, "does not know Mixed_8a.conv.weight"),
+        (good, {"Mixed_8a.bn.num_batches_tracked": COUNTER}, "does not know Mixed_8a.bn.num_batches_tracked"),
+        (good | {"AuxLogits.fc.weight": (1008, 768)}, {}, "does not know AuxLogits.fc.weight"),
+        (good | {"Mixed_5b.branch5x5_2.conv.weight": (64, 48, 3, 3)}, {}, "float32 .64, 48, 5, 5.*64, 48, 3, 3"),
+        (good | {"fc.weight": (10, 2048), "fc.bias": (10,)}, {}, "fc.weight must be float32 .1008, 2048"),
+        (good, {"fc.bias": tensor(storage("DoubleStorage", "1", 1), 0, (1008,), (0,))}, "fc.bias .* is float64"),
+    ]:
+        with pytest.raises(InputError, match=sentence) as error:
+            main([str(weights_file(path, expected, **extra)), str(out)])
+        assert str(error.value).startswith(str(path))
+        assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
+
+
+def test_counters_are_skipped_and_the_other_file_is_named(tmp_path, capsys):
+    path = weights_file(tmp_path / "w.pth", shapes(FID_2015), **{"Conv2d_1a_3x3.bn.num_batches_tracked": COUNTER})
+    assert main([str(path), str(tmp_path / "x.h5")]) == 0
+    line = capsys.readouterr().out
+    assert f"{FID_2015}, 472 tensors, 23,885,392 values" in line and "6726825d" in line and line.count("\n") == 1
+    (tmp_path / "x.h5").unlink()
+
+
+def test_torchvisions_weights_are_never_the_network_of_fid(tmp_path, capsys):
+    auxiliary = {"AuxLogits.conv0.conv.weight": (128, 768, 1, 1), "AuxLogits.fc.bias": (1000,)}
+    path = weights_file(tmp_path / "inception_v3.pth", shapes(TORCHVISION) | auxiliary)
+    assert main([str(path), str(tmp_path / "x.h5")]) == 0
+    assert "are not FID" in capsys.readouterr().out
+    with pytest.raises(InputError, match=f"holds {TORCHVISION}, not {FID_2015}"):
+        load_inception(tmp_path / "x.h5")
+    assert load_inception(tmp_path / "x.h5", architecture=TORCHVISION).architecture == TORCHVISION
+    (tmp_path / "x.h5").unlink()
+
+
+def test_the_hash_in_the_name_is_checked(tmp_path, capsys):
+    path = weights_file(tmp_path / "pt_inception-2015-12-05-6726825d.pth", shapes(FID_2015))
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    assert f"begins with {digest[:8]}, not with 6726825d" in refused([path, tmp_path / "x.h5"], capsys)
+    assert not (tmp_path / "x.h5").exists()
+
+
+def test_files_and_directories_that_do_not_fit(tmp_path, capsys):
+    path = weights_file(tmp_path / "w.pth", shapes(FID_2015))
+    before = path.read_bytes()
+    assert "no such file" in refused([tmp_path / "none.pth", tmp_path / "x.h5"], capsys)
+    assert "no such file" in refused([tmp_path, tmp_path / "x.h5"], capsys)
+    assert "must be a file" in refused([path, tmp_path], capsys)
+    assert "must be a file" in refused([path, tmp_path / "none" / "x.h5"], capsys)
+    assert "replace the weights" in refused([path, path], capsys)
+    assert path.read_bytes() == before
+
+
+def test_the_command_runs_nothing_and_ends_with_status_2(tmp_path):
+    harm = tmp_path / "harm"
+    graph = b"cos\nsystem\n(X" + len(f"touch {harm}").to_bytes(4, "little") + f"touch {harm}".encode() + b"tR"
+    path = zip_file(tmp_path / "w.pth", graph, {})
+    assert program(graph) in path.read_bytes()
+    command = [sys.executable, "-m", "experiments.export_inception", path, tmp_path / "x.h5"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert done.returncode == 2 and done.stdout == ""
+    assert done.stderr.startswith("error: ") and "os.system" in done.stderr and done.stderr.count("\n") == 1
+    assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
