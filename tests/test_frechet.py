@@ -85,6 +85,14 @@ def test_features_that_never_vary(rank):
     assert distance(one, y) == pytest.approx(expected, rel=1e-9) == distance(y, one)
 
 
+def test_gaussians_in_planes_at_right_angles():
+    """Tr (Σ₁Σ₂)^½ is 0, and what a product of such matrices leaves is rounding of either sign."""
+    q = np.linalg.qr(np.random.default_rng(17).normal(size=(20, 20)))[0]
+    s1, s2 = 1e3 * q[:, :9] @ q[:, :9].T, 1e-3 * q[:, 9:] @ q[:, 9:].T
+    assert frechet_distance(np.zeros(20), s1, np.zeros(20), s2) == pytest.approx(9e3 + 11e-3, rel=1e-6)
+    assert frechet_distance(np.zeros(20), s2, np.zeros(20), s1) == pytest.approx(9e3 + 11e-3, rel=1e-6)
+
+
 def test_what_is_no_covariance_is_not_clamped_away():
     mean, cov, bad = np.zeros(4), np.diag([1.0, 2.0, 3.0, 4.0]), np.diag([1.0, 2.0, 3.0, -1.0])
     flat, hidden = np.diag([1.0, 2.0, 3.0, 0.0]), np.diag([1.0, 2.0, 3.0, -0.1])  # flat never sees the last axis

@@ -87,13 +87,13 @@ def frechet_infinity(
     """
     x = feature_array(fake)
     if len(x) < 20:
-        raise InputError(f"FID at infinity needs at least 20 fakes, better 10 times as many as features, not {len(x)}")
+        raise InputError(f"a distance at infinity needs at least 20 fakes, better 10 for each feature, not {len(x)}")
     mean, cov = _gaussian(real.mean, real.cov)
     factor = _factor(cov)
     rng = np.random.default_rng(seed)
     counts = np.linspace(len(x) // 10, len(x), sizes).astype(int)
     distances = []
-    for n in tqdm(counts, "FID at infinity", disable=not progress, leave=False, file=sys.stderr):
+    for n in tqdm(counts, "distance at infinity", disable=not progress, leave=False, file=sys.stderr):
         moments = Moments().update(x[rng.permutation(len(x))[:n]])
         distances.append(_distance(*_gaussian(moments.mean, moments.cov), mean, cov, factor))
     return _intercept(1 / counts, np.array(distances))
@@ -122,7 +122,7 @@ def _gaussian(mean, cov) -> tuple[np.ndarray, np.ndarray]:
 def _factor(cov: np.ndarray) -> np.ndarray:
     """A (D, rank) with Σ = A Aᵀ."""
     values, vectors = np.linalg.eigh(cov)
-    roots = _roots(values)
+    roots = _roots(values, np.abs(values).max())
     kept = values > len(values) * np.finfo(np.float64).eps * values[-1]  # the others are 0, up to rounding
     return vectors[:, kept] * roots[kept]
 
@@ -132,15 +132,18 @@ def _distance(mean1, cov1, mean2, cov2, factor2) -> float:
     if mean1.shape != mean2.shape:
         raise InputError(f"features of {len(mean1)} numbers cannot be compared with features of {len(mean2)}")
     traces = np.trace(cov1) + np.trace(cov2)
-    cross = _roots(np.linalg.eigvalsh(factor2.T @ cov1 @ factor2)).sum()
+    scale = abs(
+        np.trace(cov1) * np.trace(cov2)
+    )  # not that of the product: Gaussians in different planes leave rounding
+    cross = _roots(np.linalg.eigvalsh(factor2.T @ cov1 @ factor2), scale).sum()
     distance = np.square(mean1 - mean2).sum() + traces - 2 * cross
     if distance < -TOLERANCE * traces:
         raise InputError(NO_COVARIANCE)
     return max(float(distance), 0.0)
 
 
-def _roots(values: np.ndarray) -> np.ndarray:
-    """The roots of the eigenvalues, ascending, of a matrix that should have none below 0 but by rounding."""
-    if len(values) and values[0] < -TOLERANCE * np.abs(values).max():
+def _roots(values: np.ndarray, scale: float) -> np.ndarray:
+    """The roots of eigenvalues, ascending, that should not be below 0 by more than rounding at that `scale`."""
+    if len(values) and values[0] < -TOLERANCE * scale:
         raise InputError(NO_COVARIANCE)
     return np.sqrt(values.clip(0))
