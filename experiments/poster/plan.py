@@ -20,7 +20,7 @@ class Scale:
 SCALES = {
     "quick": Scale(
         figures="--steps 4500 --eval-every 450",
-        faces="--steps 5000 --eval-every 500 --size 32",
+        faces="--steps 4500 --eval-every 450 --size 32",
         ablation="--steps 1200 --eval-every 0 --digits 20000",
     ),
     "cpu": Scale(

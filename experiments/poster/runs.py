@@ -22,6 +22,8 @@ from minigan.errors import InputError
 from minigan.log import read_log
 from minigan.train import describe
 
+IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # pixels along a side and channels of what a command trains on
+NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # in the output of a run
 POLL = 0.5  # seconds between looks at the running processes
 ASK_AGAIN = 5.0  # seconds after which one that was told to stop is told again: it may have been loading
 
@@ -118,7 +120,8 @@ def configuration(job: Job, image_size: int | None = None, channels: int | None 
     """The configuration that the flags of a job give today, on images of this size, or those its command has."""
     module = importlib.import_module(f"experiments.{job.command}")
     args = module.parser().parse_args(job.flags)
-    image = {"image_size": image_size or args.size, "channels": channels}
+    size, colours = IMAGES[job.command]
+    image = {"image_size": image_size or args.size or size, "channels": channels or colours}
     return resolve(**{**getattr(module, "DEFAULTS", {}), **given_options(args), **image})
 
 
@@ -229,7 +232,7 @@ class Runner:
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", "TQDM_DISABLE": "1"},
+                env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **NO_BARS},
                 pass_fds=[self.lock.fileno()],
                 start_new_session=True,  # Ctrl-C is for us: we pass it on and wait
             )

@@ -31,7 +31,7 @@ ROWS = {  # of the ablation: how the page calls them, and what it means
     "bcr": ("With bCR", "balanced consistency, weight 10"),
     "diffaug": ("With DiffAug", "shifts, cut-outs, brightness, contrast"),
 }
-DATA = {"stroke-digits": "drawn digits, not MNIST", "drawn-faces": "drawn faces, not CelebA"}
+DATA = {"stroke-digits": "drawn digits, not MNIST", "drawn faces": "drawn faces, not CelebA"}
 FEATURES = {
     "fid": "Inception (FID)",
     "digit_fid": "64 features of our digit classifier (digit-FID)",
@@ -186,8 +186,8 @@ def ablation(rows: list[Row]) -> str:
     steps, seeds = base.results[0].job.steps, len(base.results)
     return (
         f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
-        "steps with the whole schedule laid over them. A dot is a seed, the grey band spans the seeds of the first row. The "
-        f"numbers are means over the seeds, ± their standard deviation.</p>{table('numbers ablation', head, body)}"
+        "steps with the whole schedule laid over them. A dot is a seed, the grey band spans those of the first row. "
+        f"The numbers are means over the seeds, ± their standard deviation.</p>{table('numbers ablation', head, body)}"
         + told(rows, base)
     )
 
