@@ -104,6 +104,8 @@ def test_what_is_no_covariance_is_not_clamped_away():
     noisy = flat - 1e-6 * np.eye(4) + 1e-7 * np.triu(np.ones((4, 4)))  # as float32 leaves it
     assert 0 <= frechet_distance(mean, noisy, mean, flat) < 1e-5
     assert frechet_distance(mean, flat, mean, noisy) == pytest.approx(0, abs=1e-5)
+    skew = cov + 1e-3 * np.triu(np.ones((4, 4)), 1)
+    assert frechet_distance(mean, skew, mean, bad**2) == frechet_distance(mean, skew.T, mean, bad**2)
 
 
 def test_the_bias_falls_as_one_over_n():
