@@ -114,6 +114,7 @@ __device__ void backward_pixel(const Image& im, int i, int j, int start, int ste
 }
 
 // Grid (B), block (32, 8). `backward`: x is the gradient of the output, y that of the input.
+// First round: only for contrast, its mean. Second round: the results.
 extern "C" __global__ void augment_images(const float* x, const float* numbers, float* y, int batch, int channels,
                                           int height, int width, unsigned int policy, float fill, int backward) {
     int pixels = height * width, first = threadIdx.y * 32 + threadIdx.x, threads = 32 * blockDim.y;
@@ -122,21 +123,18 @@ extern "C" __global__ void augment_images(const float* x, const float* numbers, 
     int steps = im.steps(), contrast = im.contrast();
     float value[4], mean = 0;
 
-    if (contrast < steps) {
+    for (int round = contrast < steps ? 0 : 1; round < 2; round++) {
         float sum = 0;
         for (int pixel = first; pixel < pixels; pixel += threads) {
             int i = pixel / width, j = pixel % width;
-            if (backward) backward_pixel(im, i, j, contrast + 1, steps, 0, value);
-            else forward_pixel(im, i, j, contrast, 0, value);
-            for (int k = 0; k < channels; k++) sum += value[k];
+            if (backward) backward_pixel(im, i, j, round == 0 ? contrast + 1 : 0, steps, mean, value);
+            else forward_pixel(im, i, j, round == 0 ? contrast : steps, mean, value);
+            for (int k = 0; k < channels; k++) {
+                if (round == 0) sum += value[k];
+                else y[start + (size_t)k * pixels + pixel] = value[k];
+            }
         }
-        mean = block_sum(sum) / (channels * pixels);
-    }
-    for (int pixel = first; pixel < pixels; pixel += threads) {
-        int i = pixel / width, j = pixel % width;
-        if (backward) backward_pixel(im, i, j, 0, steps, mean, value);
-        else forward_pixel(im, i, j, steps, mean, value);
-        for (int k = 0; k < channels; k++) y[start + (size_t)k * pixels + pixel] = value[k];
+        if (round == 0) mean = block_sum(sum) / (channels * pixels);
     }
 }
 

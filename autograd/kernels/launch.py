@@ -137,9 +137,8 @@ def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
 
 
 def _run_cupy(kernel: Kernel, grid: tuple, block: tuple, shared: int, values: list) -> None:
-    function = _cupy_function(kernel.name, shared)
-    null = np.uint64(0)
-    function(grid, block, tuple(null if v is None else v for v in values), shared_mem=shared)
+    function = _cupy_function(kernel.name, shared > 48 * 1024)
+    function(grid, block, tuple(np.uint64(0) if v is None else v for v in values), shared_mem=shared)
 
 
 @functools.cache
@@ -150,10 +149,10 @@ def _cupy_module() -> Any:
 
 
 @functools.cache
-def _cupy_function(name: str, shared: int) -> Any:
+def _cupy_function(name: str, large: bool) -> Any:
     function = _cupy_module().get_function(name)
-    if shared > 48 * 1024:  # more than that must be asked for
-        function.max_dynamic_shared_size_bytes = shared
+    if large:  # beyond 48 KiB of shared memory a kernel has to be allowed to ask
+        function.max_dynamic_shared_size_bytes = MOST_SHARED
     return function
 
 

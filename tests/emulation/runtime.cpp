@@ -271,13 +271,10 @@ unsigned int emu_shuffle_xor(unsigned int mask, unsigned int bits, int distance,
     return fibers[current ^ distance].exchanged[turn];
 }
 
-#define EMU_ACCESS(bytes)                                                                        \
-    void __tsan_read##bytes(void* a) { check_access((char*)a, bytes, false); }                   \
-    void __tsan_write##bytes(void* a) { check_access((char*)a, bytes, true); }                   \
-    void __tsan_unaligned_read##bytes(void* a) { check_access((char*)a, bytes, false); }         \
-    void __tsan_unaligned_write##bytes(void* a) { check_access((char*)a, bytes, true); }
+#define EMU_ACCESS(bytes)                                                      \
+    void __tsan_read##bytes(void* a) { check_access((char*)a, bytes, false); } \
+    void __tsan_write##bytes(void* a) { check_access((char*)a, bytes, true); }
 EMU_ACCESS(1)
-EMU_ACCESS(2)
 EMU_ACCESS(4)
 EMU_ACCESS(8)
 EMU_ACCESS(16)
@@ -288,8 +285,6 @@ void __tsan_write_range(void* a, size_t bytes) {
     for (size_t i = 0; i < bytes; i += 4) check_access((char*)a + i, 4, true);
 }
 void __tsan_init() {}
-void __tsan_func_entry(void*) {}
-void __tsan_func_exit() {}
 
 // --- what emulator.py calls
 
