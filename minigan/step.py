@@ -11,6 +11,8 @@ from autograd import Tensor, backend, grad, ops
 from autograd.random import Generator as Random
 from minigan.augment import Augment
 from minigan.config import Config, build
+from minigan.data.stored import StoredImages
+from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
 from nn import EMA, Adam, learning_rate, power_iteration
@@ -21,10 +23,11 @@ STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad
 class GAN:
     """Both networks, their optimisers, the averaged generator, the random stream and the data, all on one device.
 
-    images: uint8 (N, H, W) or (N, H, W, 3), host. After `step()` the row of `STATS` stands in `self.stats`.
+    images: uint8 (N, H, W) or (N, H, W, 3), host; what does not fit on the device, or is not in memory at all, stays
+    there and its batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
     """
 
-    def __init__(self, config: Config, images: np.ndarray, device: str = "cpu"):
+    def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu"):
         c = self.config = config
         self.device, self.xp = device, backend.device_module(device)
         self.generator, self.discriminator = (network.to(device) for network in build(c))
@@ -36,7 +39,12 @@ class GAN:
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
         self.consistency = Augment("translation,cutout", 1.0, c.background)
-        self.images = backend.to_device(images, device)
+        self.images: Any = images
+        self.prefetch = None
+        if isinstance(images, np.ndarray) and (device == "cpu" or fits(images.nbytes, device)):
+            self.images = backend.to_device(images, device)
+        else:
+            self.prefetch = prefetched(images, c.seed, c.batch, device)
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
 
@@ -76,8 +84,12 @@ class GAN:
         return grad(loss, self.generator.parameters()), loss
 
     def real_batch(self) -> Tensor:
-        """Real images drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        x = self.images[self.rng.integers(len(self.images), self.config.batch)].astype("float32")
+        """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
+        c, k = self.config, self.steps_done
+        if self.prefetch:
+            x = self.prefetch(k).astype("float32")
+        else:
+            x = self.images[batch_rows(c.seed, k, c.batch, len(self.images), self.device)].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 

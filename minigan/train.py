@@ -58,7 +58,7 @@ class Run:
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
-        self.data_hash = content_hash(data.images)
+        self.data_hash = data.digest or content_hash(np.asarray(data.images))
         self.seconds = 0.0  # of training so far, resumed runs included
         self.best: dict[str, Any] | None = (
             None  # the evaluation with the least Fréchet distance, whose state is best.h5

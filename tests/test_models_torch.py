@@ -11,6 +11,7 @@ from tiny_models import image_batch, in_float64, latents, networks, shake, tiny,
 
 from autograd import Tensor, grad
 from autograd.random import Generator as Random
+from minigan.data.stream import batch_rows
 from minigan.losses import gradient_penalty
 from nn import EMA, Adam
 
@@ -322,7 +323,7 @@ class TorchGAN:
     def draw(self, rng):
         """The random numbers of a step, in the order in which it asks for them."""
         c, n = self.c, self.c.batch
-        images = self.gan.images[rng.integers(len(self.gan.images), n)]
+        images = self.gan.images[batch_rows(c.seed, self.k, n, len(self.gan.images))]
         real = (images.reshape(n, 1, c.image_size, c.image_size).astype("float32") * (2 / 255) - 1).astype("float64")
         share = {"real": torch.tensor(real), "z": torch.tensor(rng.normal((n, c.latent)).astype("float64"))}
         shape = (2 * n, *real.shape[1:])

@@ -1,0 +1,263 @@
+"""Images read from an HDF5 file by row, and training on them: the same run as on held images, bit for bit."""
+
+import gc
+import threading
+import time
+
+import h5py
+import numpy as np
+import pytest
+from strict_device import StrictArray
+from tiny_models import tiny
+
+from autograd.random import Generator as Random
+from minigan import checkpoint
+from minigan.data import Dataset, stored, stream
+from minigan.data.stored import ChunkFile, StoredImages, allocate
+from minigan.data.stream import Prefetch, batch_rows, fits, hold_or_stream
+from minigan.errors import InputError
+from minigan.step import GAN
+from minigan.train import Run
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 3), dtype=np.uint8)
+
+
+@pytest.fixture
+def path(tmp_path, monkeypatch):
+    """IMAGES in six chunks, the last of one image."""
+    monkeypatch.setattr(stored, "_CHUNK_BYTES", 4 * IMAGES[0].nbytes + 5)
+    with h5py.File(tmp_path / "images.h5", "w") as f:
+        allocate(f, IMAGES.shape)
+    file = ChunkFile(tmp_path / "images.h5", write=True)
+    for chunk in (3, 0, 5, 1, 4, 2):
+        file.write_chunk(chunk, IMAGES[4 * chunk : 4 * chunk + 4])
+    file.close()
+    return tmp_path / "images.h5"
+
+
+@pytest.fixture
+def images(path):
+    return StoredImages(ChunkFile(path))
+
+
+# ---- which images
+
+
+def test_a_batch_is_a_function_of_seed_and_step():
+    rows = [batch_rows(7, step, 8, 1000) for step in range(6)]
+    in_one_go = Random(7 + stream._ROWS_SEED).integers(1000, 48)
+    np.testing.assert_array_equal(np.concatenate(rows), in_one_go)  # steps share nothing of the stream
+    np.testing.assert_array_equal(batch_rows(7, 3, 8, 1000), rows[3])
+    assert (batch_rows(8, 3, 8, 1000) != rows[3]).any()
+    assert not set(batch_rows(7, 0, 6, 2**31).tolist()) & set(batch_rows(7, 1, 6, 2**31).tolist())
+    assert batch_rows(7, 3, 8, 5).max() < 5
+    many = np.bincount(batch_rows(0, 1, 20_000, 10), minlength=10)
+    assert abs(many - 2000).max() < 200  # about five standard deviations
+
+
+def test_a_batch_is_the_same_on_every_device():
+    rows = batch_rows(7, 3, 10, 1000, "strict")
+    assert type(rows) is StrictArray
+    np.testing.assert_array_equal(np.array(rows._host), batch_rows(7, 3, 10, 1000))
+
+
+# ---- the file
+
+
+def test_the_file_is_plain_chunked_hdf5(path):
+    with h5py.File(path) as f:
+        assert f["images"].chunks == (4, 28, 28, 3) and f["images"].compression is None
+        assert f["checksums"].shape == (6,)
+        np.testing.assert_array_equal(f["images"][()], IMAGES)
+
+
+def test_rows_are_indexed_like_an_array(images):
+    assert len(images) == 21 and images.shape == IMAGES.shape and images.ndim == 4 and images.nbytes == IMAGES.nbytes
+    for index in (7, -1, slice(3, 9), slice(None, None, 5), np.array([20, 0, 20, 13]), np.array([], int)):
+        np.testing.assert_array_equal(images[index], IMAGES[index])
+    with pytest.raises(IndexError):
+        images[21]
+    np.testing.assert_array_equal(images.hold(), IMAGES)
+
+
+def test_some_rows_in_any_order(images):
+    rows = np.array([19, 3, 4, 3, 0])
+    some = images.take(rows)
+    np.testing.assert_array_equal(some.hold(), IMAGES[rows])
+    np.testing.assert_array_equal(some[1:4], IMAGES[rows[1:4]])
+    np.testing.assert_array_equal(some.take(np.array([4, 0])).hold(), IMAGES[[0, 19]])
+    digests = {images.digest, some.digest, images.take(rows[::-1]).digest, images.take(rows[:4]).digest}
+    assert len(digests) == 4 and images.digest == images.take(np.arange(21)).digest
+
+
+def test_grey_images_have_no_last_axis(tmp_path):
+    grey = IMAGES[..., 0].copy()
+    with h5py.File(tmp_path / "grey.h5", "w") as f:
+        allocate(f, grey.shape)
+    file = ChunkFile(tmp_path / "grey.h5", write=True)
+    file.write_chunk(0, grey)
+    np.testing.assert_array_equal(StoredImages(file)[5:9], grey[5:9])
+
+
+@pytest.mark.parametrize("chunk", [0, 3, 5])
+def test_a_damaged_chunk_is_found_when_a_row_of_it_is_read(path, chunk):
+    file = ChunkFile(path)
+    with open(path, "r+b") as raw:
+        raw.seek(int(file.chunks_at[chunk]) + 100)
+        byte = raw.read(1)
+        raw.seek(-1, 1)
+        raw.write(bytes([byte[0] ^ 1]))
+    images = StoredImages(file)
+    rows = np.arange(21)
+    np.testing.assert_array_equal(images[rows[rows // 4 != chunk]], IMAGES[rows // 4 != chunk])
+    with pytest.raises(InputError, match=rf"images.h5 is damaged \(chunk {chunk}\): delete it"):
+        images[np.array([4 * chunk])]
+    with pytest.raises(InputError, match="damaged"):
+        StoredImages(file).hold()
+
+
+def test_two_chunks_in_each_others_place_are_found(path):
+    file = ChunkFile(path)
+    file.chunks_at[[1, 2]] = file.chunks_at[[2, 1]]
+    file.checksums[[1, 2]] = file.checksums[[2, 1]]
+    with pytest.raises(InputError, match="damaged"):
+        StoredImages(file)[4]
+
+
+def test_a_file_cut_short_is_found(path, images):
+    with open(path, "r+b") as raw:
+        raw.truncate(images.file.chunks_at.max() + 1)
+    with pytest.raises(InputError, match="cut short"):
+        images.hold()
+
+
+# ---- held or streamed
+
+
+def test_what_fits_is_held(images, monkeypatch):
+    for free, held in ((2 * images.nbytes, True), (2 * images.nbytes - 2, False)):
+        monkeypatch.setattr(stream, "_free", lambda device, free=free: free)
+        assert isinstance(hold_or_stream(images, None), np.ndarray) == held
+        assert isinstance(hold_or_stream(images, False), np.ndarray)
+        assert hold_or_stream(images, True) is images
+
+
+def test_free_memory_is_known_here():
+    assert fits(1000) and not fits(2**60)
+    assert fits(2**60, "strict")  # a device that does not tell
+
+
+def test_too_much_to_hold_is_one_sentence(images, monkeypatch):
+    def full():
+        raise MemoryError
+
+    monkeypatch.setattr(images, "hold", full)
+    with pytest.raises(InputError, match="do not fit in memory: use --stream"):
+        hold_or_stream(images, False)
+
+
+# ---- training
+
+
+def make(images, device="cpu", **options):
+    return GAN(tiny(channels=3, log_every=20, **options), images, device)
+
+
+def assert_same_state(one, other):
+    (arrays, counters), (expected, expected_counters) = one.state(), other.state()
+    assert counters == expected_counters
+    for group in expected:
+        for name, array in expected[group].items():
+            np.testing.assert_array_equal(arrays[group][name], array, err_msg=f"{group}/{name}")
+
+
+def steps(gan, n):
+    for _ in range(n):
+        gan.step()
+    return gan
+
+
+def test_streamed_is_held_bit_for_bit(images):
+    held, streamed = steps(make(IMAGES), 6), steps(make(images), 6)
+    assert held.prefetch is None and streamed.prefetch is not None
+    assert_same_state(streamed, held)
+    assert_same_state(steps(make(images, "strict"), 6), held)
+
+
+def test_a_resumed_run_goes_on_with_the_right_batch_held_or_streamed(images):
+    straight = steps(make(IMAGES), 6)
+    for first, second in ((images, images), (images, IMAGES), (IMAGES, images)):
+        half = steps(make(first), 3)
+        resumed = make(second)
+        steps(resumed, 1)  # its thread has read ahead, for nothing
+        resumed.load_state(*half.state())
+        assert_same_state(steps(resumed, 3), straight)
+
+
+def test_what_does_not_fit_on_the_device_is_streamed_from_memory(monkeypatch):
+    monkeypatch.setattr(stream, "_free", lambda device: 1000)
+    streamed = make(IMAGES, "strict")
+    assert streamed.prefetch is not None and streamed.images is IMAGES
+    assert make(IMAGES).prefetch is None  # it is in memory already
+    assert_same_state(steps(streamed, 2), steps(make(IMAGES), 2))
+
+
+def test_a_checkpoint_of_held_images_is_resumed_streamed(tmp_path, images):
+    def run(source, digest=images.digest):
+        return Run(make(source), tmp_path, Dataset(source, None, "noise", None, digest), "")
+
+    held, streamed = run(images.hold()), run(images)
+    steps(held.gan, 2)
+    held.save()
+    streamed.load(*checkpoint.load(tmp_path / "checkpoint.h5"))
+    assert_same_state(steps(streamed.gan, 2), steps(held.gan, 2))
+    with pytest.raises(InputError, match="trained on other images"):
+        run(images, images.take(np.arange(20)).digest).load(*checkpoint.load(tmp_path / "checkpoint.h5"))
+
+
+# ---- the thread
+
+
+def threads():
+    return [thread for thread in threading.enumerate() if thread.name.startswith("prefetch")]
+
+
+def gone(patience=3.0):
+    end = time.monotonic() + patience
+    while threads() and time.monotonic() < end:
+        time.sleep(0.01)
+    return not threads()
+
+
+def test_it_reads_a_few_batches_ahead_and_no_more():
+    seen = []
+    fetch = Prefetch(lambda step: seen.append(step) or step)
+    assert [fetch(step) for step in range(3)] == [0, 1, 2]
+    time.sleep(0.05)
+    assert seen == list(range(len(seen))) and 3 <= len(seen) <= 3 + stream._AHEAD
+    assert fetch(40) == 40 and fetch(41) == 41 and fetch(41) == 41
+    fetch.close()
+    assert gone()
+
+
+def test_the_thread_ends_with_the_gan(images):
+    gan = steps(make(images), 2)
+    assert len(threads()) == 1
+    del gan
+    gc.collect()
+    assert gone()
+
+
+def test_an_error_in_the_thread_is_raised_in_the_step_it_is_for(images):
+    class Unplugged(StoredImages):
+        def __getitem__(self, index):
+            if np.array_equal(index, batch_rows(0, 2, 4, 21)):
+                raise OSError(5, "Input/output error")
+            return super().__getitem__(index)
+
+    gan = steps(make(Unplugged(images.file)), 2)
+    with pytest.raises(InputError, match="cannot read the images any more: Input/output error"):
+        gan.step()
+    del gan
+    gc.collect()
+    assert gone()
