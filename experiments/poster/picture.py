@@ -7,12 +7,12 @@ import numpy as np
 from experiments.poster.numbers import ablation_rows, course
 from experiments.poster.page import COLOURS, DIGITS, LOSSES, last_grid, loss_records
 from experiments.poster.runs import Result
-from experiments.poster.tables import NAMES, ROWS
+from experiments.poster.tables import NAMES, ROWS, trained_on
 from minigan.curves import LIGHT, logged, smooth
 
 WIDTH, DPI = 16.0, 100  # inches, and pixels in one
 GRIDS = [("vanilla", "Figure 7: vanilla ViT"), ("vitgan", "Figure 8: full ViTGAN"), ("cnn", "Figure 9: CNN")]
-GRIDS += [("faces", "Figure 11: full ViTGAN")]
+GRIDS += [("faces", "Figure 11: full ViTGAN, faces")]
 BETTER, WORSE = "#23804d", "#d62828"
 
 
@@ -24,7 +24,7 @@ def poster_picture(results: list[Result]) -> bytes | None:
     figures = {r.job.name.removeprefix("figures/"): r for r in results if r.job.name.startswith("figures/")}
     if not any(r.records for r in figures.values()):
         return None
-    height = 14.2
+    height = 14.0
     sheet = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=LIGHT["paper"])
 
     def axes(left: float, top: float, wide: float, high: float):
@@ -32,7 +32,7 @@ def poster_picture(results: list[Result]) -> bytes | None:
         return sheet.add_axes((left / WIDTH, 1 - (top + high) / height, wide / WIDTH, high / height))
 
     for i, (title, key) in enumerate(LOSSES.items()):
-        panel = axes(0.7 + 5.2 * i, 0.8, 4.5, 3.0)
+        panel = axes(0.7 + 5.2 * i, 0.5, 4.5, 3.0)
         dress(panel, f"Figures 4 to 6: {title}" if i == 0 else title)
         low, high = np.inf, -np.inf
         for name in ("vitgan", "vanilla", "relu"):
@@ -48,7 +48,7 @@ def poster_picture(results: list[Result]) -> bytes | None:
             legend(panel)
 
     for i, (name, title) in enumerate(GRIDS):
-        panel = axes(0.35 + 3.9 * i, 4.9, 3.6, 3.6)
+        panel = axes(0.35 + 3.9 * i, 4.6, 3.6, 3.6)
         panel.set_title(title, loc="left", fontsize=14, fontweight="bold", color=LIGHT["ink"], pad=9)
         panel.axis("off")
         result = figures.get(name)
@@ -60,7 +60,7 @@ def poster_picture(results: list[Result]) -> bytes | None:
             panel.text(0.5, 0.5, "not there yet", ha="center", fontsize=13, color=LIGHT["quiet"])
 
     for i, (title, names) in enumerate((("Digits", DIGITS), ("Faces", ("faces",)))):
-        panel = axes(0.7 + 7.8 * i, 9.5, 7.1, 4.0)
+        panel = axes(0.7 + 7.8 * i, 8.85, 7.1, 4.0)
         courses = {name: c for name in names if (c := course(figures.get(name)))}
         first = next(iter(courses.values()), None)
         dress(panel, f"Figure 10: {title.lower()}, {first.label if first else 'not there yet'}")
@@ -75,6 +75,9 @@ def poster_picture(results: list[Result]) -> bytes | None:
             panel.axhline(floor, color=LIGHT["quiet"], linewidth=1.6, linestyle=(0, (5, 4)), label="real against real")
         logarithmic(panel)
         legend(panel)
+    said = [trained_on(r) for name in (*DIGITS, "faces") if (r := figures.get(name)) and r.config]
+    caption = f"Trained on {'; '.join(dict.fromkeys(said))}. No distance here compares with the poster’s FID."
+    sheet.text(0.7 / WIDTH, 0.2 / height, caption, fontsize=12, color=LIGHT["quiet"])
     return png(sheet)
 
 

@@ -40,10 +40,15 @@ FEATURES = {
 MARKS = {"better": "↓ better", "worse": "↑ worse", "within": "≈", "": ""}
 
 
-def data_name(result: Result | None) -> str:
-    """What a run was trained on."""
+def trained_on(result: Result | None) -> str:
+    """The images of a run, as plain text."""
     name = result.config.get("data", {}).get("name") if result else None
-    return escape(DATA.get(name, str(name))) if name else "–"
+    return DATA.get(name, str(name)) if name else "–"
+
+
+def data_name(result: Result | None) -> str:
+    """The same as HTML."""
+    return escape(trained_on(result))
 
 
 def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -> str:
