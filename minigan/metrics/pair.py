@@ -51,8 +51,8 @@ class Result:
             "real": self.real.record(),
             **self.settings,
             "versions": versions(),
-            "seconds": self.seconds,
-            "images_per_second": self.images_per_second,
+            "seconds": round(self.seconds, 3),
+            "images_per_second": self.images_per_second and round(self.images_per_second, 1),
             "warnings": self.warnings,
         }
 

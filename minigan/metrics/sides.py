@@ -100,7 +100,7 @@ def _in_words(extractor: dict[str, Any]) -> str:
 
 def _is_digit(source: Source) -> bool:
     """Whether the first image is grey, 28 × 28: as one channel or three equal ones."""
-    image = source.read(0, 1)[0]
+    image = source.read(source.chosen[:1])[0]
     return image.shape[:2] == (28, 28) and (image.ndim == 2 or not np.ptp(image, axis=2).any())
 
 

@@ -17,6 +17,7 @@ import h5py
 import numpy as np
 from PIL import ImageOps
 
+from autograd import backend
 from minigan import checkpoint
 from minigan.data.folder import _find, _opened
 from minigan.data.mnist import find_files, read_images
@@ -33,32 +34,28 @@ class Source:
     """Images in order: `len`, `blocks(size)`, and after a whole pass over the blocks `digest` and `warnings()`."""
 
     def __init__(self, name: str, kind: str, count: int, **facts: Any):
-        self.name, self.kind, self.available = name, kind, count
+        self.name, self.kind = name, kind
         self.facts = facts  # JSON-able, for the record
-        self.chosen: np.ndarray | None = None
+        self.chosen = np.arange(count)
         self.hashes: list[bytes] = []
         self.shapes: Counter = Counter()
 
-    def read(self, first: int, last: int) -> Images:
-        """Images first … last − 1."""
+    def read(self, places: np.ndarray) -> Images:
+        """The images at these places, which ascend."""
         raise NotImplementedError
 
     def __len__(self) -> int:
-        return self.available if self.chosen is None else len(self.chosen)
+        return len(self.chosen)
 
     def choose(self, n: int, seed: int) -> None:
         """Keep n of the images, drawn by the seed."""
-        self.chosen = np.sort(np.random.default_rng(seed).permutation(self.available)[:n])
+        self.chosen = np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
 
     def blocks(self, size: int) -> Iterator[Images]:
         """All images in blocks of `size`, the last one as it comes."""
         self.hashes, self.shapes = [], Counter()
         for i in range(0, len(self), size):
-            if self.chosen is None:
-                images = self.read(i, min(i + size, len(self)))
-            else:
-                part = self.chosen[i : i + size]
-                images = _pick(self.read(int(part[0]), int(part[-1]) + 1), part - part[0])
+            images = self.read(self.chosen[i : i + size])
             for image in images:
                 self.shapes[image.shape] += 1
                 self.hashes.append(hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest())
@@ -90,9 +87,10 @@ class ArraySource(Source):
         super().__init__(name, kind, len(images), **facts)
         self.images = images
 
-    def read(self, first: int, last: int) -> Images:
-        images = self.images[first:last]
-        return images if isinstance(images, list) else upright(np.asarray(images))
+    def read(self, places: np.ndarray) -> Images:
+        if isinstance(self.images, list):
+            return [self.images[i] for i in places]
+        return upright(backend.to_host(self.images[places]))
 
 
 class DatasetSource(Source):
@@ -102,10 +100,11 @@ class DatasetSource(Source):
         super().__init__(name, "hdf5", count, dataset=dataset)
         self.path, self.dataset = path, dataset
 
-    def read(self, first: int, last: int) -> Images:
+    def read(self, places: np.ndarray) -> Images:
+        first, last = int(places[0]), int(places[-1]) + 1
         try:
-            with h5py.File(self.path, "r") as f:
-                return upright(f[self.dataset][first:last])
+            with h5py.File(self.path, "r") as f:  # a slice where it will do: the library is slow at single rows
+                return upright(f[self.dataset][slice(first, last) if last - first == len(places) else places])
         except (OSError, RuntimeError) as e:
             raise InputError(f"{self.path}: the dataset {self.dataset} is damaged ({e})") from e
 
@@ -125,8 +124,8 @@ class FolderSource(Source):
         self.lossy = 0
         yield from super().blocks(size)
 
-    def read(self, first: int, last: int) -> Images:
-        images = [self._open(file) for file in self.files[first:last]]
+    def read(self, places: np.ndarray) -> Images:
+        images = [self._open(self.files[i]) for i in places]
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def _open(self, file: Path) -> np.ndarray:
@@ -137,7 +136,8 @@ class FolderSource(Source):
     def warnings(self) -> list[str]:
         found = super().warnings()
         if self.lossy:
-            found.append(f"{self.lossy:,} JPEG files: lossy compression alone moves these metrics")
+            files = "1 JPEG file" if self.lossy == 1 else f"{self.lossy:,} JPEG files"
+            found.append(f"{files}: lossy compression alone moves these metrics")
         return found
 
 
@@ -151,21 +151,22 @@ class GeneratorSource(Source):
         super().__init__(name, kind, count, checkpoint=path.name, step=step, sampling_seed=seed)
         self.made: tuple[int, np.ndarray] | None = None  # the last batch: a block may end within it
 
-    def read(self, first: int, last: int) -> Images:
-        parts = []
+    def read(self, places: np.ndarray) -> Images:
+        first, last, parts = int(places[0]), int(places[-1]) + 1, []
         for start in range(first - first % self.batch, last, self.batch):
             parts.append(self._make(start)[max(first - start, 0) : last - start])
         return np.concatenate(parts)
 
     def _make(self, start: int) -> np.ndarray:
         if self.made is None or self.made[0] != start:
-            z = latents(range(start, min(start + self.batch, self.available)), self.config.latent, self.seed)
+            z = latents(range(start, min(start + self.batch, len(self))), self.config.latent, self.seed)
             self.made = start, generate(self.generator, z, self.batch, fill=True)
         return self.made[1]
 
 
 def open_source(spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu") -> Source:
-    """The images that `spec` names: a path, a name in `DRAWN`, a uint8 array, or a list of images of several sizes.
+    """The images that `spec` names: a path, a name in `DRAWN`, a uint8 array or what slices like one, or a list of
+    images of several sizes.
 
     Of more than `num` images the seed draws that many; a generator (on the device) and a drawing program make `num`.
     """
@@ -209,7 +210,7 @@ def _draw(name: str, n: int, seed: int) -> np.ndarray:
 
 
 def _open_array(images: Any) -> Source:
-    if isinstance(images, np.ndarray):
+    if hasattr(images, "dtype"):  # an ndarray, or what can be sliced like one
         if not is_images(images.dtype, images.shape):
             raise InputError(f"images are uint8 (N, H, W) or (N, H, W, 3), not {images.dtype} {images.shape}")
         return ArraySource(images, f"array {images.shape}", "array")
@@ -218,7 +219,3 @@ def _open_array(images: Any) -> Source:
         if not is_images(image.dtype, (1, *image.shape)):
             raise InputError(f"an image is uint8 (H, W) or (H, W, 3), not {image.dtype} {image.shape}")
     return ArraySource([upright(image[None])[0] for image in images], f"{len(images)} arrays", "array")
-
-
-def _pick(images: Images, places: np.ndarray) -> Images:
-    return images[places] if isinstance(images, np.ndarray) else [images[i] for i in places]
