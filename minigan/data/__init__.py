@@ -1,11 +1,26 @@
-"""Images to train on: the embedded pen-stroke digits, MNIST-family files, folders of pictures."""
+"""Images to train on: drawn digits and faces, MNIST-family files, CelebA, CIFAR-10, pictures in general."""
 
+from minigan.data.celeba import describe_celeba, draw_faces, load_celeba
+from minigan.data.cifar import load_cifar10
 from minigan.data.dataset import Dataset
 from minigan.data.download import download
 from minigan.data.folder import load_images
 from minigan.data.idx import read_idx
-from minigan.data.load import load_data
+from minigan.data.load import load_data, load_pictures
 from minigan.data.mnist import load_dataset
 from minigan.data.strokes import stroke_digits
 
-__all__ = ["Dataset", "download", "load_data", "load_dataset", "load_images", "read_idx", "stroke_digits"]
+__all__ = [
+    "Dataset",
+    "describe_celeba",
+    "download",
+    "draw_faces",
+    "load_celeba",
+    "load_cifar10",
+    "load_data",
+    "load_dataset",
+    "load_images",
+    "load_pictures",
+    "read_idx",
+    "stroke_digits",
+]

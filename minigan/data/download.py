@@ -57,6 +57,10 @@ SOURCES = {
             "t10k-labels-idx1-ubyte.gz": (5120, "7320c461ea6c1c855c0b718fb2a4b134"),
         },
     ),
+    "cifar-10": Source(  # Krizhevsky 2009
+        ("https://www.cs.toronto.edu/~kriz",),
+        {"cifar-10-python.tar.gz": (170498071, "c58f30108f718f92721af3b95e74349a")},
+    ),
 }
 
 

@@ -1,9 +1,10 @@
-"""A folder of pictures as one array."""
+"""A folder of pictures as one array, and how any picture file becomes pixels."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
+from pathlib import Path, PurePath
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
@@ -11,8 +12,9 @@ from PIL import Image, ImageOps
 from minigan.data.dataset import Dataset
 from minigan.errors import InputError
 
-_SUFFIXES = {".png", ".jpg", ".jpeg"}
+_SUFFIXES = (".png", ".jpg", ".jpeg")
 _GREY = {"1", "L", "LA"}
+_ALIGNED = (178, 218)  # width and height of the aligned CelebA images
 
 
 def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
@@ -26,10 +28,10 @@ def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
     files = _find(root)
     if not files:
         raise InputError(f"{root} holds no PNG or JPEG images")
-    mode = "L" if all(_mode(file) in _GREY for file in files) else "RGB"
+    mode = "L" if all(is_grey(file, file) for file in files) else "RGB"
     images = None
     for i, file in enumerate(files):
-        image = _pixels(file, mode, size)
+        image = pixels(file, file, mode, size)
         if images is None:
             images = np.empty((len(files), *image.shape), np.uint8)
         if image.shape != images.shape[1:]:
@@ -37,30 +39,59 @@ def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
             raise InputError(f"{file} is {w}x{h}, but {files[0]} is {w0}x{h0}: give one size for all")
         images[i] = image
     assert images is not None
-    labels, classes = _label(root, files)
+    labels, classes = label([file.relative_to(root) for file in files])
     return Dataset(images, labels, root.resolve().name, classes)
 
 
-def square(image: Image.Image, size: int) -> Image.Image:
-    """The central square of an image, resized to size x size (bicubic, antialiased)."""
-    side = min(image.size)
+def is_picture(name: str) -> bool:
+    """Whether a relative path is named like a PNG or JPEG, and nothing on it is hidden."""
+    return name.lower().endswith(_SUFFIXES) and "/." not in f"/{name}"
+
+
+def walk_pictures(folder: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
+    """The name, relative and with slashes, and the stat of every picture under a folder, in no order."""
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
+                yield from walk_pictures(entry.path, f"{prefix}{entry.name}/")
+            elif is_picture(entry.name) and entry.is_file():
+                yield prefix + entry.name, entry.stat()
+
+
+def is_grey(source: Path | BinaryIO, name: object) -> bool:
+    with _opened(source, name) as image:
+        return image.mode in _GREY
+
+
+def pixels(
+    source: Path | BinaryIO, name: object, mode: str, size: int | None = None, crop: int | None = None
+) -> np.ndarray:
+    """A picture upright, uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB"; `name` is for errors.
+
+    With `size` its central square is resized; with `crop` too, it must be an aligned CelebA image, whose central
+    crop x crop pixels are taken.
+    """
+    with _opened(source, name) as image:
+        upright = ImageOps.exif_transpose(image).convert(mode)
+        if crop is not None and upright.size != _ALIGNED:
+            raise InputError(
+                f"{name} is {upright.width}x{upright.height}, not an aligned CelebA image of 178x218; "
+                "experiments.images takes pictures of any size"
+            )
+        return np.asarray(upright if size is None else square(upright, size, crop))
+
+
+def square(image: Image.Image, size: int, side: int | None = None) -> Image.Image:
+    """The central square of an image, by default the largest, resized to size x size (bicubic, antialiased)."""
+    side = side or min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return image.resize((size, size), Image.Resampling.BICUBIC, box=box)
+    return image.crop(box).resize((size, size), Image.Resampling.BICUBIC)  # resize(box=…) looks past the box
 
 
-def _find(root: Path) -> list[Path]:
-    try:
-        if not root.is_dir():
-            raise InputError(f"{root} is not a folder")
-        files = [path for path in root.rglob("*") if path.suffix.lower() in _SUFFIXES and path.is_file()]
-    except OSError as error:
-        raise InputError(f"cannot read {root}: {error.strerror or error}") from None
-    return sorted(file for file in files if not any(p.startswith(".") for p in file.relative_to(root).parts))
-
-
-def _label(root: Path, files: list[Path]) -> tuple[np.ndarray | None, int | None]:
-    parents = [file.relative_to(root).parts[:-1] for file in files]
+def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
+    """Classes from the sub-folders of relative paths, and how many; None unless every file lies in one of several."""
+    parents = [file.parts[:-1] for file in files]
     names = {parent[0] for parent in parents if len(parent) == 1}
     if len(names) < 2 or any(len(parent) != 1 for parent in parents):
         return None, None
@@ -70,25 +101,24 @@ def _label(root: Path, files: list[Path]) -> tuple[np.ndarray | None, int | None
     return np.array([index[parent[0]] for parent in parents], np.int64), len(order)
 
 
-@contextmanager
-def _opened(file: Path) -> Iterator[Image.Image]:
+def _find(root: Path) -> list[Path]:
     try:
-        with Image.open(file, formats=("PNG", "JPEG")) as image:
+        if not root.is_dir():
+            raise InputError(f"{root} is not a folder")
+        return sorted(root / name for name, _ in walk_pictures(str(root)))
+    except OSError as error:
+        raise InputError(f"cannot read {root}: {error.strerror or error}") from None
+
+
+@contextmanager
+def _opened(source: Path | BinaryIO, name: object = None) -> Iterator[Image.Image]:
+    name = source if name is None else name
+    try:
+        with Image.open(source, formats=("PNG", "JPEG")) as image:
             if image.mode.startswith("I"):
-                raise InputError(f"{file} has 16-bit pixels: convert it to 8 bits")
+                raise InputError(f"{name} has 16-bit pixels: convert it to 8 bits")
             yield image
     except InputError:
         raise
     except Exception as error:  # on damaged files Pillow raises nearly anything
-        raise InputError(f"{file} is not a readable PNG or JPEG image") from error
-
-
-def _mode(file: Path) -> str:
-    with _opened(file) as image:
-        return image.mode
-
-
-def _pixels(file: Path, mode: str, size: int | None) -> np.ndarray:
-    with _opened(file) as image:
-        upright = ImageOps.exif_transpose(image).convert(mode)
-        return np.asarray(upright if size is None else square(upright, size))
+        raise InputError(f"{name} is not a readable PNG or JPEG image") from error

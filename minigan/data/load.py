@@ -2,14 +2,16 @@
 
 import os
 from dataclasses import replace
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 import numpy as np
 from PIL import Image
 
+from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
-from minigan.data.folder import load_images, square
+from minigan.data.folder import label, load_images, square
 from minigan.data.mnist import find_files, load_dataset, read_images
+from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
 from minigan.errors import InputError
 
@@ -45,6 +47,27 @@ def load_data(
     return load_images(path, size)
 
 
+def load_pictures(
+    path: str | os.PathLike,
+    split: str = "train",
+    size: int = 64,
+    cache: str | os.PathLike | None = None,
+    stream: bool | None = None,
+) -> Dataset:
+    """The pictures of a folder, a zip or a tar, cropped to squares and resized once: uint8 (N, size, size[, 3]).
+
+    They are kept in the `cache` directory (see `cached`), and in memory unless they `stream` (see `hold_or_stream`).
+    """
+    if split != "train":
+        raise InputError(f"{path} has no test images of its own")
+    if size < 1:
+        raise InputError(f"the image size must be positive, not {size}")
+    found = cached(path, Recipe(size), cache)
+    labels, classes = label([PurePosixPath(name) for name in found.names])
+    name = Path(path).resolve().name
+    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest)
+
+
 def _draw(n: int, seed: int, split: str) -> Dataset:
     if n < 1 or not 0 <= seed < _TEST_STREAM:
         raise InputError(f"cannot draw {n} digits from seed {seed}: n is at least 1, the seed is in 0 … 2³² - 1")
@@ -55,5 +78,5 @@ def _draw(n: int, seed: int, split: str) -> Dataset:
 def _resize(data: Dataset, size: int | None) -> Dataset:
     if size is None or data.images.shape[1:3] == (size, size):
         return data
-    images = np.stack([np.asarray(square(Image.fromarray(image), size)) for image in data.images])
+    images = np.stack([np.asarray(square(Image.fromarray(image), size)) for image in np.asarray(data.images)])
     return replace(data, images=images)

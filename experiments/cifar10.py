@@ -1,0 +1,60 @@
+"""Train a GAN on CIFAR-10: python -m experiments.cifar10 --data DIR --download
+
+DIR holds cifar-10-python.tar.gz (170 MB, fetched there by --download) or what is in it, or the binary version. The
+pickles are read without running them.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from experiments.cli import add_config_flags, add_run_flags, run_main, start
+
+EXAMPLES = """examples:
+  python -m experiments.cifar10 --data cifar --download     fetch CIFAR-10 into the folder cifar first, checksummed
+  python -m experiments.cifar10 --data cifar --variant cnn  the convolutional baseline
+  python -m experiments.cifar10 --data cifar-10-python.tar.gz
+  python -m experiments.cifar10 --resume runs/cifar10-vitgan-small             go on after Ctrl-C
+"""
+DEFAULTS: dict[str, Any] = {"background": 0.0}  # of the configuration, below the flags
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.cifar10",
+        usage="python -m experiments.cifar10 --data DIR [flags]",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = p.add_argument_group("data")
+    data.add_argument("--data", type=Path, metavar="DIR|TAR", help="CIFAR-10, packed or not")
+    data.add_argument("--download", action="store_true", help="fetch it into --data first, checksummed (170 MB)")
+    add_run_flags(p)
+    add_config_flags(p)
+    return p
+
+
+def load(options: dict[str, Any], split: str = "train") -> Any:
+    from minigan.data import load_cifar10
+
+    return load_cifar10(options["path"], split)
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    from minigan.data import download
+    from minigan.errors import InputError
+
+    if not (args.data or args.resume):
+        raise InputError("CIFAR-10 is needed: --data DIR where it is, or --data DIR --download to fetch it (170 MB)")
+    if args.download:
+        if not args.data:
+            raise InputError("--download needs --data DIR, the folder to fetch into")
+        download("cifar-10", args.data)
+    path = args.data and str(args.data.resolve())
+    return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10", DEFAULTS)
+
+
+if __name__ == "__main__":
+    run_main(main)

@@ -1,0 +1,75 @@
+"""Train a GAN on any pictures: python -m experiments.images --data DIR --size 64
+
+PNG and JPEG files in a folder, with its sub-folders, or read in place from a zip or a tar. Each picture is cropped to
+its central square and resized once, into a cache that later runs read in seconds.
+"""
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from experiments.cli import add_config_flags, add_run_flags, run_main, start
+
+EXAMPLES = """examples:
+  python -m experiments.images --data DIR                   a folder of pictures, at 64 × 64
+  python -m experiments.images --data pictures.zip --size 32 --variant cnn
+  python -m experiments.images --data DIR --stream          read from the disk while training, whatever the memory
+  python -m experiments.images --resume runs/images-vitgan-small               go on after Ctrl-C
+"""
+DEFAULTS: dict[str, Any] = {"background": 0.0}  # of the configuration, below the flags
+
+
+def add_cache_flags(group: Any) -> None:
+    group.add_argument(
+        "--cache", type=Path, metavar="DIR", help="where resized images are kept (default: ~/.cache/minigan)"
+    )
+    group.add_argument(
+        "--stream",
+        action=argparse.BooleanOptionalAction,
+        help="read batches from the cache, ahead of training (default: if they would take half of the free memory)",
+    )
+
+
+def cache_options(args: argparse.Namespace) -> dict[str, Any]:
+    """What the checkpoint keeps of --data and the flags above; paths in full, so that a run resumes from anywhere."""
+    paths = {"path": args.data, "cache": args.cache}
+    return {**{name: path and str(path.resolve()) for name, path in paths.items()}, "stream": args.stream}
+
+
+def parser() -> argparse.ArgumentParser:
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.images",
+        usage="python -m experiments.images --data DIR [flags]",
+        description=__doc__,
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    data = p.add_argument_group("data")
+    data.add_argument("--data", type=Path, metavar="DIR|ZIP|TAR", help="the pictures")
+    data.add_argument("--size", type=int, metavar="PIXELS", help="height and width to train at (64)")
+    add_cache_flags(data)
+    add_run_flags(p)
+    add_config_flags(p)
+    return p
+
+
+def load(options: dict[str, Any], split: str = "train") -> Any:
+    from minigan.data import load_pictures
+
+    return load_pictures(options["path"], split, options["size"], options["cache"], options["stream"])
+
+
+def main(argv: list[str]) -> int:
+    args = parser().parse_args(argv)
+    from minigan.errors import InputError
+
+    if not (args.data or args.resume):
+        raise InputError("give the pictures: --data DIR, a folder, a zip or a tar")
+    size = 64 if args.size is None else args.size
+    note = f"the central squares of the pictures, resized to {size} × {size}"
+    options = {**cache_options(args), "size": size, "seed": args.seed or 0, "note": note}
+    return start(args, load, options, "images", DEFAULTS)
+
+
+if __name__ == "__main__":
+    run_main(main)

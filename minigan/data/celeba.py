@@ -1,0 +1,84 @@
+"""CelebA, aligned and cropped (Liu, Luo, Wang, Tang, "Deep learning face attributes in the wild", ICCV 2015).
+
+202,599 JPEG images of 178 x 218 pixels in img_align_celeba.zip, which is read in place, or in its folder. Papers crop
+them differently and their FIDs do not compare: the central 140 pixels (score-based models), 148, 178, 108 (DCGAN).
+"""
+
+import os
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from minigan.data.cache import Recipe, cached
+from minigan.data.dataset import Dataset
+from minigan.data.faces import faces
+from minigan.data.stream import hold_or_stream
+from minigan.errors import InputError
+
+TEST_SEED = 1 << 32  # added to the seed: test faces that no training seed below it can draw
+_SPLITS = {"train": 0, "test": 2}  # 1 is for validation
+_PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv", "Eval/list_eval_partition.txt")
+
+
+def load_celeba(
+    path: str | os.PathLike,
+    split: str = "train",
+    size: int = 64,
+    crop: int = 140,
+    cache: str | os.PathLike | None = None,
+    stream: bool | None = None,
+) -> Dataset:
+    """The central crop x crop pixels of the aligned images, resized to size x size: uint8 (N, size, size, 3).
+
+    path: the zip, or a folder with the JPEGs, or with the zip, in it. The split is that of list_eval_partition.txt if
+    it lies beside them, else the last tenth by name is for testing. For `cache` see `cached`, for `stream`
+    `hold_or_stream`.
+    """
+    source, partition = find_celeba(path)
+    found = cached(source, Recipe(size, crop, "RGB"), cache)
+    parts = _parts(found.names, partition)
+    rows = np.flatnonzero(parts == _SPLITS[split])
+    if not len(rows):
+        raise InputError(f"{source} holds no {split} images")
+    images = found.images.take(rows)
+    return Dataset(hold_or_stream(images, stream), None, "CelebA", None, images.digest)
+
+
+def find_celeba(path: str | os.PathLike) -> tuple[Path, Path | None]:
+    """The folder or zip with the images, and the list of splits if there is one."""
+    path = Path(path)
+    inside = ("img_align_celeba", "img_align_celeba.zip", "Img/img_align_celeba.zip")
+    source = next((path / name for name in inside if (path / name).exists()), path)
+    folders = dict.fromkeys((path, source.parent, path.parent))
+    lists = (folder / name for folder in folders for name in _PARTITIONS)
+    return source, next((file for file in lists if file.is_file()), None)
+
+
+def describe_celeba(path: str | os.PathLike, size: int, crop: int) -> str:
+    """What is made of the images, in a sentence for the record."""
+    _, partition = find_celeba(path)
+    split = f"split by {partition.name}" if partition else "the last tenth by name are the test images"
+    return f"CelebA, the central {crop} × {crop} pixels resized to {size} × {size}; {split}"
+
+
+def draw_faces(n: int, split: str = "train", seed: int = 0, size: int = 64) -> Dataset:
+    """n drawn faces, which are not CelebA, different ones for train and test."""
+    if n < 1 or size < 1 or not 0 <= seed < TEST_SEED:
+        raise InputError(f"cannot draw {n} faces of {size} pixels from seed {seed}: at least 1, and 0 … 2³² - 1")
+    return Dataset(faces(n, seed if split == "train" else seed + TEST_SEED, size), None, "drawn faces", None)
+
+
+def _parts(names: list[str], partition: Path | None) -> np.ndarray:
+    """0 train, 1 validation or 2 test for every image."""
+    if partition is None:
+        return np.where(np.arange(len(names)) < len(names) - len(names) // 10, 0, 2)
+    try:
+        lines = partition.read_text("utf-8").replace(",", " ").splitlines()
+    except (OSError, UnicodeDecodeError) as e:
+        raise InputError(f"cannot read {partition}: {e}") from e
+    listed = dict(words for line in lines if len(words := line.split()) == 2)
+    parts = [listed.get(PurePosixPath(name).name) for name in names]
+    for name, part in zip(names, parts, strict=True):
+        if part not in ("0", "1", "2"):
+            raise InputError(f"{partition} does not say to which split {name} belongs")
+    return np.array(parts, np.int64)

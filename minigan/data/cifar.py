@@ -1,0 +1,101 @@
+"""CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 colour images of 32 x 32 in ten classes.
+
+Five training batches and one for testing, as Python pickles, which are read without running them, or in the binary
+version: for every image its label and its red, green and blue planes, 1 + 3072 bytes.
+"""
+
+import os
+import tarfile
+import zlib
+from pathlib import Path, PurePosixPath
+from typing import Any
+
+import numpy as np
+
+from minigan.data.dataset import Dataset
+from minigan.errors import InputError
+from minigan.unpickle import NUMPY, PickledArray, restricted_load
+
+_BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
+_PLACES = ("", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
+_PIXELS = 3 * 32 * 32
+_LARGEST = 1 << 28  # bytes of a batch; the real ones have 31 million
+
+
+def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
+    """uint8 (N, 32, 32, 3) and labels, from a tar, its unpacked folder, or a folder that holds one of these."""
+    places = [Path(path, place) for place in _PLACES] if os.path.isdir(path) else [Path(path)]
+    for place in places:
+        files = _files(place, _BATCHES[split])
+        if files:
+            break
+    else:
+        if not os.path.exists(path):
+            raise InputError(f"{path} does not exist; --download fetches CIFAR-10 into a folder")
+        raise InputError(f"{path} holds no CIFAR-10: neither cifar-10-python.tar.gz nor data_batch_1; see --download")
+    planes, labels = [], []
+    for name in _BATCHES[split]:
+        data = files.get(name) or files.get(f"{name}.bin")
+        if data is None:
+            raise InputError(f"{place} lacks {name}")
+        try:
+            some, theirs = _binary(data) if f"{name}.bin" in files else _pickled(data)
+        except InputError as e:
+            raise InputError(f"{place}, {name}: {e}") from e
+        planes.append(some)
+        labels.append(theirs)
+    images = np.concatenate(planes).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
+    return Dataset(np.ascontiguousarray(images), np.concatenate(labels).astype(np.int64), "CIFAR-10", 10)
+
+
+def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
+    """The batches that a folder or a tar holds, pickled or binary (NAME.bin), by name."""
+    names = {*batches, *(f"{name}.bin" for name in batches)}
+    try:
+        if place.is_dir():
+            return {name: (place / name).read_bytes() for name in sorted(names) if (place / name).is_file()}
+        if not place.is_file():
+            return {}
+        found: dict[str, bytes] = {}
+        with tarfile.open(place) as tar:
+            for member in tar:
+                name = PurePosixPath(member.name).name
+                if name in names and member.isfile() and member.size <= _LARGEST and (file := tar.extractfile(member)):
+                    found[name] = file.read()
+                if len(found) == len(batches):  # no need to unpack the rest
+                    break
+        return found
+    except OSError as e:
+        raise InputError(f"cannot read {place}: {e.strerror or e}") from e
+    except (tarfile.TarError, EOFError, zlib.error) as e:
+        raise InputError(f"{place} is not a whole tar archive: {e}") from e
+
+
+def _binary(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    if not data or len(data) % (1 + _PIXELS):
+        raise InputError(f"{len(data)} bytes are not so many times {1 + _PIXELS}")
+    rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
+    return _checked(rows[:, 1:], rows[:, 0])
+
+
+def _pickled(data: bytes) -> tuple[np.ndarray, np.ndarray]:
+    batch = restricted_load(data, NUMPY, encoding="bytes")
+    if not isinstance(batch, dict):
+        raise InputError("a pickle, but not of a CIFAR-10 batch")
+    pixels, labels = (_array(batch.get(key.encode(), batch.get(key))) for key in ("data", "labels"))
+    return _checked(pixels, labels)
+
+
+def _array(value: Any) -> np.ndarray:
+    """Of an array or a list of whole numbers; anything else becomes empty."""
+    if isinstance(value, PickledArray):
+        return getattr(value, "array", np.empty(0))
+    return np.array(value if isinstance(value, list) and all(type(v) is int for v in value) else [], np.float64)
+
+
+def _checked(pixels: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    if pixels.dtype != np.uint8 or pixels.ndim != 2 or pixels.shape[1] != _PIXELS or not len(pixels):
+        raise InputError(f"its data are {pixels.dtype} {pixels.shape}, not uint8 (N, {_PIXELS})")
+    if labels.shape != pixels.shape[:1] or not ((labels >= 0) & (labels < 10)).all():
+        raise InputError(f"its labels are not {len(pixels)} numbers from 0 to 9")
+    return pixels, labels
