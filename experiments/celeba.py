@@ -19,7 +19,6 @@ EXAMPLES = """examples:
   python -m experiments.celeba --data DIR --crop 178        its whole width; DIR holds the JPEGs or the zip
   python -m experiments.celeba --resume runs/celeba-vitgan-small               go on after Ctrl-C
 """
-DEFAULTS: dict[str, Any] = {"background": 0.0}  # of the configuration, below the flags
 FACES, TEST_FACES = 20_000, 5_000  # drawn; half a minute on one core
 
 
@@ -65,7 +64,7 @@ def main(argv: list[str]) -> int:
     note = describe_celeba(args.data, size, crop) if args.data else "faces drawn by a program, not CelebA"
     options = {**cache_options(args), "size": size, "seed": args.seed or 0, "note": note}
     options |= {"crop": crop} if args.data else {"faces": count}
-    return start(args, load, options, "celeba", DEFAULTS)
+    return start(args, load, options, "celeba")
 
 
 if __name__ == "__main__":

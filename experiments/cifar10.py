@@ -16,7 +16,6 @@ EXAMPLES = """examples:
   python -m experiments.cifar10 --data cifar-10-python.tar.gz
   python -m experiments.cifar10 --resume runs/cifar10-vitgan-small             go on after Ctrl-C
 """
-DEFAULTS: dict[str, Any] = {"background": 0.0}  # of the configuration, below the flags
 
 
 def parser() -> argparse.ArgumentParser:
@@ -53,7 +52,7 @@ def main(argv: list[str]) -> int:
             raise InputError("--download needs --data DIR, the folder to fetch into")
         download("cifar-10", args.data)
     path = args.data and str(args.data.resolve())
-    return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10", DEFAULTS)
+    return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10")
 
 
 if __name__ == "__main__":

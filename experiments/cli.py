@@ -31,7 +31,8 @@ def run_main(main: Callable[[list[str]], int]) -> None:
 def command_line() -> str:
     """The command as it was typed, to repeat it."""
     spec = getattr(sys.modules["__main__"], "__spec__", None)
-    return shlex.join(["python", *(["-m", spec.name] if spec else sys.argv[:1]), *sys.argv[1:]])
+    program = ["-m", spec.name.removesuffix(".__main__")] if spec else sys.argv[:1]
+    return shlex.join(["python", *program, *sys.argv[1:]])
 
 
 def add_run_flags(parser: argparse.ArgumentParser) -> None:
@@ -99,13 +100,12 @@ def start(
     load: Callable[..., "Dataset"],
     options: dict[str, Any],
     name: str,
-    defaults: dict[str, Any] | None = None,
 ) -> int:
     """Start or resume a training run from parsed flags; returns the exit status.
 
     `load(options, split="train")` gives the images to train on, or with "test" those to compare with (InputError where
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
-    "note", a sentence for the report or None, are among them. `defaults` are fields of Config below the flags.
+    "note", a sentence for the report or None, are among them.
     """
     from autograd.backend import best_device, device_module
     from minigan import checkpoint
@@ -135,7 +135,7 @@ def start(
         options = {**options, "evaluation": evaluation_options(args)}
         data = load(options)
         image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
-        config = resolve(**{**(defaults or {}), **given_options(args), **image})
+        config = resolve(**{**given_options(args), **image})
         if args.epochs is not None:
             config.steps = max(1, round(args.epochs * len(data) / config.batch))
         minutes, command = args.minutes, command_line()

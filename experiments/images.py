@@ -16,7 +16,6 @@ EXAMPLES = """examples:
   python -m experiments.images --data DIR --stream          read from the disk while training, whatever the memory
   python -m experiments.images --resume runs/images-vitgan-small               go on after Ctrl-C
 """
-DEFAULTS: dict[str, Any] = {"background": 0.0}  # of the configuration, below the flags
 
 
 def add_cache_flags(group: Any) -> None:
@@ -68,7 +67,7 @@ def main(argv: list[str]) -> int:
     size = 64 if args.size is None else args.size
     note = f"the central squares of the pictures, resized to {size} × {size}"
     options = {**cache_options(args), "size": size, "seed": args.seed or 0, "note": note}
-    return start(args, load, options, "images", DEFAULTS)
+    return start(args, load, options, "images")
 
 
 if __name__ == "__main__":

@@ -1,7 +1,7 @@
 """Every choice of a run in one flat dataclass, the presets, and the models they build.
 
 A field is a flag of the same name (`g_width` is `--g-width`), with its help beside it. A configuration is resolved in
-this order: defaults, preset, variant, flags.
+this order: defaults, kind of image, preset, variant, flags.
 """
 
 import dataclasses
@@ -139,6 +139,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
+# Colour images: no background to start from, and a weaker penalty, or D is so smooth that it overlooks speckle.
+COLOUR: dict[str, Any] = {"background": 0.0, "r1": 0.5, "r2": 0.5}
+
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
     "vanilla": {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"},
@@ -155,13 +158,15 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def resolve(**flags: Any) -> Config:
-    """A configuration from the flags given (None: not given), over variant, preset and defaults."""
+    """A configuration from the flags given (None: not given), over variant, preset, kind of image and defaults."""
     given = {k: v for k, v in flags.items() if v is not None}
+    quarter = given.get("image_size", Config.image_size) // 4
+    image = {"g_patch": quarter, "d_patch": quarter}
+    if given.get("channels") == 3:  # the SIREN's shortest wave is about 10 pixels, whatever the size
+        image |= {**COLOUR, "g_omega": 5 * quarter / 8, "g_head_width": 4 * quarter}
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = VARIANTS.get(given.get("variant", "vitgan"), {})
-    chosen = {**preset, **variant, **given}
-    quarter = given.get("image_size", Config.image_size) // 4
-    return check(Config(**{"g_patch": quarter, "d_patch": quarter, **chosen}))
+    return check(Config(**{**image, **preset, **variant, **given}))
 
 
 def check(c: Config) -> Config:

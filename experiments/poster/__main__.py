@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
     jobs = plan.chosen(every, args.only, not args.no_ablation)
     shown = plan.chosen(every, None, not args.no_ablation)
-    command = command_line().replace("poster.__main__", "poster").replace(" --page-only", "")
+    command = command_line().replace(" --page-only", "")
     if args.dry_run:
         return dry_run(jobs, out, at_once, device)
     if args.page_only:

@@ -122,7 +122,7 @@ def configuration(job: Job, image_size: int | None = None, channels: int | None 
     args = module.parser().parse_args(job.flags)
     size, colours = IMAGES[job.command]
     image = {"image_size": image_size or args.size or size, "channels": channels or colours}
-    return resolve(**{**getattr(module, "DEFAULTS", {}), **given_options(args), **image})
+    return resolve(**{**given_options(args), **image})
 
 
 def _last_words(path: Path) -> str:
