@@ -57,6 +57,7 @@ EVALUATION = {
     "samples": 1000,
     "reference": 7500,
     "reference_split": "test",
+    "features": "digits",
     "kid": 0.0123,
     "kid_std": 0.0045,
     "precision": 0.61,
@@ -305,7 +306,15 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
         "20.0",
     ]
     shown += ["step 55", "siren.omega", "30.0", "none", "Drawn by <hand> & pen.", "--note 'a < b'"]
-    shown += ["not the Inception FID", "0.0123", "± 0.0045", "0.61", "coverage 0.52", "0.0223", "against 7,500 test"]
+    shown += [
+        "not the Inception FID",
+        "0.0123",
+        "± 0.0045, digit features",
+        "0.61",
+        "coverage 0.52",
+        "0.0223",
+        "against 7,500 test",
+    ]
     assert [words for words in shown if words not in page.words] == []
     assert page.tags.count("rect") == 10
     assert "#cc6a00" in page.html  # the colour of the ReLU runs
@@ -386,7 +395,15 @@ def test_a_distance_is_called_by_its_features(tmp_path, key, label, says):
 
 
 def test_charts_leave_out_what_was_not_measured(tmp_path):
-    nothing = {"kind": "eval", "step": 5, "kid": None, "precision": math.nan, "fid": -math.inf, "class_kl": math.inf}
+    nothing = {
+        "kind": "eval",
+        "step": 5,
+        "kid": 0.5,
+        "kid_std": math.nan,
+        "precision": math.nan,
+        "fid": -math.inf,
+        "class_kl": math.inf,
+    }
     assert run_charts([nothing, {"kind": "train", "step": 5, "loss_d": math.nan}]) == []
     write_log(tmp_path / "log.jsonl", [nothing])
     assert "class=charts" not in Page(write_report(tmp_path)).html

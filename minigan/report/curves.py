@@ -3,6 +3,8 @@
 from minigan.curves import DARK, LIGHT, TRAIN_PANELS, class_count, logged, run_colour, smooth
 from minigan.log import DISTANCES
 from minigan.page import chart, series
+from minigan.page.pieces import is_number
+from minigan.report.numbers import FEATURES, last
 
 
 def run_charts(records, variant=None):
@@ -20,9 +22,10 @@ def run_charts(records, variant=None):
         floor = series("real against real", quiet, *logged(having, "floor", above=0), dash=True)
         line = series(name, run, *logged(having, key, above=0), dots=True)
         drawn.append(chart(name, [line, floor] if having else [], note="lower is better", log=True))
-    steps, kid = logged([record for record in evals if "kid_std" in record], "kid")
-    band = logged(evals, "kid_std")[1]
-    drawn.append(chart("KID", [series("KID", run, steps, kid, dots=True, band=band)], note="± a standard deviation"))
+    both = [record for record in evals if is_number(record.get("kid")) and is_number(record.get("kid_std"))]
+    (steps, kid), (_, band) = logged(both, "kid"), logged(both, "kid_std")
+    note = FEATURES.get(last(evals, "eval").get("features"), "")
+    drawn.append(chart("KID", [series("KID", run, steps, kid, dots=True, band=band)], note=note))
     neighbours = [
         measured("precision", run, "precision"),
         measured("density", run, "density", dash=True),

@@ -14,6 +14,7 @@ ABOUT = {  # a distance is always named by its features: the three do not compar
     "random_fid": "random-FID is the Fréchet distance on the features of a fixed random convolutional network, for "
     "images that no classifier here knows. It compares only with random-FIDs of the same network; it is not FID.",
 }
+FEATURES = {"digits": "digit features", "inception": "Inception features", "random": "random features"}
 ABOUT_FLOOR = (
     "The floor is the same distance between two sets of real images: once the floor is the best that a generator can "
     "do. All samples come from the moving average of the generator."
@@ -67,11 +68,13 @@ def _quality(run, records):
     kept = ", kept in best.h5" if (run / "best.h5").is_file() else ""
     split = {"train": "training", "test": "test"}.get(figures.get("reference_split"), "real")
     real = f"against {count(figures.get('reference'))} {split} images" if count(figures.get("reference")) else ""
+    spread = number(figures.get("kid_std")) and f"± {number(figures['kid_std'])}"
+    features = FEATURES.get(figures.get("features"), "")
     return [  # label, value, note
         (label, _strong(number(figures.get(key))), f"at step {count(figures.get('step'))}"),
         ("times the floor", _ratio(figures, key), f"real against real: {number(figures.get('floor'))}"),
         (f"best {label}", number(best.get(key)), f"at step {count(best.get('step'))}{kept}"),
-        ("KID", number(figures.get("kid")), number(figures.get("kid_std")) and f"± {number(figures['kid_std'])}"),
+        ("KID", number(figures.get("kid")), ", ".join(filter(None, [spread, features]))),
         ("precision", number(figures.get("precision")), _also("density", figures)),
         ("recall", number(figures.get("recall")), _also("coverage", figures)),
         ("classes found", number(figures.get("classes")), f"of {_class_count(figures)}"),
