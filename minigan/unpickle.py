@@ -215,9 +215,9 @@ class PickledDType(Buildable):
 
 
 class PickledArray(Buildable):
-    """Stands for a NumPy array while it is read; the values are in `array`, which cannot be written into."""
+    """Stands for a NumPy array; the values are in `array`, which cannot be written into, and is empty until `build`."""
 
-    array: np.ndarray
+    array = np.zeros(0)
 
     def build(self, state: Any) -> None:
         """state: (version, shape, dtype, Fortran order?, the values as bytes)"""

@@ -110,6 +110,11 @@ def test_arrays_of_anything_but_numbers_are_refused(array):
         restricted_load(pickle.dumps(array, 2), NUMPY)
 
 
+def test_an_array_without_its_values_is_empty():
+    array = found("numpy.core.multiarray", "_reconstruct") + b"(" + found("numpy", "ndarray") + b"K\x00\x85U\x01btR"
+    assert restricted_load(program(array), NUMPY).array.shape == (0,)
+
+
 @pytest.mark.parametrize(
     "data",
     [
