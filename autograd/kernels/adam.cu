@@ -2,11 +2,11 @@
 //
 //     squared_sums     Σ g², in as many parts as there are blocks
 //     adam_factors     one thread: the step counter, and everything in the formulas that is the same for all parameters
-//     adam_update      m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − (lr/(1 − β₁ᵗ)) m / (√v/√(1 − β₂ᵗ) + ε)
-//                      θ̄ ← θ̄ + (1 − d)(θ − θ̄)
+//     adam_update      m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²
+//                      θ ← θ − (lr/(1 − β₁ᵗ)) m / (√v/√(1 − β₂ᵗ) + ε),   θ̄ ← θ̄ + (1 − d)(θ − θ̄)
 //
-// The step counter and the settings lie on the device: a captured graph has its scalars baked in, but not what it reads.
-// nn/optim.py (Adam, learning_rate, EMA) and minigan/step.py (the decay d of the average) are the same in NumPy.
+// The step counter and the settings lie on the device: a captured graph has its scalars baked in, but not what it
+// reads. nn/optim.py (Adam, learning_rate, EMA) and minigan/step.py (the decay d of the average) are the same in NumPy.
 #include "common.cuh"
 
 // Any grid, block (32, 8): each thread strides over the whole array, then a block adds up its threads.
@@ -60,32 +60,32 @@ __device__ void update(float& weight, float g, float& m, float& v, const float* 
 // Any grid, block (256). Nothing but memory traffic: 28 bytes read and written for each parameter (and 8 for its
 // average), four neighbours at a time, because a float4 is one instruction where four floats are four. `average` may be
 // null. The up to three parameters that are left over go to the first threads.
-extern "C" __global__ void adam_update(float* weights, const float* g, float* m, float* v, float* average,
+extern "C" __global__ void adam_update(float4* weights, const float4* g, float4* m, float4* v, float4* average,
                                        const float* factors, int n) {
     int thread = blockIdx.x * blockDim.x + threadIdx.x, threads = gridDim.x * blockDim.x;
     float move = factors[MOVE];
     for (int i = thread; i < n / 4; i += threads) {
-        float4 w4 = ((float4*)weights)[i], m4 = ((float4*)m)[i], v4 = ((float4*)v)[i];
-        float4 g4 = ((const float4*)g)[i];
-        update(w4.x, g4.x, m4.x, v4.x, factors);
-        update(w4.y, g4.y, m4.y, v4.y, factors);
-        update(w4.z, g4.z, m4.z, v4.z, factors);
-        update(w4.w, g4.w, m4.w, v4.w, factors);
-        ((float4*)weights)[i] = w4;
-        ((float4*)m)[i] = m4;
-        ((float4*)v)[i] = v4;
+        float4 weight = weights[i], gradient = g[i], first = m[i], second = v[i];
+        update(weight.x, gradient.x, first.x, second.x, factors);
+        update(weight.y, gradient.y, first.y, second.y, factors);
+        update(weight.z, gradient.z, first.z, second.z, factors);
+        update(weight.w, gradient.w, first.w, second.w, factors);
+        weights[i] = weight;
+        m[i] = first;
+        v[i] = second;
         if (average) {
-            float4 a4 = ((float4*)average)[i];
-            a4.x += move * (w4.x - a4.x);
-            a4.y += move * (w4.y - a4.y);
-            a4.z += move * (w4.z - a4.z);
-            a4.w += move * (w4.w - a4.w);
-            ((float4*)average)[i] = a4;
+            float4 mean = average[i];
+            mean.x += move * (weight.x - mean.x);
+            mean.y += move * (weight.y - mean.y);
+            mean.z += move * (weight.z - mean.z);
+            mean.w += move * (weight.w - mean.w);
+            average[i] = mean;
         }
     }
     int i = n / 4 * 4 + thread;
     if (i < n) {
-        update(weights[i], g[i], m[i], v[i], factors);
-        if (average) average[i] += move * (weights[i] - average[i]);
+        float &weight = ((float*)weights)[i], *mean = (float*)average;
+        update(weight, ((const float*)g)[i], ((float*)m)[i], ((float*)v)[i], factors);
+        if (mean) mean[i] += move * (weight - mean[i]);
     }
 }

@@ -10,8 +10,9 @@
 // number a row, lse_i = ln Σ_j e^(s_ij), from which the backward gets any p_ij = e^(s_ij − lse_i) again.
 #include "common.cuh"
 
-// A matrix (N, d) of one head in shared memory. Rows are d + 1 apart: when the 32 lanes read 32 rows at the same column,
-// their addresses then fall into 32 different banks; at a distance of d = 32 all would fall into one and wait in line.
+// A matrix (N, d) of one head in shared memory. Rows are d + 1 apart: when the 32 lanes read 32 rows at the same
+// column, their addresses then fall into 32 different banks (for even d); at a distance of d = 32 all would fall into
+// one and wait in line.
 __device__ void load_head(const float* from, float* to, int tokens, int stride, int d) {
     for (int i = threadIdx.x; i < tokens * d; i += blockDim.x) {
         int row = i / d, c = i % d;
@@ -25,9 +26,12 @@ __device__ float dot(const float* a, const float* b, int d) {
     return sum;
 }
 
-// b ‖k_j‖² of every key, one thread a key, each from its own row.
+// b ‖k_j‖² of every key, one thread a key.
 __device__ void key_norms(const float* keys, float* norms, int tokens, int d, float b) {
-    for (int j = threadIdx.x; j < tokens; j += blockDim.x) norms[j] = b * dot(keys + j * (d + 1), keys + j * (d + 1), d);
+    for (int j = threadIdx.x; j < tokens; j += blockDim.x) {
+        const float* key = keys + j * (d + 1);
+        norms[j] = b * dot(key, key, d);
+    }
 }
 
 // Shared memory: keys (N, d+1), values (N, d+1), norms (N), and for each warp a query (d) and its probabilities (N).
@@ -84,9 +88,10 @@ extern "C" __global__ void attention_forward(const float* q, const float* k, con
 // ∂L/∂v_j = Σ_i p_ij g_i,   h_ij = p_ij (g_i·v_j − δ_i),   δ_i = Σ_j p_ij g_i·v_j
 // ∂L/∂q_i = a Σ_j h_ij k_j,   ∂L/∂k_j = a Σ_i h_ij q_i − 2b Σ_i h_ij k_j            (Σ_j h_ij = 0)
 //
-// Two passes over pairs (i, j). In the first a warp takes a query i, with all keys and values in shared memory; it finds
-// δ_i and ∂L/∂q_i. In the second a warp takes a key j, with all queries and their g in the same place; it finds ∂L/∂k_j
-// and ∂L/∂v_j. Every p_ij is computed twice, but each sum belongs to one warp: no atomics, and half the shared memory.
+// Two passes over pairs (i, j). In the first a warp takes a query i, with all keys and values in shared memory; it
+// finds δ_i and ∂L/∂q_i. In the second a warp takes a key j, with all queries and their g in the same place; it finds
+// ∂L/∂k_j and ∂L/∂v_j. Every p_ij is computed twice, but each sum belongs to one warp: no atomics, and half the shared
+// memory.
 // Tied queries and keys (q is k): gk is null, and gq gets the sum of both.
 // Shared memory: two matrices (N, d+1), norms (N), δ (N), and for each warp two rows (d) and two columns (N).
 extern "C" __global__ void attention_backward(const float* g, const float* q, const float* k, const float* v,

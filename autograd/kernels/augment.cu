@@ -84,8 +84,9 @@ __device__ void forward_pixel(const Image& im, int i, int j, int end, float imag
     }
 }
 
-// The gradient at pixel (i, j) before step `start`, from the gradient im.x after all steps; the mirror image of the above:
-// forward through the steps that move the pixel, to where it ends up, and back through those that change its colour.
+// The gradient at pixel (i, j) before step `start`, from the gradient im.x after all steps; the mirror image of the
+// above: forward through the steps that move the pixel, to where it ends up, and back through those that change its
+// colour.
 // image_mean: the mean of the gradient behind the contrast step.
 __device__ void backward_pixel(const Image& im, int i, int j, int start, int steps, float image_mean, float value[4]) {
     int died = start;  // the step that lost the pixel

@@ -1,4 +1,5 @@
-// y = gelu(x + b):   gelu z = z Φ(z),   Φ(z) = ½ (1 + t),   t = erf z/√2,   or nearly so t = tanh √(2/π)(z + 0.044715 z³)
+// y = gelu(x + b):   gelu z = z Φ(z),   Φ(z) = ½ (1 + t),   t = erf z/√2,   or nearly so
+//                                                           t = tanh √(2/π)(z + 0.044715 z³)
 //
 // x, y (rows, columns), b (columns). Grid (columns/32, rows/rows_per_block), block (32, 8): a block takes 32 columns of
 // a chunk of rows; its 8 warps walk down the rows, each lane in its own column. A thread meets one column only, so it

@@ -1,7 +1,7 @@
 // y = sin ω(x + b), the layer of SIREN after its matrix product.      ∂L/∂x = g ω cos ω(x + b),   ∂L/∂b = Σ ∂L/∂x
 //
-// Shapes, grid and block as in bias_gelu.cu. sinf and cosf, not the fast __sinf and __cosf: with ω = 30 the angle leaves
-// the range around 0 in which those are right.
+// Shapes, grid and block as in bias_gelu.cu. sinf and cosf, not the fast __sinf and __cosf: with ω = 30 the angle
+// leaves the range around 0 in which those are right.
 #include "common.cuh"
 
 extern "C" __global__ void bias_sine_forward(const float* x, const float* bias, float* y, int rows, int columns,

@@ -32,8 +32,8 @@ __device__ float block_sum(float value) {
 }
 
 // In a block (32, 8): the sum over the 8 threads that stand below each other, for each of the 32 columns.
-// Every thread gets the sum of its column. Lanes touch 32 neighbouring floats, one in each memory bank. The last barrier
-// lets the next call write `values` again.
+// Every thread gets the sum of its column. Lanes touch 32 neighbouring floats, one in each memory bank. The last
+// barrier lets the next call write `values` again.
 __device__ float column_sum(float value) {
     __shared__ float values[8][32];
     values[threadIdx.y][threadIdx.x] = value;

@@ -20,8 +20,9 @@ from autograd.backend import array_module
 
 HERE = Path(__file__).parent
 
-C_TYPES = {
+C_TYPES: dict[str, Any] = {
     "float": np.float32,
+    "float4": np.float32,  # four neighbours at once
     "double": np.float64,
     "int": np.int32,
     "unsigned int": np.uint32,
@@ -29,14 +30,22 @@ C_TYPES = {
     "unsigned long long": np.uint64,
     "unsigned char": np.uint8,
 }
-ALIGNMENT = 16  # bytes, of every array: what a float4 asks for
 MOST_SHARED = 99 * 1024  # bytes that a block may ask for on every GPU since sm_80
 
 
 class Parameter(NamedTuple):
     name: str
-    dtype: Any
+    c_type: str
     pointer: bool
+
+    @property
+    def dtype(self) -> Any:
+        return C_TYPES[self.c_type]
+
+    @property
+    def alignment(self) -> int:
+        """What the address of the array must be a multiple of, in bytes."""
+        return 16 if self.c_type == "float4" else np.dtype(self.dtype).itemsize
 
 
 class Kernel(NamedTuple):
@@ -61,8 +70,10 @@ class Kernel(NamedTuple):
         if not hasattr(a, "flags") or a.dtype != p.dtype:
             found = getattr(a, "dtype", type(a).__name__)
             raise TypeError(f"kernel {self.name}: {p.name} is an array of {np.dtype(p.dtype)}, not {found}")
-        if not a.flags.c_contiguous or address(a) % ALIGNMENT:
-            raise ValueError(f"kernel {self.name}: {p.name} is not contiguous, or does not begin at {ALIGNMENT} bytes")
+        if not a.flags.c_contiguous:
+            raise ValueError(f"kernel {self.name}: {p.name} is not contiguous")
+        if address(a) % p.alignment:
+            raise ValueError(f"kernel {self.name}: {p.name} begins at no multiple of {p.alignment} bytes")
         return a
 
 
@@ -104,8 +115,7 @@ def parse(text: str) -> dict[str, Kernel]:
 def _parameter(text: str) -> Parameter:
     words, name = text.replace("const ", "").split(), text.split()[-1]
     c_type = " ".join(words[:-1])
-    pointer = c_type.endswith("*")
-    return Parameter(name, C_TYPES[c_type.rstrip("*")], pointer)
+    return Parameter(name, c_type.rstrip("*"), c_type.endswith("*"))
 
 
 Runner = Callable[[Kernel, tuple, tuple, int, list], None]

@@ -12,8 +12,9 @@ __device__ uint4 philox(uint4 counter, uint2 key) {
     return counter;
 }
 
-// Word `index` of those that a generator draws next. state {seed, blocks used} lies on the device: a captured graph reads
-// it at each replay, so every replay draws new numbers. `ahead`: blocks that earlier draws of the same step have taken.
+// Word `index` of those that a generator draws next. state {seed, blocks used} lies on the device: a captured graph
+// reads it at each replay, so every replay draws new numbers. `ahead`: blocks that earlier draws of the same step have
+// taken.
 __device__ unsigned int random_word(const unsigned long long* state, unsigned long long ahead, long long index) {
     unsigned long long block = state[1] + ahead + index / 4;
     uint4 words = philox(make_uint4((unsigned int)block, (unsigned int)(block >> 32), 0, 0),

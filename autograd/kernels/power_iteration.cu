@@ -7,7 +7,8 @@
 // table (matrices, 5) says where: {first element of W, of u, of v, rows, columns}.
 #include "common.cuh"
 
-extern "C" __global__ void power_iteration(const float* weights, float* us, float* vs, float* sigmas, const int* table) {
+extern "C" __global__ void power_iteration(const float* weights, float* us, float* vs, float* sigmas,
+                                           const int* table) {
     __shared__ float partial[16][32];
     table += blockIdx.x * 5;
     const float* w = weights + table[0];

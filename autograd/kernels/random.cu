@@ -12,8 +12,8 @@ extern "C" __global__ void random_uniform(const unsigned long long* state, unsig
     if (i < n) y[i] = __fadd_rn(__fmul_rn(unit_uniform(random_word(state, ahead, i)), range), low);
 }
 
-// Box and Muller: two normals √(−2 ln a) (cos 2πb, sin 2πb) from two uniforms. a comes from the first half of the words,
-// b from the second; the cosines fill the first half of y, the sines the second. One thread a pair.
+// Box and Muller: two normals √(−2 ln a) (cos 2πb, sin 2πb) from two uniforms. a comes from the first half of the
+// words, b from the second; the cosines fill the first half of y, the sines the second. One thread a pair.
 extern "C" __global__ void random_normal(const unsigned long long* state, unsigned long long ahead, float* y, int n) {
     int i = blockIdx.x * blockDim.x + threadIdx.x, half = (n + 1) / 2;
     if (i >= half) return;

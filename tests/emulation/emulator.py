@@ -88,13 +88,9 @@ class Emulator:
             raise EmulationError(f"{kernel.name}: {message.decode()}")
 
 
-C_NAMES = {"f4": "float", "f8": "double", "i4": "int", "u4": "unsigned int", "i8": "long long"}
-C_NAMES |= {"u8": "unsigned long long", "u1": "unsigned char"}
-
-
 def _wrapper(kernel: Kernel) -> str:
     """A function that takes the arguments as an array of addresses, as a launch on a GPU does."""
-    types = [C_NAMES[np.dtype(p.dtype).str[1:]] + "*" * p.pointer for p in kernel.parameters]
+    types = [p.c_type + "*" * p.pointer for p in kernel.parameters]
     args = ", ".join(f"*({t}*)args[{i}]" for i, t in enumerate(types))
     return (
         f'extern "C" __attribute__((no_sanitize_thread)) void emu_call_{kernel.name}(void** args) '

@@ -59,7 +59,7 @@ std::string dropped_file;
 int dropped_line, barriers_dropped;
 alignas(64) char dynamic_shared[MOST_SHARED];
 
-[[gnu::format(printf, 1, 2)]] void fail(const char* format, ...) {  // the first failure counts; never returns in a fiber
+[[gnu::format(printf, 1, 2)]] void fail(const char* format, ...) {  // the first failure counts
     char text[500];
     va_list list;
     va_start(list, format);
@@ -163,8 +163,8 @@ bool ordered(const Access& a, const Region& region) {
 }
 
 void conflict(const Region& region, size_t offset, const Access& a, const char* first, const char* second) {
-    fail_here("race on %s at byte %zu: %s by thread %d of block %d and %s, with no barrier between", region.name, offset,
-              first, a.thread, a.block, second);
+    fail_here("race on %s at byte %zu: %s by thread %d of block %d and %s, with no barrier between", region.name,
+              offset, first, a.thread, a.block, second);
 }
 
 void check_access(char* address, size_t bytes, bool writes) {
@@ -203,8 +203,9 @@ void check_access(char* address, size_t bytes, bool writes) {
     for (const Region& region : regions) {
         if (region.begin <= address && (!nearest || region.begin > nearest->begin)) nearest = &region;
     }
-    fail_here("%s out of bounds, %zu bytes beyond the start of %s (%zu bytes)", writes ? "write" : "read",
-              nearest ? address - nearest->begin : 0, nearest ? nearest->name : "nothing", nearest ? nearest->bytes : 0);
+    if (!nearest) nearest = &regions[0];
+    fail_here("%s out of bounds, %td bytes beyond the start of %s (%zu bytes)", writes ? "write" : "read",
+              address - nearest->begin, nearest->name, nearest->bytes);
 }
 
 // --- blocks
