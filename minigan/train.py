@@ -208,6 +208,8 @@ class Run:
             self.save()
             if self.stop_signal is None:
                 figures = self.finish()
+            else:
+                self.save_samples()  # the report ends with what the run has reached
             self.summarise()
         finally:
             for s, handler in previous.items():

@@ -75,7 +75,8 @@ document.addEventListener("DOMContentLoaded", () => {
       this.reset = add(bar, "button", { type: "button", class: "reset" }, "Whole run");
       this.reset.addEventListener("click", () => this.zoom(0, this.end));
       this.shown = add(bar, "output", { class: "range" });
-      add(bar, "span", {}, "Drag over a curve to zoom, double-click to go back, click to see the samples of that step.");
+      const film = this.scope.querySelector(".film") ? ", click to see the samples of that step" : "";
+      add(bar, "span", {}, `Drag over a curve to zoom, double-click to go back${film}.`);
     }
 
     zoom(low, high) {
