@@ -7,7 +7,7 @@ runtime.cpp, which runs every thread of a block as a fiber, in an order drawn fr
 - read of shared memory that nothing was written to in this block;
 - race: two threads touch the same four bytes, one of them writes, and no barrier stands between them, whatever the
   values. As on a GPU, __syncthreads orders the memory of a block, __syncwarp that of a warp, and a shuffle none;
-- threads of a block at different barriers, lanes of a warp at different shuffles, or gone; deadlock.
+- threads of a block at different barriers, lanes of a warp at different shuffles, or gone: on a GPU, a deadlock.
 
 Floating-point functions are the C library's, and a · b + c is rounded twice: results differ from a GPU's in the last
 digits. Not covered: speed, memory limits, and what nvcc makes of the text.
@@ -15,7 +15,9 @@ digits. Not covered: speed, memory limits, and what nvcc makes of the text.
 
 import ctypes
 import re
+import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +25,7 @@ import numpy as np
 from autograd.kernels.launch import Kernel
 
 HERE = Path(__file__).parent
+AVAILABLE = sys.platform == "linux" and shutil.which("g++") is not None
 COMPILE = ["g++", "-std=c++17", "-O1", "-fPIC", "-ffp-contract=off", "-w", f"-I{HERE}"]
 INSTRUMENT = ["-fsanitize=thread", "--param", "tsan-instrument-func-entry-exit=0"]
 

@@ -98,7 +98,7 @@ void enter() {
 
 // --- barriers
 
-// All of fibers[begin, end) have stopped. Do they wait for the same thing, and did none leave before?
+// Do fibers[begin, end) wait for the same thing, and did none leave before? If not, a GPU would wait for ever.
 bool together(int begin, int end, const char* what) {
     for (int t = begin; t < end; t++) {
         const Fiber &a = fibers[begin], &b = fibers[t];
@@ -121,9 +121,8 @@ void release(int begin, int end) {
     for (int t = begin; t < end; t++) fibers[t].state = READY;
 }
 
-// After every fiber has run as far as it could: open the barriers that all have reached. False: nothing can go on.
+// Every fiber has run as far as it could: open the barriers that they wait at. False: all is done, or nothing can go on.
 bool open_barriers() {
-    bool opened = false;
     int at_block_barrier = 0, done = 0;
     for (Fiber& f : fibers) {
         at_block_barrier += f.state == AT_BLOCK_BARRIER;
@@ -136,20 +135,17 @@ bool open_barriers() {
         release(0, threads);
         return true;
     }
-    for (int warp = 0; warp < threads / WARP; warp++) {
-        int waiting = 0, stopped = 0;
-        for (int t = warp * WARP; t < (warp + 1) * WARP; t++) {
-            waiting += fibers[t].state == AT_WARP_BARRIER || fibers[t].state == AT_SHUFFLE;
-            stopped += fibers[t].state == AT_BLOCK_BARRIER || fibers[t].state == DONE;
+    for (int begin = 0; begin < threads; begin += WARP) {  // those that wait for the block go on waiting
+        bool waiting = false;
+        for (int t = begin; t < begin + WARP; t++) {
+            waiting |= fibers[t].state == AT_WARP_BARRIER || fibers[t].state == AT_SHUFFLE;
         }
-        if (!waiting || waiting + stopped < WARP) continue;
-        if (!together(warp * WARP, (warp + 1) * WARP, "a warp")) return false;
-        if (fibers[warp * WARP].state == AT_WARP_BARRIER) warp_barriers[warp]++;  // a shuffle orders no memory
-        release(warp * WARP, (warp + 1) * WARP);
-        opened = true;
+        if (!waiting) continue;
+        if (!together(begin, begin + WARP, "a warp")) return false;
+        if (fibers[begin].state == AT_WARP_BARRIER) warp_barriers[begin / WARP]++;  // a shuffle orders no memory
+        release(begin, begin + WARP);
     }
-    if (!opened) fail("block %d: deadlock", block_number);
-    return opened;
+    return true;
 }
 
 // --- memory
