@@ -1,8 +1,8 @@
 """Train a GAN on faces: python -m experiments.celeba
 
 With --data on CelebA: the aligned JPEGs in a folder, or img_align_celeba.zip, read in place. They are cropped and
-resized once, into a cache that later runs read in seconds. Without --data it trains on faces that a program draws;
-they look like CelebA's from afar but are not CelebA; nothing is downloaded.
+resized once, into a cache that later runs read in seconds. Without --data it trains on faces drawn by a program, which
+stand in for CelebA but are not CelebA; nothing is downloaded.
 """
 
 import argparse
