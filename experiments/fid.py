@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from minigan.metrics.pair import Result, Side
 
 EPILOG = """A and B, each one of
-  a folder of PNG and JPEG images, with its sub-folders; sizes may differ
+  a folder of PNG and JPEG images, with its sub-folders, or a zip or tar of them; sizes may differ
   an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, as a run's samples.h5
   a checkpoint of training, which makes --num images, or the directory of a run: its best.h5, else checkpoint.h5
   a statistics file: one of --save-stats, or the npz with mu and sigma of another tool; it allows the Fréchet distance

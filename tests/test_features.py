@@ -106,7 +106,7 @@ def test_random_features_are_those_of_their_seed(random):
 
 def test_random_features_of_known_images(random):
     """The recipe behind the digest: another one needs another digest."""
-    known = [[-0.16486728, -0.43422115, -0.05192874], [-1.2930205, 0.04661409, -0.19057778]]
+    known = [[-0.1639586, -0.3333593, 0.0929748], [-1.2859013, 0.0740701, -0.1594594]]
     values = random(noise_images(2, 28, 28)).values
     np.testing.assert_allclose(values[:, [0, 100, 255]], known, atol=2e-4)
 

@@ -1,6 +1,7 @@
 """Sources of images: the same pictures in any container are the same content, other ones never are."""
 
 import gzip
+import shutil
 import struct
 from dataclasses import asdict
 
@@ -46,14 +47,24 @@ def folder(path, images, names=None):
         Image.fromarray(image).save(name)
 
 
+def pack(path, images, form):
+    folder(path.with_name("packed"), images)
+    shutil.move(shutil.make_archive(path, form, path.with_name("packed")), path)
+
+
 def passed(spec, size=3, **options):
     """A source after a whole pass, and its images."""
     source = open_source(spec, **options)
-    return source, [image for images in source.blocks(size) for image in images]
+    images = [image for images in source.blocks(size) for image in images]
+    source.close()
+    return source, images
 
 
 WRITERS = {
     "folder": lambda p, x: folder(p, x),
+    "zip": lambda p, x: pack(p, x, "zip"),
+    "tar": lambda p, x: pack(p, x, "tar"),
+    "tar gzipped": lambda p, x: pack(p, x, "gztar"),
     "idx": lambda p, x: idx(p, x),
     "idx gzipped": lambda p, x: idx(p, x, gzip.open),
     "hdf5": lambda p, x: hdf5(p, images=x, labels=np.arange(len(x), dtype=np.uint8)),
@@ -187,7 +198,7 @@ def bad_png(path):
         (lambda p: p.mkdir(), "holds no PNG or JPEG images"),
         (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY)), "name one of its IDX files"),
         (bad_png, r"3\.png is not a readable PNG or JPEG"),
-        (lambda p: p.write_text("hello"), "is no folder of images, IDX, HDF5"),
+        (lambda p: p.write_text("hello"), "is no folder, zip or tar of pictures, IDX, HDF5"),
         (lambda p: Image.fromarray(GREY[0]).save(p, "PNG"), "is a single image"),
         (lambda p: hdf5(p, images=COLOUR.astype(np.float32)), r"holds no images.*but images float32 \(7, 12, 10, 3\)"),
         (lambda p: hdf5(p, a=COLOUR, b=COLOUR), r"several arrays that can be images \(a, b\)"),

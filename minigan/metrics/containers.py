@@ -1,6 +1,7 @@
 """What a path holds, and which of the arrays in a file are its images: found by content, never by the file's name."""
 
 import os
+import tarfile
 import zipfile
 import zlib
 from pathlib import Path
@@ -21,7 +22,7 @@ Arrays = dict[str, tuple[Any, tuple[int, ...]]]  # name: (dtype, shape)
 
 
 def sniff(spec: str | os.PathLike) -> str:
-    """folder, run, checkpoint, statistics, hdf5, npz, npy, idx, or drawn for a name in `DRAWN` that is no path."""
+    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn for a name in `DRAWN`, if no path."""
     path = Path(spec)
     if not path.exists():
         if str(spec) in DRAWN:
@@ -39,17 +40,21 @@ def sniff(spec: str | os.PathLike) -> str:
         if head[:4] == b"PK\x03\x04":
             arrays = _npz_headers(path)
             if not arrays:
-                raise InputError(f"{path} is a zip without arrays: unpack it and name the folder")
+                return "zip"
             return "statistics" if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays) else "npz"
     except DAMAGE as e:
         raise InputError(f"{path} cannot be read ({e})") from e
+    if tarfile.is_tarfile(path):
+        return "tar"
     if head[:6] == b"\x93NUMPY":
         return "npy"
     if head[:2] in (b"\0\0", b"\x1f\x8b"):
         return "idx"
     if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
         raise InputError(f"{path} is a single image: name the folder of many")
-    raise InputError(f"{path} is no folder of images, IDX, HDF5, npz or npy file, checkpoint or statistics file")
+    raise InputError(
+        f"{path} holds no images: it is no folder, zip or tar of pictures, IDX, HDF5, npz or npy file or checkpoint"
+    )
 
 
 def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:

@@ -121,7 +121,7 @@ class DigitExtractor(Extractor):
 
 
 class RandomNetwork(Module):
-    """Three convolutions of stride 2 and a projection, all orthogonal and never trained: (N, 3, 64, 64) → (N, 256).
+    """Three orthogonal convolutions of stride 2 and a random projection, never trained: (N, 3, 64, 64) → (N, 256).
 
     Untrained networks as extractors where no trained one fits: Naeem et al., arXiv 2002.09797, section 4, with VGG16.
     The projection keeps places apart, as its fully connected layers do.
@@ -139,7 +139,8 @@ class RandomNetwork(Module):
         ]
         for conv in self.convs:
             conv.weight.data[...] = orthogonal(rng, conv.weight.shape) * np.sqrt(2)
-        self.projection = Tensor(orthogonal(rng, (self.OUT, self.WIDTHS[-1] * (self.SIZE // 8) ** 2)))
+        length = self.WIDTHS[-1] * (self.SIZE // 8) ** 2
+        self.projection = Tensor(rng.normal((self.OUT, length)) / np.float32(np.sqrt(length)))
 
     def forward(self, x: Tensor) -> Tensor:
         for conv in self.convs:

@@ -17,7 +17,7 @@ from minigan.metrics.compare import Features
 from minigan.metrics.containers import sniff
 from minigan.metrics.features import Extractor, label_and_key, make_extractor
 from minigan.metrics.frechet import Moments
-from minigan.metrics.sources import Images, Source, open_source
+from minigan.metrics.sources import Source, open_source
 from minigan.metrics.statistics import Statistics, load_statistics
 
 ROWS = 4096  # feature vectors that join the moments together
@@ -94,8 +94,9 @@ def check_extractor(side: Side, extractor: dict[str, Any] | None, dimensions: in
 
 def _in_words(extractor: dict[str, Any]) -> str:
     label, _ = label_and_key(extractor["features"], extractor["dimensions"])
-    weights = f"weights {extractor['weights_sha256'][:8]}" if "weights_sha256" in extractor else extractor["digest"][:8]
-    return f"{label} ({', '.join(filter(None, [extractor.get('mode'), weights]))})"
+    weights = f"weights {extractor['weights_sha256'][:8]}" if "weights_sha256" in extractor else None
+    details = extractor.get("mode"), weights, f"digest {extractor['digest'][:8]}"
+    return f"{label} ({', '.join(filter(None, details))})"
 
 
 def _is_digit(source: Source) -> bool:
@@ -109,24 +110,25 @@ def measure(
 ) -> Side:
     """Send all images of a source through an extractor, once, or not at all where the cache has their features.
 
-    `keep` the features, in the order of the images' hashes, so that no metric depends on the order of files. `bar`:
-    the name of a progress bar on stderr.
+    The source is closed then. `keep` the features, in the order of the images' hashes, so that no metric depends on the
+    order of files. `bar`: the name of a progress bar on stderr.
     """
     if len(source) < 2:
         raise InputError(f"{source.name} holds one image: sets of images are compared from 2 on")
     started = time.perf_counter()
     features, moments = None, Moments()
     if cache is not None:
-        for _ in _blocks(source, extractor, bar and f"{bar} reading"):
-            pass
+        with _bar(source, bar and f"{bar} (reading)") as progress:
+            for images in source.blocks(extractor.batch):
+                progress.update(len(images))
         features = cache.load(source.digest, extractor.digest)
     extracted = len(source) if features is None else 0
     warnings = []
     if features is None and not keep and cache is None:
-        _stream(_blocks(source, extractor, bar), extractor, moments)
+        _stream(_extract(source, extractor, bar), moments)
     else:
         if features is None:
-            features = _gather(_blocks(source, extractor, bar), extractor, len(source))[source.order]
+            features = _gather(_extract(source, extractor, bar), len(source), extractor.dimensions)[source.order]
             if cache is not None:
                 try:
                     cache.save(source.digest, extractor.digest, features)
@@ -134,16 +136,17 @@ def measure(
                     warnings.append(f"the features could not be kept in the cache ({e})")
         for i in range(0, len(features), ROWS):
             moments.update(features.values[i : i + ROWS])
+    source.close()
     described = {**extractor.describe, "digest": extractor.digest}
     statistics = Statistics(moments.mean, moments.cov, moments.count, described, source.digest, features)
     return Side(source.name, source.kind, statistics, source, extracted, time.perf_counter() - started, warnings)
 
 
-def _stream(blocks: Iterator[Images], extractor: Extractor, moments: Moments) -> None:
-    """Only the moments: the features of many blocks join them together, as each join costs D × D."""
+def _stream(parts: Iterator[Features], moments: Moments) -> None:
+    """Only the moments: the features of many batches join them together, as each join costs D × D."""
     waiting: list[np.ndarray] = []
-    for images in blocks:
-        waiting.append(extractor(images).values)
+    for part in parts:
+        waiting.append(part.values)
         if sum(map(len, waiting)) >= ROWS:
             moments.update(np.concatenate(waiting))
             waiting = []
@@ -151,12 +154,11 @@ def _stream(blocks: Iterator[Images], extractor: Extractor, moments: Moments) ->
         moments.update(np.concatenate(waiting))
 
 
-def _gather(blocks: Iterator[Images], extractor: Extractor, n: int) -> Features:
-    values = np.empty((n, extractor.dimensions), np.float32)
+def _gather(parts: Iterator[Features], n: int, dimensions: int) -> Features:
+    values = np.empty((n, dimensions), np.float32)
     probabilities: np.ndarray | None = None
     done = 0
-    for images in blocks:
-        part = extractor(images)
+    for part in parts:
         place = slice(done, done + len(part))
         values[place] = part.values
         if part.probabilities is not None:
@@ -167,8 +169,12 @@ def _gather(blocks: Iterator[Images], extractor: Extractor, n: int) -> Features:
     return Features(values, probabilities)
 
 
-def _blocks(source: Source, extractor: Extractor, bar: str | None) -> Iterator[Images]:
-    with tqdm(total=len(source), desc=bar, unit="img", disable=bar is None, file=sys.stderr, dynamic_ncols=True) as t:
+def _extract(source: Source, extractor: Extractor, bar: str | None) -> Iterator[Features]:
+    with _bar(source, bar) as progress:
         for images in source.blocks(extractor.batch):
-            yield images
-            t.update(len(images))
+            yield extractor(images)
+            progress.update(len(images))
+
+
+def _bar(source: Source, name: str | None) -> tqdm:
+    return tqdm(total=len(source), desc=name, unit="img", disable=name is None, file=sys.stderr, dynamic_ncols=True)

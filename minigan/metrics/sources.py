@@ -10,23 +10,25 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Iterator
+from io import BytesIO
 from pathlib import Path
 from typing import Any
 
 import h5py
 import numpy as np
-from PIL import ImageOps
 
 from autograd import backend
 from minigan import checkpoint
-from minigan.data.folder import _find, _opened
+from minigan.data.celeba import draw_faces
+from minigan.data.folder import is_grey, pixels
+from minigan.data.load import load_data
 from minigan.data.mnist import find_files, read_images
+from minigan.data.pictures import open_pictures
 from minigan.errors import InputError
 from minigan.metrics.containers import hdf5_images, is_images, npy_images, npz_images, sniff, upright
 from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
 
 SAMPLES = 10_000  # images of a generator, or of a drawing program, if not told
-TEST_STREAM = 1 << 32  # added to the seed: drawn images that no run was trained on
 Images = np.ndarray | list[np.ndarray]  # uint8 (n, H, W) or (n, H, W, 3); a list where the sizes differ
 
 
@@ -60,6 +62,9 @@ class Source:
                 self.shapes[image.shape] += 1
                 self.hashes.append(hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest())
             yield images
+
+    def close(self) -> None:
+        """Give back what is open."""
 
     @property
     def digest(self) -> str:
@@ -109,15 +114,15 @@ class DatasetSource(Source):
             raise InputError(f"{self.path}: the dataset {self.dataset} is damaged ({e})") from e
 
 
-class FolderSource(Source):
-    """Every PNG and JPEG under a folder, sorted by path, each in its own size; grey or RGB, upright by EXIF."""
+class PictureSource(Source):
+    """PNG and JPEG files in a folder or an archive, each in its own size; grey or RGB, upright by EXIF."""
 
-    def __init__(self, path: Path, name: str):
-        self.files = _find(path)
-        if not self.files:
-            other = ": name one of its IDX files" if find_files(path) else ""
+    def __init__(self, path: Path, name: str, kind: str):
+        self.pictures = open_pictures(path)
+        if not self.pictures.files:
+            other = ": name one of its IDX files" if kind == "folder" and find_files(path) else ""
             raise InputError(f"{path} holds no PNG or JPEG images{other}")
-        super().__init__(name, "folder", len(self.files))
+        super().__init__(name, kind, len(self.pictures.files))
         self.lossy = 0
 
     def blocks(self, size: int) -> Iterator[Images]:
@@ -125,13 +130,16 @@ class FolderSource(Source):
         yield from super().blocks(size)
 
     def read(self, places: np.ndarray) -> Images:
-        images = [self._open(self.files[i]) for i in places]
+        images = [self._open(i) for i in places]
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
-    def _open(self, file: Path) -> np.ndarray:
-        with _opened(file) as image:
-            self.lossy += image.format == "JPEG"
-            return np.asarray(ImageOps.exif_transpose(image).convert("L" if image.mode in ("1", "L", "LA") else "RGB"))
+    def close(self) -> None:
+        self.pictures.close()
+
+    def _open(self, i: int) -> np.ndarray:
+        data, name = BytesIO(self.pictures.read(i)), self.pictures.path / self.pictures.files[i]
+        self.lossy += data.getvalue()[:2] == b"\xff\xd8"
+        return pixels(data, name, "L" if is_grey(data, name) else "RGB")
 
     def warnings(self) -> list[str]:
         found = super().warnings()
@@ -183,8 +191,8 @@ def open_source(spec: Any, num: int | None = None, seed: int = 0, device: str = 
 
 def _open_path(name: str, made: int, seed: int, device: str) -> Source:
     path, kind = Path(name), sniff(name)
-    if kind == "folder":
-        return FolderSource(path, name)
+    if kind in ("folder", "zip", "tar"):
+        return PictureSource(path, name, kind)
     if kind in ("run", "checkpoint"):
         return GeneratorSource(find_checkpoint(path), name, kind, made, seed, device)
     if kind == "hdf5":
@@ -198,15 +206,9 @@ def _open_path(name: str, made: int, seed: int, device: str) -> Source:
     if kind == "idx":
         return ArraySource(read_images(path), name, kind)
     if kind == "drawn":
-        return ArraySource(_draw(name, made, seed), name, kind, drawing_seed=seed)
+        drawn = load_data(None, "test", None, seed, made) if name == "stroke-digits" else draw_faces(made, "test", seed)
+        return ArraySource(drawn.images, name, kind, drawing_seed=seed)
     raise InputError(f"{path} is a statistics file: it holds no images")
-
-
-def _draw(name: str, n: int, seed: int) -> np.ndarray:
-    from minigan.data.faces import faces
-    from minigan.data.strokes import stroke_digits
-
-    return stroke_digits(n, seed + TEST_STREAM)[0] if name == "stroke-digits" else faces(n, seed + TEST_STREAM)
 
 
 def _open_array(images: Any) -> Source:

@@ -101,3 +101,5 @@ def _check(path: Path, found: Statistics) -> None:
         raise InputError(f"{path}: mu and sigma must be finite, these hold NaN or infinity")
     if (np.diag(cov) < 0).any() or not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-6 * np.abs(cov).max()):
         raise InputError(f"{path}: sigma is no covariance: it is not symmetric, or has a negative variance")
+    if found.features is not None and found.features.values.shape != (found.count, len(mean)):
+        raise InputError(f"{path}: its features do not fit its {found.count} images and mu {mean.shape}")
