@@ -22,8 +22,6 @@ from minigan.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
-PUBLISHED = "6726825d"  # how the SHA-256 of pytorch-fid's file begins
-
 
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
@@ -38,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from minigan.metrics.inception import FID_2015, save_inception
+    from minigan.metrics.inception import FID_2015, PUBLISHED, save_inception
     from minigan.torch_file import load_torch
 
     if not args.weights.is_file():

@@ -181,7 +181,7 @@ def distance(extractor, images, real):
 class Network:
     """In place of 24 million weights: the mean of each channel, over and over."""
 
-    digest = "d" * 64
+    digest, source_sha256 = "d" * 64, "6726825d" + "0" * 56
 
     def features(self, x, tap=2048):
         assert x.shape[1:] == (3, 299, 299) and x.dtype == np.float32
@@ -224,6 +224,9 @@ def test_the_digest_of_inception_changes_with_all_that_changes_features(inceptio
     monkeypatch.setattr(Network, "digest", "e" * 64)
     digests.append(inception().digest)
     assert len(set(digests)) == 13
+    assert inception().warnings == ()
+    monkeypatch.setattr(Network, "source_sha256", "")
+    assert "no published FID compares" in inception().warnings[0]
     for options in ({"mode": "friendly"}, {"tap": 100}):
         with pytest.raises(InputError, match="friendly|100"):
             inception(**options)

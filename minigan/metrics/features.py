@@ -20,7 +20,7 @@ from autograd.random import Generator
 from minigan.errors import InputError, NumericalError
 from minigan.metrics.compare import Features
 from minigan.metrics.digits import classify, load_classifier
-from minigan.metrics.inception import TAPS, load_inception
+from minigan.metrics.inception import PUBLISHED, TAPS, load_inception
 from minigan.metrics.resize import MATRICES, SIZE, resize
 from nn import Conv2d, Module
 
@@ -87,7 +87,10 @@ class InceptionExtractor(Extractor):
             "mode": mode,
             "dimensions": tap,
             "weights_sha256": self.network.digest,
+            "source_sha256": self.network.source_sha256,
         }
+        if not self.network.source_sha256.startswith(PUBLISHED):
+            self.warnings = (f"these weights are not from the file …-{PUBLISHED}.pth: no published FID compares",)
 
     def extract(self, images: Any) -> tuple[Any, Any]:
         x = resized(images, self.mode, SIZE, self.xp)

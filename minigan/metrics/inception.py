@@ -20,6 +20,7 @@ from minigan.metrics.resize import SIZE
 
 FID_2015 = "fid-inception-v3-2015-12-05"
 TORCHVISION = "torchvision-inception-v3"
+PUBLISHED = "6726825d"  # how the SHA-256 begins of pytorch-fid's file with the weights of every published FID
 CLASSES = {FID_2015: 1008, TORCHVISION: 1000}
 TAPS = (64, 192, 768, 2048)  # the feature vectors, by their length
 BN_EPS = 1e-3
@@ -186,7 +187,10 @@ class Inception:
     """The network with the tensors of `shapes(architecture)`, on a device; batch norm is folded into the weights.
 
     digest: of architecture, ε and tensors, so another one for anything that changes the features.
+    source_sha256: of the file that the weights were exported from, if they were.
     """
+
+    source_sha256 = ""
 
     def __init__(self, tensors: dict[str, np.ndarray], architecture: str = FID_2015, eps: float = BN_EPS, device="cpu"):
         check_tensors(tensors, architecture)
@@ -317,6 +321,7 @@ def load_inception(path: str | Path, device: str = "cpu", architecture: str = FI
             network = Inception(tensors, architecture, float(f.attrs["bn_eps"]), device)
             if network.digest != f.attrs["digest"]:
                 raise InputError("damaged: the weights are not those that were written (their SHA-256 differs)")
+            network.source_sha256 = str(f.attrs.get("source_sha256", ""))
         return network
     except InputError as e:
         raise InputError(f"{path}: {e}") from e
