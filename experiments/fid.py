@@ -22,15 +22,15 @@ EPILOG = """A and B, each one of
   stroke-digits or faces: --num images drawn by a program, others than a run is trained on
 
 The distance is called by its features, as their scales have nothing in common:
-  FID         2048 features of the Inception network, with --weights; FID-64, -192, -768 at another --tap
+  FID         2048 features of the Inception network, with --inception; FID-64, -192, -768 at another --tap
   digit-FID   64 features of the digit classifier that is shipped
   random-FID  256 features of a fixed network that learned nothing
 
 examples:
   python -m experiments.fid runs/mnist-vitgan-small stroke-digits
-  python -m experiments.fid samples/ celeba.h5 --weights inception.h5 --num 10000 --json fid.json
-  python -m experiments.fid celeba.h5 --weights inception.h5 --save-stats celeba-stats.h5
-  python -m experiments.fid samples/ celeba-stats.h5 --weights inception.h5
+  python -m experiments.fid samples/ celeba.h5 --inception inception.h5 --num 10000 --json fid.json
+  python -m experiments.fid celeba.h5 --inception inception.h5 --save-stats celeba-stats.h5
+  python -m experiments.fid samples/ celeba-stats.h5 --inception inception.h5
 
 Inception on a CPU takes about a second for two images a core: OPENBLAS_NUM_THREADS=8 before the command uses 8 cores.
 """
@@ -64,9 +64,14 @@ def parser() -> argparse.ArgumentParser:
         "--features",
         default="auto",
         choices=["auto", "inception", "digits", "random"],
-        help="auto: inception with --weights, digits where both sides are 28 × 28 and grey, else random",
+        help="auto: inception with --inception, digits where both sides are 28 × 28 and grey, else random",
     )
-    what.add_argument("--weights", metavar="FILE", help="Inception weights of python -m experiments.export_inception")
+    what.add_argument(
+        "--inception",
+        dest="weights",
+        metavar="FILE",
+        help="Inception weights of python -m experiments.export_inception",
+    )
     what.add_argument(
         "--mode",
         choices=["tf", "torch", "clean"],
