@@ -25,7 +25,7 @@ def add_cache_flags(group: Any) -> None:
     group.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
-        help="read batches from the cache, ahead of training (default: if they would take over half of the free memory)",
+        help="read batches from the cache, ahead of training (default: above half of the free memory)",
     )
 
 
