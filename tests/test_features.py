@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import strict_device  # noqa: F401  (registers a device that refuses silent copies)
 from PIL import Image, ImageFilter
 
 from autograd.random import Generator
@@ -57,6 +58,15 @@ def test_grey_is_three_equal_channels(name, request):
     np.testing.assert_allclose(
         extractor(images[..., None].repeat(3, axis=3)).values, extractor(images).values, rtol=1e-5
     )
+
+
+@pytest.mark.parametrize("name", ["digits", "random"])
+def test_features_on_a_device_are_those_of_the_host(name, request):
+    extractor, images = make_extractor(name, device="strict"), stroke_digits(3, SEED)[0]
+    expected = request.getfixturevalue(name)(images).values
+    for given in (images, list(images)):
+        np.testing.assert_allclose(extractor(given).values, expected, rtol=1e-4, atol=1e-4)
+    assert extractor.digest == request.getfixturevalue(name).digest
 
 
 @pytest.mark.parametrize("bad", [noise_images(2, 28, 28) / 255, noise_images(2, 28), noise_images(2, 28, 28, 4)])

@@ -8,6 +8,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+import strict_device  # noqa: F401  (registers a device that refuses silent copies)
 from PIL import Image
 from test_sources import folder, hdf5, save, trained  # noqa: F401  (trained is a fixture)
 
@@ -390,6 +391,12 @@ def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):  # 
     assert any("best.h5 was chosen by such a distance" in w for w in record["warnings"])
     _, out, _ = run(trained / "checkpoint.h5", trained / "checkpoint.h5", "--num", "60", capsys=capsys)
     assert "made by checkpoint.h5, step 10" in out and re.search(r"digit-FID\[60/60\] +0 ", out)
+
+
+def test_a_generator_on_a_device_makes_the_same_comparison(trained, files):  # noqa: F811
+    expected = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits")
+    found = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits", device="strict")
+    assert found.values["frechet"] == pytest.approx(expected.values["frechet"], rel=1e-2)  # a pixel may round otherwise
 
 
 def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
