@@ -100,7 +100,8 @@ def ablation_picture(results: list[Result]) -> bytes | None:
     panel.axvspan(min(base.ratios), max(base.ratios), color=LIGHT["quiet"], alpha=0.14, linewidth=0)
     for i, row in enumerate(rows):
         colour = {"better": BETTER, "worse": WORSE, "within": LIGHT["quiet"], "": LIGHT["ink"]}[row.against(base)]
-        panel.scatter(row.ratios, [i] * len(row.ratios), s=70, color=colour, edgecolor=LIGHT["paper"], zorder=3)
+        heights = i + 0.15 * (np.arange(len(row.ratios)) - (len(row.ratios) - 1) / 2)  # equal dots stay three
+        panel.scatter(row.ratios, heights, s=70, color=colour, edgecolor=LIGHT["paper"], zorder=3)
     panel.set_ylim(len(rows) - 0.4, -0.6)
     panel.set_yticks(range(len(rows)), [ROWS[row.name][0] for row in rows], color=LIGHT["ink"], fontsize=13)
     logarithmic(panel, "x")

@@ -270,8 +270,8 @@ class Axis:
         if band:
             left, right = self.x(min(band)) - 6, self.x(max(band)) + 6
             parts.append(f"<rect x={left:.1f} width={right - left:.1f} height={self.height} rx=3 />")
-        parts += [
-            f"<circle cx={self.x(v)} cy={self.height / 2} r=5><title>{number(v)} ×</title></circle>" for v in values
-        ]
+        for i, v in enumerate(values):  # at heights of their own: equal dots stay three
+            y = self.height * (0.5 + 0.2 * (i - (len(values) - 1) / 2))
+            parts.append(f"<circle cx={self.x(v)} cy={y:.1f} r=5><title>{number(v)} ×</title></circle>")
         text = ", ".join(f"{number(v)} ×" for v in values) or "no seed has finished"
         return f'<svg viewBox="0 0 {self.width} {self.height}" role=img aria-label="{text}">{"".join(parts)}</svg>'
