@@ -38,9 +38,14 @@ class Buildable:
 class PickledDict(dict, Buildable):
     """Stands for collections.OrderedDict; attributes, such as the `_metadata` of PyTorch's state dicts, are dropped."""
 
-    def __init__(self, items: Any = ()):  # Python 2 gave the items at once
+    def __init__(self, items: Any = None):  # Python 2 gave the items at once, as a list
+        if items is None:
+            return
+        if type(items) is not list:
+            raise TypeError("items that are no list")
         for key, value in items:
             _put(self, key, value)
+        items.clear()  # so that no pickle makes a thousand large dicts of one large list
 
     def build(self, state: Any) -> None:
         pass
@@ -201,9 +206,8 @@ class PickledDType(Buildable):
     def __init__(self, code: str | bytes, *_: Any):
         code = code.decode("ascii") if isinstance(code, bytes) else code
         if type(code) is not str or code[:1] not in tuple("biuf") or not code[1:].isdecimal():
-            raise InputError(
-                f"the pickle holds an array of type {str(code)[:20]!r}: only numbers and booleans are read"
-            )
+            kind = repr(code[:20]) if type(code) is str else type(code).__name__  # a tuple's text may be without end
+            raise InputError(f"the pickle holds an array of type {kind}: only numbers and booleans are read")
         self.dtype = np.dtype(code)
 
     def build(self, state: Any) -> None:

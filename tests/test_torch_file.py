@@ -27,7 +27,7 @@ from torch_files import (
 
 from minigan.errors import InputError
 from minigan.torch_file import load_torch
-from minigan.unpickle import NUMPY, restricted_load
+from minigan.unpickle import NUMPY, PickledDict, restricted_load
 
 CONTAINERS = pytest.mark.parametrize("write", [zip_file, stream_file])
 VALUES = np.arange(12, dtype=np.float32) * 0.5
@@ -145,12 +145,20 @@ def test_small_pickles_cannot_ask_for_much_memory_or_time():
     place = b"\x80\x02Nr\xff\xff\xff\x7f."  # the memo's place 2³¹ − 1, for which pickle makes room
     nested = b"\x80\x02}K\x01" + b"\x85" * 50_000 + b"K\x01s."  # a key that takes a deep recursion to hash
     doubled = b"\x80\x02}K\x01" + b"2\x86" * 60 + b"K\x01s."  # … or 2⁶⁰ steps
+    code = found("numpy", "dtype") + b"K\x01"  # the type of an array, the same two and printed
+    pairs = b"](" + b"".join(b"](" + number(i) + b"Ne" for i in range(3000)) + b"e"
+    copies = found("collections", "OrderedDict") + b"q\x000" + pairs + b"\x85q\x010(" + b"h\x00h\x01R" * 3000 + b"t"
+    allowed = {("collections", "OrderedDict"): PickledDict}
     tracemalloc.start()
     start = time.perf_counter()
     assert restricted_load(place, {}) is None
     for data in (nested, doubled):
         with pytest.raises(InputError, match="dict key of type tuple"):
             restricted_load(data, {})
+    for data in (code + b"\x85" * 50_000, code + b"2\x86" * 60):
+        with pytest.raises(InputError, match="an array of type tuple"):
+            restricted_load(program(data + b"\x85R"), NUMPY)
+    assert [len(d) for d in restricted_load(program(copies), allowed)[:3]] == [3000, 0, 0]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6 and time.perf_counter() - start < 20
