@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import io
 import shlex
 import sys
 from collections.abc import Callable
@@ -18,6 +19,8 @@ def run_main(main: Callable[[list[str]], int]) -> None:
     from autograd.backend import DeviceError
     from minigan.errors import InputError
 
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # ± and ∞ where the terminal has none
     try:
         sys.exit(main(sys.argv[1:]))
     except KeyboardInterrupt:  # in training the run catches it, and saves
@@ -25,6 +28,9 @@ def run_main(main: Callable[[list[str]], int]) -> None:
         sys.exit(130)
     except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file where a folder should be
         print(f"error: {e}", file=sys.stderr)
+        sys.exit(2)
+    except MemoryError as e:
+        print("error: not enough memory" + (f": {e}" if str(e) else ""), file=sys.stderr)
         sys.exit(2)
 
 

@@ -1,9 +1,12 @@
 """`python -m experiments.fid`: every kind of side, one pass over each, and numbers that nobody can mistake."""
 
 import json
+import os
 import re
+import shutil
 import subprocess
 import sys
+from dataclasses import replace
 
 import h5py
 import numpy as np
@@ -271,6 +274,25 @@ def test_statistics_of_another_extractor_are_refused(tmp_path):
         evaluate_pair(tmp_path / "old.h5", tmp_path / "digits.h5")
 
 
+def test_statistics_of_somebodys_own_extractor(tmp_path):
+    evaluated = evaluate_pair(FAKE, REAL, features=Counting(), metrics=("frechet",))
+    save_statistics(tmp_path / "s.h5", evaluated.real.statistics)
+    assert evaluate_pair(tmp_path / "s.h5", tmp_path / "s.h5").label == "corners-FID"
+    with pytest.raises(InputError, match="statistics of corners-FID .*compare with digit-FID"):
+        evaluate_pair(FAKE, tmp_path / "s.h5", features="digits")
+
+
+def test_one_wrong_bit_in_a_statistics_file_is_noticed(tmp_path):
+    statistics = evaluate_pair(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
+    for name in ("s.h5", "s.npz"):
+        save_statistics(tmp_path / name, statistics)
+        data = (tmp_path / name).read_bytes()
+        wrong = data.index(statistics.cov.max().tobytes())
+        (tmp_path / name).write_bytes(data[:wrong] + bytes([data[wrong] ^ 1]) + data[wrong + 1 :])
+        with pytest.raises(InputError, match="no readable statistics file"):
+            load_statistics(tmp_path / name)
+
+
 def spoil(path, **changes):
     with h5py.File(path, "r+") as f:
         for name, value in changes.items():
@@ -279,10 +301,20 @@ def spoil(path, **changes):
                 f[name] = value
 
 
+def test_statistics_that_do_not_say_of_what_are_refused(tmp_path):
+    measured = evaluate_pair(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
+    for name in ("features", "dimensions", "digest"):
+        extractor = {key: value for key, value in measured.extractor.items() if key != name}
+        save_statistics(tmp_path / "s.h5", replace(measured, extractor=extractor))
+        with pytest.raises(InputError, match=f"does not say the {name} of its extractor"):
+            load_statistics(tmp_path / "s.h5")
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
         ({"mu": None}, "no readable statistics file"),
+        ({"mu": "text"}, "no readable statistics file"),
         ({"mu": np.zeros(63)}, "are not a mean"),
         ({"mu": np.full(64, np.nan)}, "must be finite"),
         ({"sigma": np.triu(np.ones((64, 64)))}, "no covariance"),
@@ -351,6 +383,21 @@ def test_the_table_names_every_number(files, capsys):
     assert "A: 100%" in err and "B: 100%" in err and "warning: few images" in err and "warning" not in out
 
 
+def test_too_few_for_a_distance_at_infinity_cost_no_other_number(files, capsys):
+    status, out, _ = run(files / "fake", files / "real.h5", "--fid-inf", "--num", "15", capsys=capsys)
+    assert status == 0 and "digit-FID[15/15]" in out and "left out: FID∞ (it needs 20 images)" in out
+
+
+def test_a_terminal_without_all_letters_and_names_that_are_no_text(files, tmp_path):
+    name = os.fsencode(tmp_path / "fake") + b"\xff"
+    shutil.copytree(os.fsencode(files / "fake"), name)
+    command = [sys.executable, "-m", "experiments.fid", name, files / "real.h5", "--json", tmp_path / "out.json"]
+    environment = {**os.environ, "PYTHONIOENCODING": "ascii"}
+    done = subprocess.run([*command, "--metrics", "fid,kid"], capture_output=True, env=environment)
+    assert done.returncode == 0 and b"28?28 grey" in done.stdout, done.stderr
+    assert json.loads((tmp_path / "out.json").read_text(encoding="utf-8"))["fake"]["name"].endswith("fake?")
+
+
 def test_random_features_have_their_own_name_and_no_classes(files, capsys):
     _, out, _ = run(files / "fake", files / "colour.npy", capsys=capsys)
     assert "random-FID[120/40]" in out and "random-KID[120/40]" in out and "\nFID" not in out
@@ -405,11 +452,13 @@ def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
     (tmp_path / "broken" / "2.png").write_bytes(b"no picture")
     np.save(tmp_path / "one.npy", FAKE[:1])
     (tmp_path / "weights.h5").write_bytes(b"no weights")
+    os.mkfifo(tmp_path / "pipe")
     real = files / "real.h5"
     cases = [
         ([tmp_path / "empty", real], "holds no PNG or JPEG images"),
         ([tmp_path / "broken", real], "2.png is not a readable"),
-        ([tmp_path / "one.npy", real], "holds one image"),
+        ([tmp_path / "one.npy", real], "gives one image"),
+        ([real, real, "--num", "1"], "gives one image"),
         ([tmp_path / "nowhere", real], "does not exist"),
         ([files / "fake", real, "--inception", tmp_path / "weights.h5"], "not a readable file of Inception weights"),
         ([files / "fake", real, "--inception", tmp_path / "none.h5"], "there is no such file"),
@@ -423,6 +472,9 @@ def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
         ([real, real, "--save-features"], "--save-features goes with"),
         ([real, real, "--json", tmp_path / "no" / "where"], "must be a file in a directory that is there"),
         ([real, real, "--save-stats", tmp_path], "must be a file in a directory"),
+        ([real, real, "--json", tmp_path / "pipe"], "must be a file in a directory"),
+        ([files / "fake", real, "--save-stats", real], "real.h5 would be overwritten"),
+        ([real, "--save-stats", tmp_path / "x.h5", "--json", tmp_path / "x.h5"], "x.h5 would be overwritten"),
     ]
     for arguments, sentence in cases:
         status, out, err = run(*arguments, capsys=capsys)

@@ -1,8 +1,11 @@
 """Sources of images: the same pictures in any container are the same content, other ones never are."""
 
 import gzip
+import io
+import os
 import shutil
 import struct
+import zipfile
 from dataclasses import asdict
 
 import h5py
@@ -185,6 +188,26 @@ def test_drawn_images_are_none_of_training():
     assert not np.array_equal(people, faces(3, 0, progress=False))
 
 
+def cut(path):
+    idx(path, GREY, gzip.open)
+    path.write_bytes(path.read_bytes()[:18])
+
+
+def more_than_fits(path):
+    header = io.BytesIO()
+    np.lib.format.write_array_header_1_0(
+        header, {"descr": "|u1", "fortran_order": False, "shape": (2**30, 2**10, 2**10)}
+    )
+    with zipfile.ZipFile(path, "w") as z:
+        z.writestr("images.npy", header.getvalue())
+
+
+def strange_format(path):
+    hdf5(path, images=GREY)
+    with h5py.File(path, "r+") as f:
+        f.attrs["format"] = np.arange(3)
+
+
 def bad_png(path):
     folder(path, COLOUR)
     whole = (path / "3.png").read_bytes()
@@ -209,6 +232,10 @@ def bad_png(path):
         (lambda p: numpy_file(np.save, p, COLOUR[0]), "holds no images"),
         (lambda p: numpy_file(np.save, p, np.array([None])), "cannot be read"),
         (lambda p: idx(p, GREY[:, :0]), "not uint8 images"),
+        (cut, "cannot be read"),
+        (more_than_fits, "cannot be read"),
+        (strange_format, "cannot be read"),
+        (os.mkfifo, "neither a file nor a folder"),
         (lambda p: checkpoint.save(p, {}, {}), "not one of a training run"),
     ],
 )

@@ -1,11 +1,11 @@
 """What a person should know before believing a comparison, in sentences."""
 
+from minigan.metrics.digits import CONFIDENT
 from minigan.metrics.features import Extractor
 from minigan.metrics.sides import Side
 
 FEW, PUBLISHED = 2048, 10_000  # images: features of Inception, and what published distances take at least
 SUBSET = 1000  # images of a KID subset, where there are as many
-CONFIDENT = 0.95  # least probability of the likeliest class, as in `minigan.evaluate`
 
 
 def advice(

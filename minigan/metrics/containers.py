@@ -3,7 +3,6 @@
 import os
 import tarfile
 import zipfile
-import zlib
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,9 @@ import numpy as np
 from minigan import checkpoint
 from minigan.errors import InputError
 from minigan.metrics import statistics
+from minigan.metrics.statistics import DAMAGE
 
 DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
-DAMAGE = (OSError, RuntimeError, ValueError, EOFError, KeyError, zipfile.BadZipFile, zlib.error)  # h5py, zipfile, NumPy
 USUAL = ("images", "arr_0")  # names that images have in files: ours, and NumPy's for an array without one
 
 Arrays = dict[str, tuple[Any, tuple[int, ...]]]  # name: (dtype, shape)
@@ -30,6 +29,8 @@ def sniff(spec: str | os.PathLike) -> str:
         raise InputError(f"{path} does not exist")
     if path.is_dir():
         return "run" if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")) else "folder"
+    if not path.is_file():  # a pipe or a device, which might never end
+        raise InputError(f"{path} is neither a file nor a folder")
     try:
         with open(path, "rb") as file:
             head = file.read(8)
@@ -42,10 +43,10 @@ def sniff(spec: str | os.PathLike) -> str:
             if not arrays:
                 return "zip"
             return "statistics" if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays) else "npz"
+        if tarfile.is_tarfile(path):
+            return "tar"
     except DAMAGE as e:
         raise InputError(f"{path} cannot be read ({e})") from e
-    if tarfile.is_tarfile(path):
-        return "tar"
     if head[:6] == b"\x93NUMPY":
         return "npy"
     if head[:2] in (b"\0\0", b"\x1f\x8b"):

@@ -64,7 +64,8 @@ class Extractor:
 def label_and_key(name: str, dimensions: int) -> tuple[str, str]:
     """How the Fréchet distance of an extractor is called, by people and in JSON; FID alone is of all 2048 features."""
     if name != "inception":
-        return {"digits": ("digit-FID", "digit_fid"), "random": ("random-FID", "random_fid")}[name]
+        kind = "digit" if name == "digits" else name
+        return f"{kind}-FID", f"{kind}_fid"
     return ("FID", "fid") if dimensions == TAPS[-1] else (f"FID-{dimensions}", f"fid_{dimensions}")
 
 

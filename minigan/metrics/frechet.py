@@ -8,6 +8,7 @@ from tqdm import tqdm
 from minigan.errors import InputError
 from minigan.metrics.arrays import feature_array
 
+LEAST_FAKES = 20  # that a distance at infinity is taken of
 CHUNK = 4096  # feature vectors that are float64 at a time
 TOLERANCE = 1e-3  # how far, relatively, a covariance of another program may be from symmetric and positive semidefinite
 NO_COVARIANCE = "a covariance must be positive semidefinite, one of these has eigenvalues far below 0"
@@ -86,8 +87,10 @@ def frechet_infinity(
     other fakes would change the value. Below some 10 D fakes the distances leave the line, and the value means little.
     """
     x = feature_array(fake)
-    if len(x) < 20:
-        raise InputError(f"a distance at infinity needs at least 20 fakes, better 10 for each feature, not {len(x)}")
+    if len(x) < LEAST_FAKES:
+        raise InputError(
+            f"a distance at infinity needs at least {LEAST_FAKES} fakes, better 10 for each feature, not {len(x)}"
+        )
     mean, cov = _gaussian(real.mean, real.cov)
     factor = _factor(cov)
     rng = np.random.default_rng(seed)

@@ -13,7 +13,7 @@ from minigan.metrics.advice import advice
 from minigan.metrics.cache import FeatureCache
 from minigan.metrics.compare import METRICS, compare
 from minigan.metrics.features import Extractor, label_and_key
-from minigan.metrics.frechet import frechet_distance, frechet_infinity
+from minigan.metrics.frechet import LEAST_FAKES, frechet_distance, frechet_infinity
 from minigan.metrics.score import inception_score
 from minigan.metrics.sides import Side, check_extractor, choose_extractor, measure, open_side
 from minigan.metrics.sources import Source
@@ -151,6 +151,8 @@ def _compare(
     if "frechet_infinity" in metrics:
         if fake.features is None:
             left_out["frechet_infinity"] = "A is a statistics file without features"
+        elif len(fake.features) < LEAST_FAKES:
+            left_out["frechet_infinity"] = f"it needs {LEAST_FAKES} images"
         else:
             reference: Any = real  # a mean and a covariance, all that is used of Moments
             value, error = frechet_infinity(fake.features.values, reference, seed=seed, progress=progress)

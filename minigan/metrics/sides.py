@@ -45,7 +45,10 @@ def open_side(spec: Any, num: int | None = None, seed: int = 0, device: str = "c
     """The images that `spec` names (see `open_source`), or the statistics file that it is."""
     if isinstance(spec, str | os.PathLike) and sniff(spec) == "statistics":
         return Side(str(spec), "statistics", load_statistics(spec))
-    return open_source(spec, num, seed, device)
+    source = open_source(spec, num, seed, device)
+    if len(source) < 2:
+        raise InputError(f"{source.name} gives one image: sets of images are compared from 2 on")
+    return source
 
 
 def choose_extractor(
@@ -113,8 +116,6 @@ def measure(
     The source is closed then. `keep` the features, in the order of the images' hashes, so that no metric depends on the
     order of files. `bar`: the name of a progress bar on stderr.
     """
-    if len(source) < 2:
-        raise InputError(f"{source.name} holds one image: sets of images are compared from 2 on")
     started = time.perf_counter()
     features, moments = None, Moments()
     if cache is not None:

@@ -7,6 +7,8 @@ images and which extractor they are. Files of other tools are npz with `mu` and 
 import io
 import json
 import os
+import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,9 +17,13 @@ import h5py
 import numpy as np
 
 from minigan.errors import InputError
+from minigan.figures import write_bytes
 from minigan.metrics.compare import Features
 
 FORMAT = "minigan statistics 1"
+DAMAGE = (  # what h5py, zipfile and NumPy raise for damaged files
+    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error
+)  # fmt: skip
 
 
 @dataclass
@@ -41,8 +47,6 @@ def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dic
 
     `source`: JSON-able facts on the images, to be read by people.
     """
-    from minigan.figures import write_bytes
-
     buffer = io.BytesIO()
     if Path(path).suffix == ".npz":
         np.savez(buffer, mu=statistics.mean, sigma=statistics.cov)
@@ -58,11 +62,13 @@ def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dic
                     "source": source or {},
                 }
             )
-            f["mu"], f["sigma"] = statistics.mean, statistics.cov
+            arrays = {"mu": statistics.mean, "sigma": statistics.cov}
             if statistics.features is not None:
-                f["features"] = statistics.features.values
+                arrays["features"] = statistics.features.values
                 if statistics.features.probabilities is not None:
-                    f["probabilities"] = statistics.features.probabilities
+                    arrays["probabilities"] = statistics.features.probabilities
+            for name, array in arrays.items():
+                f.create_dataset(name, data=array, fletcher32=True)
     write_bytes(path, buffer.getvalue())
 
 
@@ -70,7 +76,7 @@ def load_statistics(path: str | os.PathLike) -> Statistics:
     """Read either kind of file; InputError for what is none, or holds no mean and covariance."""
     path = Path(path)
     try:
-        if path.read_bytes()[:2] == b"PK":
+        if zipfile.is_zipfile(path):
             with np.load(path, allow_pickle=False) as file:
                 found = Statistics(file["mu"].astype(np.float64), file["sigma"].astype(np.float64))
         else:
@@ -78,7 +84,7 @@ def load_statistics(path: str | os.PathLike) -> Statistics:
                 if f.attrs.get("format") != FORMAT:
                     raise InputError(f"{path}: HDF5, but not a statistics file of this program ({FORMAT})")
                 found = _read(f)
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:
+    except DAMAGE as e:
         raise InputError(f"{path} is no readable statistics file ({e})") from e
     _check(path, found)
     return found
@@ -89,8 +95,11 @@ def _read(f: h5py.File) -> Statistics:
     features = None
     if "features" in f:
         features = Features(f["features"][()], f["probabilities"][()] if "probabilities" in f else None)
-    mean, cov = f["mu"][()], f["sigma"][()]
-    return Statistics(mean, cov, int(meta["count"]), dict(meta["extractor"]), meta["content"], features)
+    mean, cov = (np.asarray(f[name][()], np.float64) for name in ("mu", "sigma"))
+    extractor = dict(meta["extractor"])
+    if missing := {"features", "dimensions", "digest"} - extractor.keys():
+        raise ValueError(f"it does not say the {min(missing)} of its extractor")
+    return Statistics(mean, cov, int(meta["count"]), extractor, meta["content"], features)
 
 
 def _check(path: Path, found: Statistics) -> None:
