@@ -41,7 +41,7 @@ def main(argv: list[str]) -> int:
 
     if not args.weights.is_file():
         raise InputError(f"{args.weights}: there is no such file")
-    if args.out.is_dir() or not args.out.absolute().parent.is_dir():
+    if args.out.exists() and not args.out.is_file() or not args.out.absolute().parent.is_dir():
         raise InputError(f"{args.out} must be a file in a directory that is there")
     if args.out.exists() and args.out.samefile(args.weights):
         raise InputError(f"{args.out} would replace the weights themselves")

@@ -1,6 +1,7 @@
 """The Inception network of FID beside one written for PyTorch from the published table, and the way of its weights."""
 
 import hashlib
+import os
 import subprocess
 import sys
 import tracemalloc
@@ -556,7 +557,9 @@ def test_files_and_directories_that_do_not_fit(tmp_path, capsys):
     before = path.read_bytes()
     assert "no such file" in refused([tmp_path / "none.pth", tmp_path / "x.h5"], capsys)
     assert "no such file" in refused([tmp_path, tmp_path / "x.h5"], capsys)
-    assert "must be a file" in refused([path, tmp_path], capsys)
+    os.mkfifo(tmp_path / "pipe")
+    for out in (tmp_path, tmp_path / "pipe"):
+        assert "must be a file" in refused([path, out], capsys)
     assert "must be a file" in refused([path, tmp_path / "none" / "x.h5"], capsys)
     assert "replace the weights" in refused([path, path], capsys)
     assert path.read_bytes() == before

@@ -288,7 +288,7 @@ def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architectur
     """Write the tensors, not folded, under /params/<name>; `source` is kept as attributes. Renamed when complete."""
     check_tensors(tensors, architecture)
     path = Path(path)
-    temporary = path.with_name(path.name + ".tmp")
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with h5py.File(temporary, "w") as f:
             f.attrs.update(format=FORMAT, format_version=VERSION, architecture=architecture, bn_eps=BN_EPS, **source)
