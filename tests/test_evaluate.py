@@ -136,7 +136,9 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
     assert are_digits(test) and not are_digits(clothes)
     assert evaluator(clothes, clothes).extractor.key == "random_fid"
     unlabelled = Dataset(test.images, None, "unlabelled", None)
-    assert "classes" not in evaluator(unlabelled, unlabelled, features="digits")(test.images[:100])
+    letters = Dataset(test.images, test.labels + 15, "letters", 26)
+    for other in (unlabelled, letters):
+        assert "classes" not in evaluator(other, other, features="digits")(test.images[:100])
 
 
 def test_without_test_images_the_training_images_are_the_reference_and_it_is_said(digits):
