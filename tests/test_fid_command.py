@@ -422,6 +422,8 @@ def test_json_holds_everything(files, tmp_path, capsys):
     assert record["label"] == "digit-FID" and record["features"]["features"] == "digits"
     assert record["features"]["weights_sha256"] == make_extractor("digits").describe["weights_sha256"]
     assert (record["seed"], record["k"], record["num"], record["device"]) == (3, 5, 100, "cpu")
+    settings = ("kid_subsets", "kid_subset_size", "inception_score_splits")
+    assert [record[name] for name in settings] == [100, 1000, 10]
     assert record["fake"]["count"] == record["real"]["count"] == 100 and record["real"]["kind"] == "hdf5"
     assert record["fake"]["content"] == result.fake.statistics.content != record["real"]["content"]
     assert record["warnings"] == result.warnings and record["seconds"] > 0 and record["images_per_second"] > 0

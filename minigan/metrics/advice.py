@@ -2,10 +2,10 @@
 
 from minigan.metrics.digits import CONFIDENT
 from minigan.metrics.features import Extractor
+from minigan.metrics.kid import SUBSET_SIZE
 from minigan.metrics.sides import Side
 
 FEW, PUBLISHED = 2048, 10_000  # images: features of Inception, and what published distances take at least
-SUBSET = 1000  # images of a KID subset, where there are as many
 
 
 def advice(
@@ -42,8 +42,8 @@ def _of_counts(sides: dict[str, Side], values: dict[str, float], num: int | None
     for letter, n in counts.items():
         if num is not None and sides[letter].source is not None and n < num:
             found.append(f"{letter} has {n:,} of the {num:,} images asked for")
-    if "kid" in values and least < SUBSET:
-        found.append(f"KID is of subsets of {least:,} images, not {SUBSET:,}: its ± says little")
+    if "kid" in values and least < SUBSET_SIZE:
+        found.append(f"KID is of subsets of {least:,} images, not {SUBSET_SIZE:,}: its ± says little")
     if "precision" in values and least <= k:
         found.append(f"neighbour metrics take k = {least - 1}: there are no more images")
     if "frechet_infinity" in values and counts.get("A", 0) < 10 * dimensions:

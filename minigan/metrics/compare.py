@@ -8,7 +8,7 @@ import numpy as np
 from minigan.errors import InputError
 from minigan.metrics.arrays import feature_array
 from minigan.metrics.frechet import Moments, frechet_distance, frechet_infinity
-from minigan.metrics.kid import kid
+from minigan.metrics.kid import SUBSET_SIZE, SUBSETS, kid
 from minigan.metrics.neighbours import prdc
 from minigan.metrics.score import inception_score
 
@@ -46,8 +46,8 @@ def compare(
     metrics: Sequence[str] = ("frechet", "kid", "prdc"),
     k: int = 5,
     seed: int = 0,
-    kid_subsets: int = 100,
-    kid_subset_size: int = 1000,
+    kid_subsets: int = SUBSETS,
+    kid_subset_size: int = SUBSET_SIZE,
     progress: bool = False,
 ) -> dict[str, float]:
     """The metrics asked for, of `METRICS`, from features that were extracted once; plain Python numbers.

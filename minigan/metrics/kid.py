@@ -7,9 +7,11 @@ from tqdm import tqdm
 
 from minigan.metrics.arrays import feature_pair
 
+SUBSETS, SUBSET_SIZE = 100, 1000  # as in torch-fidelity and clean-fid
+
 
 def kid(
-    fake, real, *, subsets: int = 100, subset_size: int = 1000, seed: int = 0, progress: bool = False
+    fake, real, *, subsets: int = SUBSETS, subset_size: int = SUBSET_SIZE, seed: int = 0, progress: bool = False
 ) -> tuple[float, float]:
     """The squared maximum mean discrepancy of two sets of features (M, D) and (N, D): (mean, std) over `subsets`.
 

@@ -14,12 +14,13 @@ from minigan.metrics.cache import FeatureCache
 from minigan.metrics.compare import METRICS, compare
 from minigan.metrics.features import Extractor, label_and_key
 from minigan.metrics.frechet import LEAST_FAKES, frechet_distance, frechet_infinity
+from minigan.metrics.kid import SUBSET_SIZE, SUBSETS
 from minigan.metrics.score import inception_score
 from minigan.metrics.sides import Side, check_extractor, choose_extractor, measure, open_side
 from minigan.metrics.sources import Source
 
 USUAL = ("frechet", "kid", "prdc", "inception_score")
-KID_SUBSETS, SPLITS = 100, 10  # of the inception score
+SPLITS = 10  # of the inception score
 
 
 @dataclass
@@ -116,7 +117,9 @@ def evaluate_pair(
         "num": num,
         "seed": seed,
         "k": k,
-        "kid_subsets": KID_SUBSETS,
+        "kid_subsets": SUBSETS,
+        "kid_subset_size": SUBSET_SIZE,  # at most
+        "inception_score_splits": SPLITS,
         "device": device,
     }
     warnings = advice(a, b, extractor, values, num, k)
@@ -159,9 +162,7 @@ def _compare(
             values |= {"frechet_infinity": value, "frechet_infinity_std": error}
     pairwise = [name for name in ("kid", "prdc") if name in metrics]
     if fake.features is not None and real.features is not None:
-        values |= compare(
-            fake.features, real.features, metrics=pairwise, k=k, seed=seed, kid_subsets=KID_SUBSETS, progress=progress
-        )
+        values |= compare(fake.features, real.features, metrics=pairwise, k=k, seed=seed, progress=progress)
     else:
         left_out |= {name: why for name in pairwise}
     if "inception_score" in metrics:
