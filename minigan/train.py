@@ -27,7 +27,7 @@ from minigan import checkpoint
 from minigan.config import Config
 from minigan.data import Dataset
 from minigan.errors import InputError
-from minigan.figures import image_grid, plot_curves, save_animation, save_image, write_bytes
+from minigan.figures import evenly, image_grid, plot_curves, save_animation, save_image, write_bytes
 from minigan.log import distance, read_log
 from minigan.report import write_report
 from minigan.step import GAN, STATS
@@ -157,13 +157,18 @@ class Run:
         write_report(self.directory)
 
     def finish(self) -> dict[str, Any]:
-        """The last evaluation: `eval_samples` images of the averaged generator, kept in samples.h5."""
+        """The last evaluation and the report, then its `eval_samples` images in samples.h5.
+
+        That file comes last because it marks the run as finished: one that is killed before repeats all of this.
+        """
         samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
+        figures = self.log_evaluation(samples)
+        self.summarise()
         temporary = self.directory / "samples.h5.tmp"
         with h5py.File(temporary, "w") as f:
             f.create_dataset("images", data=samples, compression="gzip")
         os.replace(temporary, self.directory / "samples.h5")
-        return self.log_evaluation(samples)
+        return figures
 
     # The loop ------------------------------------------------------------------------------------
 
@@ -175,7 +180,8 @@ class Run:
         gan, c = self.gan, self.gan.config
         self.directory.mkdir(parents=True, exist_ok=True)
         self.write_config()
-        save_image(image_grid(self.data.images[:GRID]), self.directory / "real.png")
+        some = np.array(evenly(range(len(self.data)), GRID))  # files are often sorted by class
+        save_image(image_grid(self.data.images[some]), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
@@ -210,7 +216,7 @@ class Run:
                 figures = self.finish()
             else:
                 self.save_samples()  # the report ends with what the run has reached
-            self.summarise()
+                self.summarise()
         finally:
             for s, handler in previous.items():
                 signal.signal(s, handler)
@@ -307,6 +313,16 @@ def content_hash(images: np.ndarray) -> str:
     for i in range(0, len(images), 4096):
         digest.update(np.ascontiguousarray(images[i : i + 4096]).tobytes())
     return digest.hexdigest()
+
+
+def new_directory(directory: Path) -> Path:
+    """Make `free_directory(directory)`, which no other process gets then."""
+    while True:
+        try:
+            (free := free_directory(directory)).mkdir(parents=True)
+            return free
+        except FileExistsError:
+            continue
 
 
 def free_directory(directory: Path) -> Path:

@@ -7,6 +7,7 @@ import signal
 import h5py
 import numpy as np
 import pytest
+from PIL import Image
 
 from autograd import Tensor
 from minigan import checkpoint
@@ -15,7 +16,7 @@ from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError
 from minigan.log import read_log
 from minigan.step import GAN
-from minigan.train import NonFinite, Run, content_hash, free_directory
+from minigan.train import NonFinite, Run, content_hash, free_directory, new_directory
 
 IMAGES, LABELS = stroke_digits(64, seed=5)
 DATA = Dataset(IMAGES, LABELS, "drawn digits", 10)
@@ -208,6 +209,40 @@ def test_free_directory_never_reuses(tmp_path):
     (tmp_path / "a").mkdir()
     (tmp_path / "a-2").mkdir()
     assert free_directory(tmp_path / "a") == tmp_path / "a-3"
+
+
+def test_new_directories_are_never_shared(tmp_path, monkeypatch):
+    taken = iter([tmp_path / "a", tmp_path / "a-2"])  # the first one is another process's by the time it is made
+    (tmp_path / "a").mkdir()
+    monkeypatch.setattr("minigan.train.free_directory", lambda directory: next(taken))
+    assert new_directory(tmp_path / "a") == tmp_path / "a-2" and (tmp_path / "a-2").is_dir()
+
+
+def test_a_run_killed_in_its_last_evaluation_is_not_finished(tmp_path, unbroken):
+    def die(samples):
+        raise Killed
+
+    run = start(tmp_path / "run")
+    run.evaluate = die
+    with pytest.raises(Killed):
+        run.train()
+    assert not (tmp_path / "run" / "samples.h5").exists() and not (tmp_path / "run" / "report.html").exists()
+    again = resume(tmp_path / "run")
+    again.evaluate = lambda samples: {"mean": float(samples.mean())}
+    again.train()
+    assert [r["step"] for r in read_log(tmp_path / "run" / "log.jsonl") if r["kind"] == "eval"] == [12]
+    assert (tmp_path / "run" / "samples.h5").exists() and (tmp_path / "run" / "report.html").exists()
+    assert_same_state(tmp_path / "run", unbroken)
+
+
+def test_the_real_images_shown_are_from_all_over_the_data(tmp_path):
+    images = np.repeat(np.arange(250, dtype=np.uint8), 2)[:, None, None] * np.ones((28, 28), np.uint8)  # sorted
+    run = start(tmp_path / "run", steps=1)
+    run.data = Dataset(images, None, "sorted", None)
+    run.train()
+    with Image.open(tmp_path / "run" / "real.png") as file:
+        shown = np.unique(np.asarray(file))
+    assert len(shown) > 90 and {0, 249} <= set(shown.tolist())
 
 
 def test_content_hash_sees_pixels_and_shape():
