@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import io
+import math
 import shlex
 import sys
 from collections.abc import Callable
@@ -17,7 +18,7 @@ if TYPE_CHECKING:
 def run_main(main: Callable[[list[str]], int]) -> None:
     """Call `main(arguments)` and exit: bad input is one sentence on stderr and status 2, never a traceback."""
     from autograd.backend import DeviceError
-    from minigan.errors import InputError
+    from minigan.errors import InputError, NumericalError
 
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(errors="replace")  # ± and ∞ where the terminal has none
@@ -26,6 +27,9 @@ def run_main(main: Callable[[list[str]], int]) -> None:
     except KeyboardInterrupt:  # in training the run catches it, and saves
         print("interrupted", file=sys.stderr)
         sys.exit(130)
+    except NumericalError as e:
+        print(f"error: {e}", file=sys.stderr)
+        sys.exit(3)
     except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file where a folder should be
         print(f"error: {e}", file=sys.stderr)
         sys.exit(2)
@@ -89,6 +93,13 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 def evaluation_options(args: argparse.Namespace) -> dict[str, Any]:
     """What `minigan.evaluate.make_evaluator` needs, JSON-able."""
+    from minigan.errors import InputError
+
+    for flag, value in (("inception", args.inception), ("mode", args.mode)):
+        if value is not None and args.features not in (None, "auto", "inception"):
+            raise InputError(f"--{flag} is for Inception features, so it does not go with --features {args.features}")
+    if args.mode and not args.inception:
+        raise InputError("--mode says how images are resized for Inception, so it needs --inception")
     weights = None if args.inception is None else str(args.inception.resolve())
     return {"features": args.features or "auto", "weights": weights, "mode": args.mode or "tf"}
 
@@ -119,13 +130,13 @@ def start(
     from minigan.errors import InputError
     from minigan.evaluate import make_evaluator
     from minigan.step import GAN
-    from minigan.train import NonFinite, Run, describe, free_directory
+    from minigan.train import NonFinite, Run, describe, new_directory
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
     for flag in ("epochs", "minutes"):
-        if getattr(args, flag) is not None and getattr(args, flag) <= 0:
-            raise InputError(f"--{flag} must be greater than 0, not {getattr(args, flag)}")
+        if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
+            raise InputError(f"--{flag} must be greater than 0 and finite, not {value}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
@@ -135,8 +146,15 @@ def start(
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
             raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")
-        config, options = Config(**meta["config"]), meta["data"]
-        data, directory, minutes, command = load(options), args.resume, meta["minutes"], meta["command"]
+        directory, options, minutes, command = args.resume, meta["data"], meta["minutes"], meta["command"]
+        by = next((word for word in shlex.split(command) if word.startswith("experiments.")), f"experiments.{name}")
+        if by != f"experiments.{name}":
+            raise InputError(f"{directory} is a run of another command: python -m {by} --resume {directory}")
+        try:
+            config = Config(**meta["config"])
+        except TypeError as e:
+            raise InputError(f"{directory / 'checkpoint.h5'}: not of this version ({e})") from e
+        data = load(options)
     else:
         options = {**options, "evaluation": evaluation_options(args)}
         data = load(options)
@@ -147,14 +165,15 @@ def start(
         minutes, command = args.minutes, command_line()
         if minutes:
             config.steps = 10**9  # until the pace is known
-        directory = args.out or free_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-        if any((directory / file).exists() for file in ("checkpoint.h5", "log.jsonl")):
+        directory = args.out
+        if directory and any((directory / file).exists() for file in ("checkpoint.h5", "log.jsonl")):
             raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
     if args.dry_run:
         return dry_run(config, data, device, minutes)
 
     gan = GAN(config, data.images, device)
     evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
+    directory = directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
     run = Run(gan, directory, data, command, evaluator, minutes, options)
     if args.resume:
         run.load(arrays, meta)
@@ -170,7 +189,7 @@ def start(
     except NonFinite as e:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1
-    if run.stop_signal is not None:
+    if run.stop_signal is not None and not (directory / "samples.h5").exists():
         print(f"stopped and saved at step {gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
         return 128 + run.stop_signal
     if figures:

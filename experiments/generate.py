@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from autograd.backend import best_device, device_module
     from minigan.errors import InputError
-    from minigan.sampling import SEEDS, find_checkpoint, load_generator, truncate
+    from minigan.sampling import NUMBERS, SEEDS, find_checkpoint, load_generator, truncate
     from minigan.train import free_directory
 
     if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
@@ -95,6 +95,8 @@ def main(argv: list[str]) -> int:
         raise InputError("--columns must be at least 1" if args.columns < 1 else "--columns goes with --grid")
     if args.interpolation and (len(args.interpolation) < 2 or min(args.interpolation) < 0):
         raise InputError("--interpolation takes the numbers of two or more images, counted from 0")
+    if max(args.num, *(args.interpolation or [0])) >= NUMBERS:
+        raise InputError("images are numbered from 0 to 2³² - 1")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
     path = find_checkpoint(args.checkpoint)

@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
             raise InputError("--download needs --data DIR, the folder to fetch into")
         download(args.download, args.data)
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
-    path = None if args.data is None else str(args.data)
+    path = None if args.data is None else str(args.data.resolve())  # so that a run resumes from anywhere
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
     options["digits"] = 60_000 if args.digits is None else args.digits
     return start(args, load, options, "mnist")

@@ -5,6 +5,7 @@ this order: defaults, kind of image, preset, variant, flags.
 """
 
 import dataclasses
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -173,6 +174,8 @@ def check(c: Config) -> Config:
     """InputError, in one sentence, for values that cannot be trained with."""
     for field in dataclasses.fields(c):
         value, choices = getattr(c, field.name), field.metadata["choices"]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"--{field.name.replace('_', '-')} must be a finite number, not {value}")
         if choices and value not in choices:
             raise InputError(f"--{field.name.replace('_', '-')} {value}: use one of {', '.join(map(str, choices))}")
     counts = "steps batch image_size latent penalty_every log_every sample_every save_every cnn_width g_mapping"

@@ -18,6 +18,7 @@ from minigan.errors import InputError
 from nn import Module
 
 SEEDS = 2**32  # seeds of images: 0 … SEEDS - 1
+NUMBERS = 2**32  # images of a seed: their places in its stream are 64-bit numbers
 STREAM = 2**40  # added to the seed: latents that neither training nor its evaluations draw
 MEAN_OF = (10, 1000)  # batches × latents behind the mean w of `truncate`
 

@@ -276,6 +276,13 @@ def test_a_wrong_part_is_begun_anew(tmp_path, store, files, monkeypatch, wrong):
     assert len(there(store)) == 1
 
 
+@pytest.mark.parametrize("data", [b"\x1f\x8b\x08", b"\x1f\x8b\x08\0" + bytes(6) + b"\xff" * 40])
+def test_an_archive_damaged_from_its_first_bytes_is_one_sentence(tmp_path, data):
+    (tmp_path / "cut.tar.gz").write_bytes(data)
+    with pytest.raises(InputError, match="cut.tar.gz is (a damaged|neither a folder)"):
+        open_pictures(tmp_path / "cut.tar.gz")
+
+
 def test_nothing_half_written_or_damaged_is_accepted(tmp_path, store, files, monkeypatch):
     folder = as_folder(tmp_path / "f", files)
     part = begin(folder, store, monkeypatch)

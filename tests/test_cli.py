@@ -7,16 +7,18 @@ import signal
 import subprocess
 import sys
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from autograd.backend import DeviceError
-from experiments import mnist
+from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from minigan import checkpoint
 from minigan.data import stroke_digits
-from minigan.errors import InputError
+from minigan.errors import InputError, NumericalError
 
 SMALL = (
     "--g-width 16 --g-depth 1 --d-width 16 --d-depth 1 --cnn-width 4 --batch 4 --eval-samples 40 --log-every 2".split()
@@ -101,6 +103,11 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
         (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
         (["--steps", "2", "--epochs", "1"], "give one of"),
+        (["--minutes", "nan"], "--minutes must be greater than 0 and finite"),
+        (["--epochs", "inf"], "--epochs must be greater than 0 and finite"),
+        (["--g-lr", "nan"], "--g-lr must be a finite number"),
+        (["--mode", "clean"], "needs --inception"),
+        (["--features", "random", "--inception", "weights.h5"], "does not go with --features random"),
         (["--data", "nowhere"], "nowhere"),
         (["--download", "mnist"], "--download needs --data"),
         (["--resume", "nowhere"], "there is no checkpoint"),
@@ -150,6 +157,38 @@ def test_resume_takes_no_other_training_flag(tmp_path, folder):
     with pytest.raises(InputError, match="only --device goes with it"):
         mnist.main(["--resume", str(tmp_path / "run"), "--batch", "8"])
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
+
+
+def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
+    mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
+    path = tmp_path / "run" / "checkpoint.h5"
+    arrays, meta = checkpoint.load(path)
+    checkpoint.save(path, arrays, {**meta, "command": "python -m experiments.mnist --steps 2"})
+    for other in (celeba, cifar10, images):
+        with pytest.raises(InputError, match=r"python -m experiments\.mnist --resume"):
+            other.main(["--resume", str(tmp_path / "run")])
+    checkpoint.save(path, arrays, {**meta, "config": {**meta["config"], "unknown": 1}})
+    with pytest.raises(InputError, match="not of this version .*unknown"):
+        mnist.main(["--resume", str(tmp_path / "run")])
+
+
+def test_a_run_resumes_from_another_directory(tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(Path(folder[1]).parent)
+    run = ["--data", Path(folder[1]).name, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
+    assert mnist.main(run) == 0
+    (tmp_path / "run" / "samples.h5").unlink()  # as if it had been killed
+    monkeypatch.chdir(tmp_path)
+    assert mnist.main(["--resume", "run", *DEVICE]) == 0
+    assert (tmp_path / "run" / "samples.h5").exists()
+
+
+def test_numbers_that_came_out_wrong_are_status_3(capsys):
+    def fails(arguments):
+        raise NumericalError("features are not finite")
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(fails)
+    assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

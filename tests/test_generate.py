@@ -293,6 +293,7 @@ BAD = {
     "--columns goes with --grid": ["--columns", "3", "--hdf5"],
     "two or more images": ["--interpolation", "4"],
     "counted from 0": ["--interpolation", "4", "-1"],
+    "images are numbered": ["--interpolation", "0", "99999999999999999999999"],
 }
 
 

@@ -153,6 +153,8 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
             return Tar(path)
     except OSError as e:
         raise InputError(f"cannot read {path}: {e.strerror or e}") from e
+    except (EOFError, zlib.error) as e:  # is_tarfile's, for the first bytes of a compressed one
+        raise InputError(f"{path} is a damaged archive: {e}") from e
     raise InputError(f"{path} is neither a folder nor a zip or tar archive")
 
 
