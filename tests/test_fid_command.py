@@ -348,6 +348,7 @@ def test_few_images_and_unequal_numbers_are_said():
         assert "few images (A 120 and B 120)" in warned(FAKE, REAL, features="digits", metrics=("frechet",))
         assert "fewer than 10,000 images (A 2,100 and B 2,100)" in warned(a, a, features="digits", metrics=("frechet",))
     assert "KID is of subsets of 120 images" in warned(FAKE, REAL, features=Counting())
+    assert "Inception score is of parts of 12 images" in warned(FAKE, REAL, features="digits")
     assert "at infinity: below 640 generated" in warned(FAKE, REAL, features="digits", metrics=["frechet_infinity"])
     assert "k = 3" in warned(FAKE, REAL[:4], features=Counting())
     assert "A has 120 of the 500 images asked for" in warned(FAKE, REAL, features=Counting(), num=500)

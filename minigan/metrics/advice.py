@@ -3,6 +3,7 @@
 from minigan.metrics.digits import CONFIDENT
 from minigan.metrics.features import Extractor
 from minigan.metrics.kid import SUBSET_SIZE
+from minigan.metrics.score import SPLITS
 from minigan.metrics.sides import Side
 
 FEW, PUBLISHED = 2048, 10_000  # images: features of Inception, and what published distances take at least
@@ -44,6 +45,8 @@ def _of_counts(sides: dict[str, Side], values: dict[str, float], num: int | None
             found.append(f"{letter} has {n:,} of the {num:,} images asked for")
     if "kid" in values and least < SUBSET_SIZE:
         found.append(f"KID is of subsets of {least:,} images, not {SUBSET_SIZE:,}: its ± says little")
+    if "inception_score" in values and counts.get("A", FEW) < FEW:
+        found.append(f"the Inception score is of parts of {counts['A'] // SPLITS:,} images, which makes it too low")
     if "precision" in values and least <= k:
         found.append(f"neighbour metrics take k = {least - 1}: there are no more images")
     if "frechet_infinity" in values and counts.get("A", 0) < 10 * dimensions:

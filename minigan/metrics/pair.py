@@ -15,12 +15,11 @@ from minigan.metrics.compare import METRICS, compare
 from minigan.metrics.features import Extractor, label_and_key
 from minigan.metrics.frechet import LEAST_FAKES, frechet_distance, frechet_infinity
 from minigan.metrics.kid import SUBSET_SIZE, SUBSETS
-from minigan.metrics.score import inception_score
+from minigan.metrics.score import SPLITS, inception_score
 from minigan.metrics.sides import Side, check_extractor, choose_extractor, measure, open_side
 from minigan.metrics.sources import Source
 
 USUAL = ("frechet", "kid", "prdc", "inception_score")
-SPLITS = 10  # of the inception score
 
 
 @dataclass

@@ -4,8 +4,10 @@ import numpy as np
 
 from minigan.errors import InputError
 
+SPLITS = 10
 
-def inception_score(probabilities, *, splits: int = 10, seed: int = 0) -> tuple[float, float]:
+
+def inception_score(probabilities, *, splits: int = SPLITS, seed: int = 0) -> tuple[float, float]:
     """exp( E_x KL( p(y|x) ‖ p(y) ) ) of class probabilities (N, K), in float64: (mean, std) over `splits`.
 
     Between 1 (every image gets the same p(y|x)) and K (each image is sure of its class, all classes are as many).
