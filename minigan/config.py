@@ -140,8 +140,9 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Colour images: no background to start from, and a weaker penalty, or D is so smooth that it overlooks speckle.
-COLOUR: dict[str, Any] = {"background": 0.0, "r1": 0.5, "r2": 0.5}
+# Colour images have no background to start from. With the weaker penalty D sees their details; it must not fade at the
+# end, or D runs away.
+COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "penalty_end": 1.0}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
@@ -162,9 +163,7 @@ def resolve(**flags: Any) -> Config:
     """A configuration from the flags given (None: not given), over variant, preset, kind of image and defaults."""
     given = {k: v for k, v in flags.items() if v is not None}
     quarter = given.get("image_size", Config.image_size) // 4
-    image = {"g_patch": quarter, "d_patch": quarter}
-    if given.get("channels") == 3:  # the SIREN's shortest wave is about 10 pixels, whatever the size
-        image |= {**COLOUR, "g_omega": 5 * quarter / 8, "g_head_width": 4 * quarter}
+    image = {"g_patch": quarter, "d_patch": quarter, **(COLOUR if given.get("channels") == 3 else {})}
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = VARIANTS.get(given.get("variant", "vitgan"), {})
     return check(Config(**{**image, **preset, **variant, **given}))

@@ -414,9 +414,9 @@ def test_flags_win_over_the_variant_which_wins_over_the_preset():
     assert resolve(preset="poster", g_width=64).g_width == 64
     assert resolve(preset="poster", g_width=None).g_width == 512  # None: not given
     colour = resolve(channels=3, image_size=64)
-    assert (colour.background, colour.r1, colour.g_patch, colour.g_omega, colour.g_head_width) == (0, 0.5, 16, 10, 64)
+    assert (colour.background, colour.r1, colour.r2, colour.penalty_end, colour.g_patch) == (0, 2, 2, 1, 16)
     assert resolve(channels=3, variant="cnn").r1 == resolve(variant="cnn").r1 == 3  # variant and preset come after
-    assert resolve(channels=3, preset="poster").g_head_width == 512 and resolve(channels=3, r1=2.0).r1 == 2
+    assert resolve(channels=3, r1=5.0).r1 == 5 and resolve(channels=1).background == -1
     c = resolve(g_modulated=False, r1=0.0, augment="")  # given, though false
     assert (c.g_modulated, c.r1, c.augment) == (False, 0.0, "")
     assert (c.variant, c.preset) == ("vitgan", "small")

@@ -1,13 +1,15 @@
 """Every Python block of the README runs, in order, in one process; printed output shown there is what it prints."""
 
 import contextlib
+import importlib
 import io
 import re
 from pathlib import Path
 
 import pytest
 
-README = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
 
 
@@ -36,12 +38,31 @@ def test_every_python_block_runs_and_prints_what_is_shown(monkeypatch, tmp_path)
 
 @pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
 def test_links_lead_somewhere(link):
-    assert (Path(__file__).parent.parent / link).exists()
+    assert (ROOT / link).exists()
+
+
+def flags_of(command):
+    module = importlib.import_module(f"experiments.{command}")
+    module = module if hasattr(module, "parser") else importlib.import_module(f"experiments.{command}.__main__")
+    return {flag for action in module.parser()._actions for flag in action.option_strings}
+
+
+COMMANDS = {
+    path.stem: flags_of(path.stem)
+    for path in (ROOT / "experiments").iterdir()
+    if path.stem not in ("__init__", "cli", "__pycache__")
+}
+
+
+def test_every_command_is_in_the_readme():
+    assert {name for name in COMMANDS if f"experiments.{name}" not in README} == set()
 
 
 def test_every_flag_named_in_the_readme_exists():
-    from experiments.mnist import parser
-
-    known = {flag for action in parser()._actions for flag in action.option_strings}
-    named = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", README)) - {"--out-file"}
-    assert named <= known, named - known
+    """In a line with a command it is a flag of that command, elsewhere of any."""
+    everywhere = set().union(*COMMANDS.values())
+    for line in README.splitlines():
+        flags = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", line.partition("  # ")[0]))
+        command = re.search(r"python -m experiments\.(\w+)", line)
+        known = COMMANDS[command[1]] if command else everywhere
+        assert flags <= known, (line, flags - known)
