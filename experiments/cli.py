@@ -130,7 +130,7 @@ def start(
     from minigan.errors import InputError
     from minigan.evaluate import make_evaluator
     from minigan.step import GAN
-    from minigan.train import NonFinite, Run, describe, new_directory
+    from minigan.train import UNTIMED, NonFinite, Run, describe, new_directory
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
@@ -164,7 +164,7 @@ def start(
             config.steps = max(1, round(args.epochs * len(data) / config.batch))
         minutes, command = args.minutes, command_line()
         if minutes:
-            config.steps = 10**9  # until the pace is known
+            config.steps = UNTIMED
         directory = args.out
         if directory and any((directory / file).exists() for file in ("checkpoint.h5", "log.jsonl")):
             raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
@@ -203,13 +203,15 @@ def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | Non
     from minigan.train import seconds_per_step
 
     generator, discriminator = build(config)
+    pace = seconds_per_step(config, device)
+    if minutes:
+        config.steps = int(60 * minutes / pace)
     for name, value in dataclasses.asdict(config).items():
         print(f"{name:16} {value}")
     print(f"\n{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
     print(f"generator      {generator.count():>12,} parameters")
     print(f"discriminator  {discriminator.count():>12,} parameters")
-    pace = seconds_per_step(config, device)
-    steps = int(60 * minutes / pace) if minutes else config.steps
+    steps = config.steps
     epochs = steps * config.batch / len(data)
     minutes = steps * pace / 60
     long = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"

@@ -12,8 +12,10 @@ from typing import Any
 import numpy as np
 
 from minigan.config import Config
-from minigan.data import Dataset
-from minigan.errors import InputError
+from minigan.data import Dataset, content_hash
+from minigan.data.cache import cache_directory
+from minigan.errors import InputError, NoSuchSplit
+from minigan.metrics.cache import FeatureCache
 from minigan.metrics.compare import Features, compare
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.features import Extractor, make_extractor
@@ -42,13 +44,13 @@ class Evaluator:
         order = np.random.default_rng(0).permutation(len(data))
         compared = min(samples, len(data) // 2)
         chosen = np.sort(order[: compared + reference])  # sorted, as an HDF5 dataset wants them
-        features = extractor(data.images[chosen])
+        features = _kept(extractor, data.images[chosen])
         place = np.argsort(np.argsort(order[: compared + reference]))  # where each of them went
         others, real = (features[place[part]] for part in (slice(compared), slice(compared, None)))
         floor = compare(others, real, metrics=("frechet",))["frechet"]
         shares = None
         if extractor.name == "digits" and data.labels is not None and data.labels.max() < 10:
-            shares = np.bincount(data.labels[chosen], minlength=10) / len(chosen)
+            shares = np.bincount(data.labels[chosen], minlength=10).clip(1) / len(chosen)  # 1: or the KL were infinite
         return cls(extractor, real, floor, compared, split, shares)
 
     def __call__(self, samples: np.ndarray) -> dict[str, Any]:
@@ -85,11 +87,23 @@ class Evaluator:
         return record
 
     def describe(self) -> str:
-        split = "test images" if self.split == "test" else "training images, there are no others"
+        split = "test images" if self.split == "test" else "training images, for want of as many others"
         return (
             f"evaluated by {self.extractor.label} against {len(self.reference):,} {split}; "
             f"real against real with {self.compared:,}: {self.floor:.3g}"
         )
+
+
+def _kept(extractor: Extractor, images: np.ndarray) -> Features:
+    """The features of real images; Inception's, which take long, are kept on the disk for the next run."""
+    if extractor.name != "inception":
+        return extractor(images)
+    cache, content = FeatureCache(cache_directory() / "features"), content_hash(images)
+    features = cache.load(content, extractor.digest)
+    if features is None:
+        features = extractor(images)
+        cache.save(content, extractor.digest, features)
+    return features
 
 
 def kullback_leibler(p: np.ndarray, q: np.ndarray) -> float:
@@ -121,7 +135,7 @@ def make_evaluator(
         enough = len(found) >= min(1000, len(data)) and found.images.shape[1:] == data.images.shape[1:]
         if enough and not np.array_equal(found.images[:1000], data.images[:1000]):  # a folder is all in one
             test, split = found, "test"
-    except InputError:
+    except NoSuchSplit:
         pass
     if len(test) < LEAST:
         return None

@@ -5,7 +5,6 @@ runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · s
 """
 
 import dataclasses
-import hashlib
 import json
 import math
 import os
@@ -25,15 +24,17 @@ from autograd import backend, hook
 from autograd.random import Generator as Random
 from minigan import checkpoint
 from minigan.config import Config
-from minigan.data import Dataset
+from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.figures import evenly, image_grid, plot_curves, save_animation, save_image, write_bytes
+from minigan.lock import alone
 from minigan.log import distance, read_log
 from minigan.report import write_report
 from minigan.step import GAN, STATS
 
 GRID = 100  # fixed z of the sample grids
 CALIBRATION = (10, 30)  # steps between which --minutes measures the pace: the first ones warm up
+UNTIMED = 10**9  # steps of a run with --minutes until the pace is known
 EVAL_SEED = 2**33  # stream of z for grids and evaluations, apart from training's
 
 Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> what goes into an "eval" record
@@ -175,10 +176,15 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Run to the last step; returns the figures of the last evaluation.
 
-        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was.
+        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was; a second
+        one is a KeyboardInterrupt. InputError if another process trains this run.
         """
-        gan, c = self.gan, self.gan.config
         self.directory.mkdir(parents=True, exist_ok=True)
+        with alone(self.directory / ".lock", f"{self.directory}: another process is training this run"):
+            return self._train()
+
+    def _train(self) -> dict[str, Any]:
+        gan, c = self.gan, self.gan.config
         self.write_config()
         some = np.array(evenly(range(len(self.data)), GRID))  # files are often sorted by class
         save_image(image_grid(self.data.images[some]), self.directory / "real.png")
@@ -188,7 +194,8 @@ class Run:
         bar = tqdm(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         started, before = time.perf_counter(), self.seconds
-        calibration = None
+        first = max(CALIBRATION[0], gan.steps_done + 1)
+        last = first + CALIBRATION[1] - CALIBRATION[0]
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
                 with np.errstate(all="ignore"):
@@ -196,10 +203,10 @@ class Run:
                 bar.update()
                 k = gan.steps_done
                 self.seconds = before + time.perf_counter() - started
-                if self.minutes and k == CALIBRATION[0]:
-                    calibration = self.seconds
-                if self.minutes and k == CALIBRATION[1]:
-                    c.steps = bar.total = self._steps_that_fit(self.seconds - (calibration or 0.0))
+                if c.steps == UNTIMED and k == first:
+                    mark = self.seconds
+                if c.steps == UNTIMED and k == last:
+                    c.steps = bar.total = self._steps_that_fit((self.seconds - mark) / (last - first))
                     self.write_config()
                 if k % c.log_every == 0 or k == c.steps:
                     bar.set_postfix_str(self._log())
@@ -224,13 +231,14 @@ class Run:
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:
+        if self.stop_signal is not None:
+            raise KeyboardInterrupt
         self.stop_signal = number
 
-    def _steps_that_fit(self, seconds: float) -> int:
-        """Steps within --minutes if they go on as between the two of CALIBRATION, a tenth kept for evaluations."""
-        first, last = CALIBRATION
+    def _steps_that_fit(self, pace: float) -> int:
+        """Steps within --minutes at `pace` seconds a step, a tenth kept for evaluations."""
         left = 0.9 * 60 * (self.minutes or 0) - self.seconds
-        return last + max(1, int(left / seconds * (last - first)))
+        return self.gan.steps_done + max(1, int(left / pace))
 
     def _log(self) -> str:
         """Read the device's buffer, check it, and append the means since the last line; returns the bar's text."""
@@ -305,14 +313,6 @@ def describe(figures: dict[str, Any]) -> str:
     if "classes" in figures:
         parts.append(f"{figures['classes']} classes, {100 * figures['confident']:.1f} % confident")
     return "; ".join(parts)
-
-
-def content_hash(images: np.ndarray) -> str:
-    """SHA-256 of the shape and the pixels."""
-    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
-    for i in range(0, len(images), 4096):
-        digest.update(np.ascontiguousarray(images[i : i + 4096]).tobytes())
-    return digest.hexdigest()
 
 
 def new_directory(directory: Path) -> Path:

@@ -9,7 +9,7 @@ from test_training import TINY, start
 from minigan import checkpoint
 from minigan.config import resolve
 from minigan.data import Dataset, stroke_digits
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator
 from minigan.metrics.features import make_extractor
 from minigan.sampling import load_generator
@@ -121,7 +121,7 @@ def test_few_real_images_are_split_in_halves_and_too_few_refused(digits):
 def evaluator(data, test=None, **options):
     def load_test():
         if test is None:
-            raise InputError("no test images")
+            raise NoSuchSplit("no test images")
         return test
 
     return make_evaluator(CONFIG, data, load_test, "cpu", **options)
@@ -147,6 +147,39 @@ def test_without_test_images_the_training_images_are_the_reference_and_it_is_sai
         chosen = evaluator(few, test)
         assert chosen.split == "train" and "training images" in chosen.describe()
         assert chosen(few.images[:20])["reference_split"] == "train"
+
+
+def test_a_damaged_test_set_is_no_missing_one(digits):
+    def damaged():
+        raise InputError("t10k-images-idx3-ubyte is truncated")
+
+    with pytest.raises(InputError, match="truncated"):
+        make_evaluator(CONFIG, digits, damaged, "cpu")
+
+
+def test_inception_features_of_the_reference_are_kept_by_content(digits, tmp_path, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    calls = []
+
+    class Slow:
+        name, key, label, digest = "inception", "fid", "FID", "some weights"
+
+        def __call__(self, images):
+            calls.append(len(images))
+            return make_extractor("digits")(images)
+
+    few = Dataset(digits.images[:40], None, "few", None)
+    one = Evaluator.of(Slow(), few, "test", 10, 20)
+    again = Evaluator.of(Slow(), few, "test", 10, 20)
+    assert calls == [30] and again.floor == one.floor
+    Evaluator.of(Slow(), Dataset(digits.images[40:80], None, "others", None), "test", 10, 20)
+    assert calls == [30, 30]
+
+
+def test_a_class_that_the_real_images_lack_leaves_the_divergence_finite(digits, fresh):
+    ones = Dataset(digits.images[digits.labels == 1], digits.labels[digits.labels == 1], "ones", 10)
+    figures = Evaluator.of(make_extractor("digits"), ones, "test", 100, 100)(fresh[0][:200])
+    assert 1 < figures["class_kl"] < math.inf
 
 
 def test_no_evaluation_when_asked_for_none_or_with_too_few_images(digits):

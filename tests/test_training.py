@@ -12,11 +12,12 @@ from PIL import Image
 from autograd import Tensor
 from minigan import checkpoint
 from minigan.config import Config, resolve
-from minigan.data import Dataset, stroke_digits
+from minigan.data import Dataset, content_hash, stroke_digits
 from minigan.errors import InputError
+from minigan.lock import alone
 from minigan.log import read_log
 from minigan.step import GAN
-from minigan.train import NonFinite, Run, content_hash, free_directory, new_directory
+from minigan.train import UNTIMED, NonFinite, Run, free_directory, new_directory
 
 IMAGES, LABELS = stroke_digits(64, seed=5)
 DATA = Dataset(IMAGES, LABELS, "drawn digits", 10)
@@ -293,3 +294,35 @@ def test_a_half_written_line_of_the_log_swallows_no_other(tmp_path):
         f.write('{"kind": "tra')
     run.append({"kind": "train", "step": 8})
     assert [r["step"] for r in read_log(run.directory / "log.jsonl")] == [4, 8]
+
+
+def test_minutes_measures_the_pace_again_where_it_was_stopped_before(tmp_path, monkeypatch):
+    monkeypatch.setattr("minigan.train.CALIBRATION", (2, 6))
+    run = start(tmp_path / "run", steps=UNTIMED)
+    run.minutes = 1.5 / 60
+    kill_at(run, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
+    run.train()
+    assert run.gan.steps_done == 4 and run.gan.config.steps == UNTIMED
+    again = resume(tmp_path / "run")
+    again.minutes = 1.5 / 60
+    again.train()
+    assert 9 < again.gan.steps_done == again.gan.config.steps < 10**6
+
+
+def test_two_processes_do_not_train_one_run(tmp_path):
+    run = start(tmp_path / "run")
+    run.directory.mkdir()
+    with (
+        alone(run.directory / ".lock", "ours"),
+        pytest.raises(InputError, match="another process is training"),
+    ):
+        run.train()
+    assert not (run.directory / "config.json").exists()
+    run.train()
+
+
+def test_a_second_signal_does_not_wait(tmp_path):
+    run = start(tmp_path / "run")
+    kill_at(run, 3, lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
+    with pytest.raises(KeyboardInterrupt):
+        run.train()

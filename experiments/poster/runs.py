@@ -1,7 +1,6 @@
 """Many training runs at once: each a process of our own commands, resumed where it stopped, stopped without loss."""
 
 import dataclasses
-import fcntl
 import importlib
 import json
 import os
@@ -19,6 +18,7 @@ from typing import IO, Any
 from experiments.cli import given_options
 from minigan.config import Config, resolve
 from minigan.errors import InputError
+from minigan.lock import alone
 from minigan.log import read_log
 from minigan.train import describe
 
@@ -139,14 +139,10 @@ def _last_words(path: Path) -> str:
 
 
 @contextmanager
-def alone_in(out: Path) -> Iterator[IO]:
+def alone_in(out: Path) -> Iterator[IO | None]:
     """Hold `out` for one call and its processes: two that train in one directory would spoil each other's files."""
     out.mkdir(parents=True, exist_ok=True)
-    with open(out / ".lock", "w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)  # the processes inherit it, and it falls with the last
-        except BlockingIOError:
-            raise InputError(f"another call is at work in {out}") from None
+    with alone(out / ".lock", f"another call is at work in {out}") as lock:  # the processes inherit it
         yield lock
 
 
@@ -173,7 +169,7 @@ def _ignored(number: int) -> bool:
 class Runner:
     """Runs jobs, `at_once` at a time, in the order given; finished ones are passed over."""
 
-    def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO):
+    def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO | None):
         self.out, self.at_once, self.device, self.lock = out, at_once, device, lock
         self.results = {job.name: look(job, out) for job in jobs}
         self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
@@ -233,7 +229,7 @@ class Runner:
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **NO_BARS},
-                pass_fds=[self.lock.fileno()],
+                pass_fds=[self.lock.fileno()] if self.lock else [],
                 start_new_session=True,  # Ctrl-C is for us: we pass it on and wait
             )
 

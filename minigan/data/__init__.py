@@ -2,7 +2,7 @@
 
 from minigan.data.celeba import describe_celeba, draw_faces, load_celeba
 from minigan.data.cifar import load_cifar10
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, content_hash
 from minigan.data.download import download
 from minigan.data.folder import load_images
 from minigan.data.idx import read_idx
@@ -11,6 +11,7 @@ from minigan.data.mnist import load_dataset
 from minigan.data.strokes import stroke_digits
 
 __all__ = [
+    "content_hash",
     "Dataset",
     "describe_celeba",
     "download",

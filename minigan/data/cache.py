@@ -9,9 +9,7 @@ import json
 import os
 import sys
 import threading
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from io import BytesIO
 from pathlib import Path
@@ -24,6 +22,7 @@ from minigan.data.folder import is_grey, pixels
 from minigan.data.pictures import Pictures, open_pictures
 from minigan.data.stored import ChunkFile, StoredImages, allocate
 from minigan.errors import InputError
+from minigan.lock import alone
 
 FORMAT = "minigan images 1"  # to be raised with every change of the pixels that are made of a picture
 DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)  # h5py's, for damaged files
@@ -64,9 +63,11 @@ def cached(
                 raise InputError(f"{source} holds no PNG or JPEG images")
             try:
                 directory.mkdir(parents=True, exist_ok=True)
-                with _alone(path):
+                lock = path.with_name(path.name + ".lock")
+                with alone(lock, f"waiting for another process that writes {path}", wait=True):
                     if not path.exists():
                         _build(path, key, pictures, recipe, progress)
+                    lock.unlink(missing_ok=True)
             except OSError as e:
                 raise InputError(f"cannot write {path}: {e.strerror or e}; --cache names another directory") from e
     return _read(path, key)
@@ -148,22 +149,3 @@ def _begin(part: Path, key: str, pictures: Pictures, recipe: Recipe) -> None:
 
 def _names_digest(names: list[str]) -> str:
     return hashlib.sha256(json.dumps(names).encode()).hexdigest()
-
-
-@contextmanager
-def _alone(path: Path) -> Iterator[None]:
-    """One build of a file at a time; another process waits. Where there are no such locks, each one hopes."""
-    try:
-        import fcntl
-    except ImportError:
-        yield
-        return
-    lock = path.with_name(path.name + ".lock")
-    with open(lock, "w") as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            print(f"waiting for another process that writes {path}", file=sys.stderr)
-            fcntl.flock(file, fcntl.LOCK_EX)
-        yield
-        lock.unlink(missing_ok=True)

@@ -13,7 +13,7 @@ from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
 from minigan.data.faces import faces
 from minigan.data.stream import hold_or_stream
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 
 TEST_SEED = 1 << 32  # added to the seed: test faces that no training seed below it can draw
 _SPLITS = {"train": 0, "test": 2}  # 1 is for validation
@@ -39,7 +39,7 @@ def load_celeba(
     parts = _parts(found.names, partition)
     rows = np.flatnonzero(parts == _SPLITS[split])
     if not len(rows):
-        raise InputError(f"{source} holds no {split} images")
+        raise NoSuchSplit(f"{source} holds no {split} images")
     images = found.images.take(rows)
     return Dataset(hold_or_stream(images, stream), None, "CelebA", None, images.digest)
 

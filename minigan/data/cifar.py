@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from minigan.data.dataset import Dataset
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 from minigan.unpickle import NUMPY, PickledArray, restricted_load
 
 _BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
@@ -37,7 +37,8 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     for name in _BATCHES[split]:
         data = files.get(name) or files.get(f"{name}.bin")
         if data is None:
-            raise InputError(f"{place} lacks {name}")
+            missing = NoSuchSplit if len(_BATCHES[split]) == 1 else InputError  # training images without the test batch
+            raise missing(f"{place} lacks {name}")
         try:
             some, theirs = _binary(data) if f"{name}.bin" in files else _pickled(data)
         except InputError as e:

@@ -1,5 +1,6 @@
 """The one form in which images reach the experiments."""
 
+import hashlib
 from dataclasses import dataclass
 
 import numpy as np
@@ -17,3 +18,11 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def content_hash(images: np.ndarray) -> str:
+    """SHA-256 of the shape and the pixels."""
+    digest = hashlib.sha256(repr(tuple(images.shape)).encode())
+    for i in range(0, len(images), 4096):
+        digest.update(np.ascontiguousarray(images[i : i + 4096]).tobytes())
+    return digest.hexdigest()

@@ -13,7 +13,7 @@ from minigan.data.folder import label, load_images, square
 from minigan.data.mnist import find_files, load_dataset, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 
 _TEST_STREAM = 1 << 32  # added to the seed: test digits that no training seed below it can draw
 
@@ -59,7 +59,7 @@ def load_pictures(
     They are kept in the `cache` directory (see `cached`), and in memory unless they `stream` (see `hold_or_stream`).
     """
     if split != "train":
-        raise InputError(f"{path} has no test images of its own")
+        raise NoSuchSplit(f"{path} has no test images of its own")
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")
     found = cached(path, Recipe(size), cache)

@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan.data.dataset import Dataset
 from minigan.data.idx import read_idx
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 
 _NAME = re.compile(
     r"(?:(?P<emnist>emnist-\w+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?"
@@ -48,7 +48,7 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
         raise InputError(f"{directory} holds no {subset} files, only {names}")
     files = found[subset]
     if (split, "images") not in files:
-        raise InputError(f"{directory} holds no {split} images of {subset}")
+        raise NoSuchSplit(f"{directory} holds no {split} images of {subset}")
 
     images = read_images(files[split, "images"])
     labels = None
