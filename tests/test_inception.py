@@ -1,6 +1,7 @@
 """The Inception network of FID beside one written for PyTorch from the published table, and the way of its weights."""
 
 import hashlib
+import json
 import os
 import subprocess
 import sys
@@ -15,10 +16,22 @@ from strict_device import strict
 from torch_files import program, state_dict, storage, tensor, zip_file
 
 from autograd import backend
+from experiments import fid
 from experiments.export_inception import main
 from minigan.errors import InputError
 from minigan.metrics import inception
-from minigan.metrics.inception import BN_EPS, FID_2015, TAPS, TORCHVISION, Inception, Pool, load_inception, shapes
+from minigan.metrics.frechet import Moments, frechet_distance
+from minigan.metrics.inception import (
+    BN_EPS,
+    FID_2015,
+    TAPS,
+    TORCHVISION,
+    Inception,
+    Pool,
+    load_inception,
+    save_inception,
+    shapes,
+)
 from minigan.metrics.resize import MATRICES, matrix, resize
 
 MODES = ("torch", "tf", "clean")
@@ -575,3 +588,20 @@ def test_the_command_runs_nothing_and_ends_with_status_2(tmp_path):
     assert done.returncode == 2 and done.stdout == ""
     assert done.stderr.startswith("error: ") and "os.system" in done.stderr and done.stderr.count("\n") == 1
     assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
+
+
+def test_the_command_compares_with_inception_features(tensors, network, tmp_path, capsys):
+    """From two files of images and one of weights to a number under its full name, against the pieces by hand."""
+    weights, sides = tmp_path / "inception.h5", []
+    save_inception(weights, tensors, FID_2015, source="random", source_sha256="0" * 64)
+    for seed in (1, 2):
+        np.save(tmp_path / f"{seed}.npy", pictures((32, 32, 3), 4, seed))
+        sides.append(network.features(resize(pictures((32, 32, 3), 4, seed), "clean"), 64))
+    command = [str(tmp_path / "1.npy"), str(tmp_path / "2.npy"), "--inception", str(weights), "--device", "cpu"]
+    assert fid.main([*command, "--mode", "clean", "--tap", "64", "--metrics", "fid", "--json", "-"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    a, b = (Moments().update(side) for side in sides)
+    expected = frechet_distance(a.mean, a.cov, b.mean, b.cov)
+    (value,) = record["metrics"].values()
+    assert value == pytest.approx(expected, rel=1e-4) and "FID-64" in json.dumps(record)
+    weights.unlink()  # 91 MiB
