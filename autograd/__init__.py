@@ -5,7 +5,7 @@ from autograd.backend import DeviceError
 from autograd.engine import backward, grad
 from autograd.explain import explain, mermaid
 from autograd.gradcheck import GradcheckError, gradcheck
-from autograd.modes import debug, hook, no_grad, use_fused
+from autograd.modes import debug, hook, no_grad, use_fused, use_tf32
 from autograd.operation import op
 from autograd.tensor import Tensor
 
@@ -24,4 +24,5 @@ __all__ = [
     "op",
     "ops",
     "use_fused",
+    "use_tf32",
 ]

@@ -5,6 +5,7 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 """
 
 import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -12,6 +13,7 @@ import numpy as np
 
 MODULES: dict[type, ModuleType | Any] = {np.ndarray: np}  # array type -> the module that works on it
 DEVICES: dict[str, ModuleType | Any] = {"cpu": np}  # device name -> the same modules
+PRODUCTS: dict[ModuleType | Any, Callable] = {}  # module -> what multiplies its matrices, if not its own matmul
 
 
 class DeviceError(RuntimeError):
@@ -34,8 +36,11 @@ def use_cuda() -> None:
         cupy.ones((2, 2)) @ cupy.ones((2, 2))
     except Exception as e:
         raise DeviceError(f"device cuda: CuPy finds a GPU but cannot use it ({e})") from e
+    from autograd.kernels import blas
+
     MODULES[cupy.ndarray] = cupy
     DEVICES["cuda"] = cupy
+    PRODUCTS[cupy] = blas.matmul
 
 
 def device_module(device: str) -> Any:
@@ -95,6 +100,11 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
         cupyx.scatter_add(out, index, x)
     return out
+
+
+def matmul(xp: Any, a: Any, b: Any) -> Any:
+    """a @ b. On a GPU by our own call of cuBLAS (`autograd.kernels.blas`), which a CUDA graph may capture."""
+    return PRODUCTS.get(xp, xp.matmul)(a, b)
 
 
 def sigmoid(xp: Any, x: Any) -> Any:

@@ -25,9 +25,10 @@ class SpectralNorm(Module):
     def power_iteration(self, weight: Tensor, steps: int = 1) -> None:
         """v ← Wᵀu/‖Wᵀu‖, u ← Wv/‖Wv‖, in place."""
         matrix = weight.data.reshape(len(weight.data), -1)
+        xp = backend.array_module(matrix)
         for _ in range(steps):
-            self.v.data[...] = _unit(self.u.data @ matrix)
-            self.u.data[...] = _unit(matrix @ self.v.data)
+            self.v.data[...] = _unit(backend.matmul(xp, self.u.data, matrix))
+            self.u.data[...] = _unit(backend.matmul(xp, matrix, self.v.data))
 
     def forward(self, weight: Tensor) -> Tensor:
         matrix = weight if len(weight.shape) == 2 else weight.reshape(weight.shape[0], -1)

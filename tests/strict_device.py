@@ -283,6 +283,7 @@ def _equip() -> None:
         set_waiting(name)
     for name in PROPERTIES:
         setattr(StrictArray, name, property(operator.attrgetter(f"_host.{name}")))
+    StrictArray.data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))  # type: ignore[attr-defined]
     StrictArray.T = property(lambda self: StrictArray(self._host.T))  # type: ignore[attr-defined]
 
 

@@ -14,6 +14,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
+from autograd.backend import matmul
 from autograd.operation import op
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
@@ -34,23 +35,23 @@ class attention:
         p -= xp.max(p, axis=-1, keepdims=True)
         xp.exp(p, out=p)
         p /= xp.sum(p, axis=-1, keepdims=True)
-        return xp.matmul(p, v), p
+        return matmul(xp, p, v), p
 
     def backward(xp, g, q, k, v, *, similarity, scale):
         s = _scores(xp, q, k, similarity, scale)
         e = xp.exp(s - s.max(axis=-1, keepdims=True))
         p = e / e.sum(axis=-1, keepdims=True)
-        gp = xp.matmul(g, _t(xp, v))
+        gp = matmul(xp, g, _t(xp, v))
         h = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
         gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
-        return gq, gk, xp.matmul(_t(xp, p), g)
+        return gq, gk, matmul(xp, _t(xp, p), g)
 
     def fused(xp, g, q, k, v, p, *, similarity, scale):
-        h = xp.matmul(g, _t(xp, v))
+        h = matmul(xp, g, _t(xp, v))
         h *= p
         h -= p * h.sum(axis=-1, keepdims=True)
         gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
-        return gq, gk, xp.matmul(_t(xp, p), g)
+        return gq, gk, matmul(xp, _t(xp, p), g)
 
 
 def _t(xp, x):
@@ -65,9 +66,9 @@ def _scores(xp, q, k, similarity, scale):
     """S (B, H, Nq, Nk), up to a constant along each row; no tensor with an axis d beside N × N is ever made."""
     s = _scale(q, scale)
     if similarity == "dot":
-        return xp.matmul(q * s, _t(xp, k))
+        return matmul(xp, q * s, _t(xp, k))
     if similarity == "l2":  # −s‖q − k‖² = 2s q·k − s‖k‖² − s‖q‖², and the last is constant in a row
-        return xp.matmul(q * (2 * s), _t(xp, k)) - _t(xp, (k * k).sum(axis=-1, keepdims=True) * s)
+        return matmul(xp, q * (2 * s), _t(xp, k)) - _t(xp, (k * k).sum(axis=-1, keepdims=True) * s)
     if similarity == "l1":
         return sum((xp.abs(d) for d in _differences(xp, q, k)), 0.0) * -s
     if similarity == "l2_printed":
@@ -78,10 +79,10 @@ def _scores(xp, q, k, similarity, scale):
 def _score_gradients(xp, h, q, k, similarity, scale):
     s = _scale(q, scale)
     if similarity == "dot":
-        return xp.matmul(h, k) * s, xp.matmul(_t(xp, h), q) * s
+        return matmul(xp, h, k) * s, matmul(xp, _t(xp, h), q) * s
     if similarity == "l2":
         columns = _t(xp, h.sum(axis=-2, keepdims=True))
-        return xp.matmul(h, k) * (2 * s), (xp.matmul(_t(xp, h), q) - columns * k) * (2 * s)
+        return matmul(xp, h, k) * (2 * s), (matmul(xp, _t(xp, h), q) - columns * k) * (2 * s)
     if similarity == "l1":
         sums = [(w.sum(axis=-1), w.sum(axis=-2)) for w in (h * xp.sign(d) for d in _differences(xp, q, k))]
         rows, columns = (xp.stack(each, axis=-1) for each in zip(*sums, strict=True))
@@ -89,8 +90,8 @@ def _score_gradients(xp, h, q, k, similarity, scale):
     distance, apart = _distance(xp, q, k)
     w = h * apart / (distance + ~apart)
     return (
-        (w.sum(axis=-1, keepdims=True) * q - xp.matmul(w, k)) * s,
-        (_t(xp, w.sum(axis=-2, keepdims=True)) * k - xp.matmul(_t(xp, w), q)) * s,
+        (w.sum(axis=-1, keepdims=True) * q - matmul(xp, w, k)) * s,
+        (_t(xp, w.sum(axis=-2, keepdims=True)) * k - matmul(xp, _t(xp, w), q)) * s,
     )
 
 

@@ -10,6 +10,7 @@ Each is one matrix product with the columns of x (im2col: Chellapilla et al. 200
 Layouts are PyTorch's: images (N, C, H, W), weights (out, in, kh, kw), of conv_transpose2d (in, out, kh, kw).
 """
 
+from autograd.backend import matmul
 from autograd.operation import op
 from autograd.ops.windows import check_images, count_windows, pair, positions, run, unframe, windows
 
@@ -30,7 +31,7 @@ class conv2d:
         _, _, _, height, width, n = view.shape
         y = None
         for rows in blocks(view.shape):
-            block = xp.matmul(w, view[:, :, :, rows].reshape(w.shape[1], -1)).reshape(out, -1, width, n)
+            block = matmul(xp, w, view[:, :, :, rows].reshape(w.shape[1], -1)).reshape(out, -1, width, n)
             if bias is not None:
                 block += bias.reshape(-1, 1, 1, 1)
             block = block.transpose(3, 0, 1, 2)
@@ -78,7 +79,7 @@ class conv_transpose2d:
         framed = xp.zeros((out, *framed_size, n), dtype=xp.result_type(x, weight))
         view = windows(xp, framed, 1, kernel_size, stride, dilation)  # (out, kh, kw, H, W, N)
         for rows in blocks(view.shape):
-            columns = xp.matmul(w.T, x[:, rows].reshape(c, -1)).reshape(out, *kernel_size, -1, width, n)
+            columns = matmul(xp, w.T, x[:, rows].reshape(c, -1)).reshape(out, *kernel_size, -1, width, n)
             for i, j in positions(kernel_size):
                 view[:, i, j, rows] += columns[:, i, j]
         y = xp.ascontiguousarray(unframe(framed.transpose(3, 0, 1, 2), padding))
@@ -125,7 +126,7 @@ class conv2d_weight:
         k = c * kernel_size[0] * kernel_size[1]
         y = xp.zeros((k, out), dtype=xp.result_type(x, u))
         for rows in blocks(view.shape):
-            y += xp.matmul(view[:, :, :, rows].reshape(k, -1), u[:, rows].reshape(out, -1).T)
+            y += matmul(xp, view[:, :, :, rows].reshape(k, -1), u[:, rows].reshape(out, -1).T)
         return y.T.reshape(weight_size)
 
     def backward(xp, g, x, u, need, *, stride, padding, dilation):

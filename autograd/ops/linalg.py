@@ -1,5 +1,6 @@
 """Matrix products. Leading axes are batches, as in NumPy."""
 
+from autograd import backend
 from autograd.operation import op
 
 
@@ -10,12 +11,12 @@ class matmul:
     def forward(xp, a, b):
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
-        return xp.matmul(a, b)
+        return backend.matmul(xp, a, b)
 
     def backward(xp, g, a, b, need):
         return (
-            xp.matmul(g, xp.swapaxes(b, -1, -2)) if need[0] else None,
-            xp.matmul(xp.swapaxes(a, -1, -2), g) if need[1] else None,
+            backend.matmul(xp, g, xp.swapaxes(b, -1, -2)) if need[0] else None,
+            backend.matmul(xp, xp.swapaxes(a, -1, -2), g) if need[1] else None,
         )
 
 
@@ -24,7 +25,7 @@ class linear:
     "Y = X Wᵀ + b               ∂L/∂X = G W,   ∂L/∂W = Gᵀ X,   ∂L/∂b = Σ G       X (…, in), W (out, in), b (out)"
 
     def forward(xp, x, weight, bias):
-        y = xp.matmul(x.reshape(-1, x.shape[-1]), weight.T)
+        y = backend.matmul(xp, x.reshape(-1, x.shape[-1]), weight.T)
         if bias is not None:
             y += bias
         return y.reshape(x.shape[:-1] + weight.shape[:1])
@@ -32,8 +33,8 @@ class linear:
     def backward(xp, g, x, weight, need):
         g = g.reshape(-1, g.shape[-1])
         return (
-            xp.matmul(g, weight).reshape(x.shape) if need[0] else None,
-            xp.matmul(g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            backend.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
+            backend.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
             g.sum(axis=0) if need[2] else None,
         )
 

@@ -1,6 +1,6 @@
 """Normalisations: softmax and its relatives, layer norm, batch norm."""
 
-from autograd.backend import array_module
+from autograd.backend import array_module, matmul
 from autograd.operation import op
 from autograd.ops.reduce import count
 from autograd.tensor import Tensor
@@ -129,7 +129,7 @@ class spectral_normalize:
     "Y = c W,  c = σ₀/σ,  σ = uᵀ W v         ∂L/∂W = c (G − ⟨G, W⟩/σ · u vᵀ)       no gradient through u, v, σ₀"
 
     def forward(xp, weight, u, v, target):
-        return weight * (target / (u @ weight @ v))
+        return weight * (target / matmul(xp, matmul(xp, u, weight), v))
 
     def backward(xp, g, weight, u, v, target):
         sigma = ((u.reshape(-1, 1) * weight).sum(axis=0) * v).sum()

@@ -1,6 +1,6 @@
 """Making images larger by an integer factor."""
 
-from autograd.backend import array_module
+from autograd.backend import array_module, matmul
 from autograd.operation import op
 from autograd.ops.windows import check_images, pair, positions
 from autograd.tensor import Tensor
@@ -61,7 +61,7 @@ def hat(like, n, scale):
 def products(xp, x, a, b):
     """Aᵀ X B for every image X, as two large matrix products: first along the rows, then along the columns."""
     n, c, h, w = x.shape
-    x = xp.matmul(x.reshape(n * c * h, w), b).reshape(n, c, h, b.shape[1])
+    x = matmul(xp, x.reshape(n * c * h, w), b).reshape(n, c, h, b.shape[1])
     x = xp.swapaxes(x, 2, 3)
-    x = xp.matmul(x.reshape(n * c * b.shape[1], h), a).reshape(n, c, b.shape[1], a.shape[1])
+    x = matmul(xp, x.reshape(n * c * b.shape[1], h), a).reshape(n, c, b.shape[1], a.shape[1])
     return xp.swapaxes(x, 2, 3)
