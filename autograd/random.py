@@ -7,6 +7,8 @@ keeps; the words are the same on every device; and nothing is ever copied betwee
 import math
 from typing import Any
 
+import numpy as np
+
 from autograd import backend
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
@@ -26,12 +28,17 @@ def philox(xp: Any, counter: Any, key: tuple[int, int]) -> list:
 
 
 class Generator:
-    """Uniform, normal and integer arrays on a device, by seed. `state` is a pair of integers (seed, blocks used)."""
+    """Uniform, normal and integer arrays on a device, by seed. `state` is a pair of integers (seed, blocks used).
+
+    Draws count their blocks from the last `advance`, whose position lies in the memory of the device: there a captured
+    step finds it, and draws new numbers at each replay.
+    """
 
     def __init__(self, seed: int = 0, device: str = "cpu"):
-        self.seed, self.used = int(seed) % 2**64, 0
         self.device = device
         self.xp = backend.device_module(device)
+        self.memory: Any = [0, 0] if self.xp is np else self.xp.zeros(2, dtype="uint64")  # {seed, blocks used}
+        self.state = (seed % 2**64, 0)
 
     @property
     def state(self) -> tuple[int, int]:
@@ -40,11 +47,18 @@ class Generator:
     @state.setter
     def state(self, value: tuple[int, int]) -> None:
         self.seed, self.used = int(value[0]), int(value[1])
+        self.memory[0] = self.seed
+        self.advance()
+
+    def advance(self) -> None:
+        """Before a step: what it draws comes after all that was drawn."""
+        self.memory[1] = self.start = self.used
 
     def bits(self, n: int) -> Any:
         """n random 32-bit words, as a uint64 array (n,)."""
         xp, blocks = self.xp, -(-n // 4)
-        i = xp.arange(self.used, self.used + blocks, dtype=xp.uint64)
+        ahead = self.used - self.start
+        i = xp.arange(ahead, ahead + blocks, dtype=xp.uint64) + self.memory[1]
         self.used += blocks
         zero = xp.zeros_like(i)
         words = philox(xp, (i & _MASK, i >> 32, zero, zero), (self.seed & _MASK, self.seed >> 32))

@@ -49,6 +49,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     """Where a run reads, writes and stops."""
     run = parser.add_argument_group("the run")
     run.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
+    run.add_argument("--no-graph", action="store_true", help="on a GPU: run every step anew, not as a CUDA graph")
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
@@ -141,8 +142,8 @@ def start(
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
-        if given - {"resume", "device", "dry_run"}:
-            raise InputError("--resume goes on with the run as it was configured: only --device goes with it")
+        if given - {"resume", "device", "no_graph", "dry_run"}:
+            raise InputError("--resume goes on with the run as it was configured: only --device and --no-graph go with it")
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
             raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")
@@ -171,7 +172,7 @@ def start(
     if args.dry_run:
         return dry_run(config, data, device, minutes)
 
-    gan = GAN(config, data.images, device)
+    gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
     evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
     directory = directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
     run = Run(gan, directory, data, command, evaluator, minutes, options)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, backend, grad, ops
+from autograd.capture import GraphedStep, Numbers
 from autograd.random import Generator as Random
 from minigan.augment import Augment
 from minigan.config import Config, build
@@ -25,9 +26,10 @@ class GAN:
 
     images: uint8 (N, H, W) or (N, H, W, 3), host; what does not fit on the device, or is not in memory at all, stays
     there and its batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
+    graph: capture the step, and replay it; of images that are fetched there is no graph.
     """
 
-    def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu"):
+    def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
         c = self.config = config
         self.device, self.xp = device, backend.device_module(device)
         self.generator, self.discriminator = (network.to(device) for network in build(c))
@@ -47,24 +49,59 @@ class GAN:
             self.prefetch = prefetched(images, c.seed, c.batch, device)
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
+        self.numbers = Numbers(2, self.xp)  # share of the new weights in the average, weight of the penalties
+        self.rows = self.xp.zeros(c.batch, dtype="int64")
+        self.graph = graph and self.prefetch is None
+        self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
+        self.prepare()
 
     def step(self) -> None:
-        """Update D, then G on the same fake images, then the average of G."""
+        """One update of each network."""
+        self.prepare()
+        self.stats[self.steps_done % self.config.log_every] = self.replay() if self.graph else self.update()
+        self.adam_d.t += 1
+        self.adam_g.t += 1
+        self.steps_done += 1
+
+    def prepare(self) -> None:
+        """Put everything that differs from step to step where `update` finds it: a captured step reads nothing else."""
         c, k = self.config, self.steps_done
         self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
+        self.adam_d.prepare()
+        self.adam_g.prepare()
+        self.numbers.set(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)), self.penalty_weight() * c.penalty_every)
+        self.rng.advance()
+        if self.prefetch is None:
+            self.rows[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
 
+    def update(self) -> Any:
+        """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
         power_iteration(self.discriminator)
         fake, on_real, d_grads, d_row = self.judge()
-        norm_d = self.adam_d.step(d_grads)
+        norm_d = self.adam_d.update(d_grads)
         power_iteration(self.discriminator)
         g_grads, loss_g = self.fool(fake, on_real)
-        norm_g = self.adam_g.step(g_grads)
-        self.ema.update(self.adam_g.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
-
+        norm_g = self.adam_g.update(g_grads)
+        share, _ = self.numbers
+        self.ema.update(self.adam_g.flat.data, share)
         row = [*d_row, loss_g, norm_d, norm_g]
-        self.stats[k % c.log_every] = self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
-        self.steps_done += 1
+        return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
+
+    def replay(self) -> Any:
+        """`update` by its graph, captured the first time."""
+        start = self.rng.used
+        if self.penalised not in self.graphs:
+            captured = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
+            self.graphs[self.penalised] = captured, self.rng.used - start
+        graph, drawn = self.graphs[self.penalised]
+        self.rng.used = start + drawn
+        return graph()
+
+    @property
+    def penalised(self) -> bool:
+        """Whether this step has a gradient penalty."""
+        return self.config.penalty != "none" and self.steps_done % self.config.penalty_every == 0
 
     def judge(self) -> tuple[Tensor, Tensor, list, tuple]:
         """For the update of D: fake images (on the tape), D(real), the gradient of D, and the row for the log."""
@@ -85,11 +122,10 @@ class GAN:
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        c, k = self.config, self.steps_done
         if self.prefetch:
-            x = self.prefetch(k).astype("float32")
+            x = self.prefetch(self.steps_done).astype("float32")
         else:
-            x = self.images[batch_rows(c.seed, k, c.batch, len(self.images), self.device)].astype("float32")
+            x = self.images[self.rows].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 
@@ -102,9 +138,8 @@ class GAN:
         clean = ops.concatenate([real, fake])
         drawn = self.augment.draw(self.rng, clean.shape)
         seen = self.augment.apply(clean, drawn)
-        penalised = c.penalty != "none" and self.steps_done % c.penalty_every == 0
         parts = [seen]
-        if penalised and c.penalty == "fd":
+        if self.penalised and c.penalty == "fd":
             noise = self.rng.normal(clean.shape)
             parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
         if c.bcr:  # D(x) beside D(T x): without augmentation x is there and T x is missing, with it the reverse
@@ -115,15 +150,16 @@ class GAN:
         loss = self.loss.discriminator(on_real, on_fake)
 
         penalty = 0.0 * on_real.detach().sum()
-        if penalised and c.penalty == "fd":
+        if self.penalised and c.penalty == "fd":
             moved_real, moved_fake = logits[2 * n : 3 * n], logits[3 * n : 4 * n]
             penalty = 0.5 * c.r1 * finite_difference_penalty(on_real, moved_real, c.fd_sigma)
             penalty = penalty + 0.5 * c.r2 * finite_difference_penalty(on_fake, moved_fake, c.fd_sigma)
-        elif penalised:
+        elif self.penalised:
             penalty = 0.5 * c.r1 * gradient_penalty(self.discriminator, seen[:n])
             penalty = penalty + 0.5 * c.r2 * gradient_penalty(self.discriminator, seen[n:])
-        if penalised:
-            penalty = penalty * (self.penalty_weight() * c.penalty_every)
+        if self.penalised:
+            _, weight = self.numbers
+            penalty = penalty * weight
             loss = loss + penalty
         if c.bcr:
             loss = loss + c.bcr * 2 * balanced_consistency(logits[: 2 * n], logits[-2 * n :])
@@ -162,3 +198,4 @@ class GAN:
         self.adam_d.load_state_dict(arrays["adam_d"])
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
+        self.prepare()

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from autograd import backend
+from autograd.capture import Numbers
 from nn.module import Module, Parameter
 
 
@@ -56,27 +57,40 @@ class Adam:
         self.m = 0 * self.flat.data
         self.v = 0 * self.flat.data
         self.t = 0
+        self.numbers = Numbers(2, backend.array_module(self.m))
+        self.prepare()
+
+    def prepare(self) -> None:
+        """Before an update: what depends on its number t and on `lr` is put where `update` finds it."""
+        t, (beta1, beta2) = self.t + 1, self.betas
+        self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
 
     def step(self, grads: Sequence[Any]) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
 
         Returns the norm of the whole gradient before clipping, a 0-d array on the device.
         """
+        self.prepare()
+        norm = self.update(grads)
+        self.t += 1
+        return norm
+
+    def update(self, grads: Sequence[Any]) -> Any:
+        """What `step` does on the device, all of it between `prepare` and t + 1."""
         xp = backend.array_module(self.flat.data)
         g = self.flat.gather(grads)
         norm = xp.sqrt((g * g).sum())
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
-        self.t += 1
-        beta1, beta2 = self.betas
+        (beta1, beta2), (rate, root) = self.betas, self.numbers
         self.m *= beta1
         self.m += (1 - beta1) * g
         self.v *= beta2
         self.v += (1 - beta2) * (g * g)
         denominator = xp.sqrt(self.v)
-        denominator *= 1 / math.sqrt(1 - beta2**self.t)
+        denominator *= root
         denominator += self.eps
-        self.flat.data -= (self.lr / (1 - beta1**self.t)) * self.m / denominator
+        self.flat.data -= rate * self.m / denominator
         return norm
 
     def state_dict(self) -> dict[str, np.ndarray]:
@@ -101,15 +115,15 @@ def learning_rate(step: int, steps: int, warmup: int, decay: str, final: float =
 
 
 class EMA:
-    """θ̄ ← d θ̄ + (1 − d) θ: an averaged copy of a model, `ema.model`; buffers are copied as they are."""
+    """θ̄ ← θ̄ + (1 − d) (θ − θ̄): an averaged copy of a model, `ema.model`; buffers are copied as they are."""
 
     def __init__(self, model: Module):
         self.source = model
         self.model = model.copy().eval()
         self.flat = FlatParameters(self.model.parameters())
 
-    def update(self, flat: Any, decay: float) -> None:
-        """`flat`: the flat data of the source's parameters, in the same order."""
-        self.flat.data += (1 - decay) * (flat - self.flat.data)
+    def update(self, flat: Any, share: Any) -> None:
+        """`flat`: the flat data of the source's parameters, in the same order; `share`: 1 − d, a number."""
+        self.flat.data += share * (flat - self.flat.data)
         for average, buffer in zip(self.model.buffers(), self.source.buffers(), strict=True):
             average.data[...] = buffer.data

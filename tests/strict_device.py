@@ -14,7 +14,7 @@ bit for bit. Importing this module registers the device.
 
 import contextlib
 import operator
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import SimpleNamespace
 from typing import Any
 
@@ -72,10 +72,11 @@ class StrictArray:
         lowered = _index("getitem", index)
         if any(getattr(i, "dtype", None) == np.bool_ for i in _parts(lowered)):
             strict.waits("a boolean mask as index")
-        return _wrap(self._host[lowered])
+        return strict.work(lambda: self._host[lowered], [self._host])
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        self._host[_index("setitem", index)] = _operand("setitem", value)
+        lowered, value = _index("setitem", index), _operand("setitem", value)
+        strict.work(lambda: self._host.__setitem__(lowered, value), writes=[self._host])
 
     def __len__(self) -> int:
         return len(self._host)
@@ -139,6 +140,7 @@ class StrictModule:
 
     def __init__(self) -> None:
         self._depth = 0
+        self.recorder: Any = None  # a capture of fake_cuda.py
 
     def __repr__(self) -> str:
         return "<array module of device strict>"
@@ -150,6 +152,13 @@ class StrictModule:
             yield
         finally:
             self._depth -= 1
+
+    def work(self, run: Callable[[], Any], reads: Sequence = (), writes: Sequence[np.ndarray] = ()) -> Any:
+        """What the device does comes through here: `run`, on host arrays. `reads`: those that a result may be a view
+        of; `writes`: those that it writes into."""
+        if self.recorder is None:
+            return _wrap(run())
+        return self.recorder.record(run, reads, writes)
 
     def waits(self, what: str) -> None:
         """Every operation that needs the host comes through here."""
@@ -177,10 +186,12 @@ class StrictModule:
 
     # What backend.py asks a module for before it looks into CuPy
     def scatter_add(self, x: Any, *, index: Any, shape: tuple[int, ...]) -> StrictArray:
-        return StrictArray(backend.scatter_add(np, _operand("scatter_add", x), _index("scatter_add", index), shape))
+        host, index = _operand("scatter_add", x), _index("scatter_add", index)
+        return self.work(lambda: backend.scatter_add(np, host, index, shape))
 
     def erf(self, x: Any) -> StrictArray:
-        return StrictArray(backend.erf(np, _operand("erf", x)))
+        host = _operand("erf", x)
+        return self.work(lambda: backend.erf(np, host))
 
 
 class _Function:
@@ -196,15 +207,17 @@ class _Function:
         if name in CREATION:
             if not isinstance(args[0], StrictArray):
                 strict.waits(f"{name} of host data")
-            return _wrap(self.run(_unwrap(args[0]), *args[1:], **kwargs))
+            args = (_unwrap(args[0]), *args[1:])
+            return strict.work(lambda: self.run(*args, **kwargs), args)
         if name in WAITING or (name == "where" and len(args) == 1):
             strict.waits(name)
         lower = _operand if self.operands else _argument
         out = kwargs.get("out")
-        result = self.run(
-            *(lower(name, a) for a in args), **{key: _argument(name, value) for key, value in kwargs.items()}
-        )
-        return out if isinstance(out, StrictArray) else _wrap(result)
+        args = tuple(lower(name, a) for a in args)
+        kwargs = {key: _argument(name, value) for key, value in kwargs.items()}
+        writes = [out._host] if isinstance(out, StrictArray) else args[:1] if name == "copyto" else ()
+        result = strict.work(lambda: self.run(*args, **kwargs), [*args, *kwargs.values()], writes)
+        return out if isinstance(out, StrictArray) else result
 
 
 strict: Any = StrictModule()
@@ -262,7 +275,8 @@ def _equip() -> None:
         def method(self, *args, **kwargs):
             args = [_argument(name, a) for a in args]
             kwargs = {key: _argument(name, value) for key, value in kwargs.items()}
-            return _wrap(getattr(self._host, name)(*args, **kwargs))
+            writes = [self._host] if name == "fill" else ()
+            return strict.work(lambda: getattr(self._host, name)(*args, **kwargs), [self._host], writes)
 
         setattr(StrictArray, name, method)
 

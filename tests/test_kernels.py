@@ -204,7 +204,7 @@ def check_adam(device: str, rng: np.random.Generator) -> None:
         g = size * normal(rng, n)
         optimiser.lr = c.lr * learning_rate(k, **vars(schedule))
         length = optimiser.step([g[: 61 * 82].reshape(61, 82).astype(np.float64), g[61 * 82 :].astype(np.float64)])
-        ema.update(optimiser.flat.data, min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))  # as minigan/step.py
+        ema.update(optimiser.flat.data, 1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))  # as minigan/step.py
         adam_step(weights, to_device(g, device), m, v, average, settings, step, norm, factors)
         close(to_host(norm)[0], np.asarray(length))
         assert to_host(step)[0] == k + 1

@@ -382,7 +382,7 @@ def test_ema_is_its_formula():
     for t, decay in enumerate((0.0, 0.5, 0.9, 0.99)):
         adam.flat.data += array(adam.flat.data.size, seed=t).astype("float32")
         before = adam.flat.data.copy()
-        ema.update(adam.flat.data, decay)
+        ema.update(adam.flat.data, 1 - decay)
         average = decay * average + (1 - decay) * before
         found = np.concatenate([p.data.ravel() for p in ema.model.parameters()])
         np.testing.assert_allclose(found, average, rtol=1e-5, atol=1e-6)
@@ -397,7 +397,7 @@ def test_ema_copies_buffers_and_is_in_eval_mode():
     net(Tensor(array(4, 3, 5, 5, dtype="float32") * 3 + 1))
     assert net.layers[0].training and not ema.model.layers[0].training
     assert (ema.model.layers[0].running_mean.data == 0).all()
-    ema.update(adam.flat.data, 0.999)
+    ema.update(adam.flat.data, 0.001)
     for mine, theirs in zip(ema.model.buffers(), net.buffers(), strict=True):
         np.testing.assert_array_equal(mine.data, theirs.data)
         assert mine.data.any() and not np.shares_memory(mine.data, theirs.data)

@@ -119,8 +119,8 @@ def wait_in_loss(wait):
 def log_now(gan):
     ema = gan.ema.update
 
-    def update(flat, decay):
-        ema(flat, decay)
+    def update(flat, share):
+        ema(flat, share)
         float(gan.stats[0, STATS.index("loss_d")])
 
     gan.ema.update = update

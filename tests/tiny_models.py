@@ -64,9 +64,9 @@ def latents(config: Config, n: int = 4, dtype: str = "float32", seed: int = 0) -
     return Random(seed).normal((n, config.latent)).astype(dtype)
 
 
-def tiny_gan(*args: Any, device: str = "cpu", **options: Any) -> GAN:
+def tiny_gan(*args: Any, device: str = "cpu", graph: bool = False, **options: Any) -> GAN:
     config = tiny(*args, **options)
-    return GAN(config, draw_images(config), device)
+    return GAN(config, draw_images(config), device, graph=graph)
 
 
 def layers(module: Module, kind: Any) -> list:

@@ -1,0 +1,89 @@
+"""A training step as a CUDA graph: run once under capture, and from then on replayed by a single call.
+
+A replay makes the launches of the captured step again: the same kernels, on the same addresses, with the same Python
+numbers. So whatever changes from step to step must lie in memory, written before the step begins: numbers in `Numbers`,
+random numbers by `Generator.advance`. What runs inside may not wait for the device, copy from or to the host, or choose
+by a value.
+
+Tested on the CPU against a stand-in for CUDA; not run on a GPU yet.
+"""
+
+import contextlib
+import gc
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+WARM_UP = 3  # steps before the capture: kernels are compiled, cuBLAS has its workspace, and the pool all its blocks
+
+
+class Numbers:
+    """A few numbers that change between steps: Python floats on the CPU, float32 in the memory of another device."""
+
+    def __init__(self, n: int, xp: Any):
+        self.values: Any = [0.0] * n if xp is np else xp.zeros(n, dtype="float32")
+
+    def set(self, *values: float) -> None:
+        """Before a step, never in it."""
+        for i, value in enumerate(values):
+            self.values[i] = value
+
+    def __iter__(self) -> Iterator[Any]:
+        return (self.values[i] for i in range(len(self.values)))
+
+
+class GraphedStep:
+    """`run()` as a graph. Each call replays it, on the current stream, and returns the arrays that run returned, with
+    new values.
+
+    run: launches the same work on the same arrays each time. save() and restore(saved): for what the three steps of the
+    warm-up change. Building it runs nothing that counts: the first call is the first step.
+    """
+
+    def __init__(self, xp: Any, run: Callable[[], Any], save: Callable[[], Any], restore: Callable[[Any], None]):
+        self.cuda = xp.cuda
+        self.stream = self.cuda.Stream(non_blocking=True)
+        # Of the graph alone, and as long as it lives: temporaries of the capture are free in the pool's eyes, and an
+        # array that got their memory would be overwritten by the next replay.
+        self.pool = self.cuda.MemoryPool()
+        self.cuda.get_current_stream().synchronize()
+        saved = save()
+        with self._apart():
+            for _ in range(WARM_UP):
+                run()
+        restore(saved)
+        self.cuda.get_current_stream().synchronize()
+        with self._apart(), _no_collection():
+            self.stream.begin_capture()
+            try:
+                self.result = run()
+            except BaseException:
+                with contextlib.suppress(Exception):  # it tells again that the capture failed
+                    self.stream.end_capture()
+                raise
+            self.graph = self.stream.end_capture()
+
+    @contextlib.contextmanager
+    def _apart(self) -> Iterator[None]:
+        """On the stream and in the memory of the graph."""
+        with self.stream, self.cuda.using_allocator(self.pool.malloc):
+            yield
+        self.stream.synchronize()
+
+    def __call__(self) -> Any:
+        self.graph.launch(self.cuda.get_current_stream())
+        return self.result
+
+
+@contextlib.contextmanager
+def _no_collection() -> Iterator[None]:
+    """No garbage collection inside: freeing an old array there could call what a capture forbids."""
+    gc.collect()
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
