@@ -36,6 +36,7 @@ def use_cuda() -> None:
         cupy.ones((2, 2)) @ cupy.ones((2, 2))
     except Exception as e:
         raise DeviceError(f"device cuda: CuPy finds a GPU but cannot use it ({e})") from e
+    import autograd.kernels.ops  # noqa: F401 - the ops that have kernels get them
     from autograd.kernels import blas
 
     MODULES[cupy.ndarray] = cupy

@@ -52,6 +52,8 @@ class Op:
             self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
         self.need_slot = self.slots.index("need") if "need" in self.slots else None
         self.sources = [(self.inputs.index(s) if s in self.inputs and not self.variadic else -1, s) for s in self.slots]
+        self.kernels: Op | None = None  # its stand-in on a GPU, for the inputs that `fits`: autograd/kernels/ops.py
+        self.fits: Any = None
         n = len(self.slots)
         self._identity = self.rule_picks == list(range(n)) and not self.fused
 
@@ -108,6 +110,8 @@ class Op:
             arrays.append(x)
             if xp is np:
                 xp = MODULES.get(type(x), np)
+        if xp is not np and self.kernels is not None and state.fused and self.fits(xp, arrays, options):
+            return self.kernels.apply(*inputs, **options)
         try:
             if HOOKS:
                 y = _hooked(self, "forward", lambda: self.forward(xp, *arrays, **options))

@@ -143,7 +143,9 @@ def start(
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
         if given - {"resume", "device", "no_graph", "dry_run"}:
-            raise InputError("--resume goes on with the run as it was configured: only --device and --no-graph go with it")
+            raise InputError(
+                "--resume goes on with the run as it was configured: only --device and --no-graph go with it"
+            )
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
             raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")

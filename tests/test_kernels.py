@@ -116,6 +116,11 @@ def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
         gx, gbias = run(device, bias_gelu_backward, g, x, bias, approximate)
         close(gx, expected[1])
         close(gbias, expected[2])
+        z = x + bias
+        close(run(device, bias_gelu, z, None, approximate), expected[0])
+        gx, gbias = run(device, bias_gelu_backward, g, z, None, approximate)
+        close(gx, expected[1])
+        assert gbias is None
 
 
 def check_bias_sine(device: str, rng: np.random.Generator) -> None:

@@ -1,7 +1,7 @@
 // y = gelu(x + b):   gelu z = z Φ(z),   Φ(z) = ½ (1 + t),   t = erf z/√2,   or nearly so
 //                                                           t = tanh √(2/π)(z + 0.044715 z³)
 //
-// x, y (rows, columns), b (columns). Grid (columns/32, rows/rows_per_block), block (32, 8): a block takes 32 columns of
+// x, y (rows, columns), b (columns), or null for 0. Grid (columns/32, rows/rows_per_block), block (32, 8): a block takes 32 columns of
 // a chunk of rows; its 8 warps walk down the rows, each lane in its own column. A thread meets one column only, so it
 // reads b once, and in the backward it can sum that column's gradient as it goes.
 #include "common.cuh"
@@ -27,7 +27,7 @@ extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, 
     int column = blockIdx.x * 32 + threadIdx.x;
     if (column >= columns) return;
     int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
-    float b = bias[column];
+    float b = bias ? bias[column] : 0;
     for (int row = first + threadIdx.y; row < end; row += 8) {
         size_t i = (size_t)row * columns + column;
         float z = x[i] + b;
@@ -36,14 +36,14 @@ extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, 
 }
 
 // z is computed again from x: cheaper than to write it in the forward and read it here.
-// gbias (rows/rows_per_block, columns) holds one sum for each chunk of rows; column_sums adds them up.
+// gbias (rows/rows_per_block, columns), if wanted, holds one sum for each chunk of rows; column_sums adds them up.
 extern "C" __global__ void bias_gelu_backward(const float* g, const float* x, const float* bias, float* gx,
                                               float* gbias, int rows, int columns, int rows_per_block, int tanh_form) {
     int column = blockIdx.x * 32 + threadIdx.x;
     int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
     float sum = 0;
     if (column < columns) {
-        float b = bias[column];
+        float b = bias ? bias[column] : 0;
         for (int row = first + threadIdx.y; row < end; row += 8) {
             size_t i = (size_t)row * columns + column;
             gx[i] = g[i] * gelu_slope(x[i] + b, tanh_form);
@@ -51,5 +51,5 @@ extern "C" __global__ void bias_gelu_backward(const float* g, const float* x, co
         }
     }
     sum = column_sum(sum);
-    if (threadIdx.y == 0 && column < columns) gbias[(size_t)blockIdx.y * columns + column] = sum;
+    if (gbias && threadIdx.y == 0 && column < columns) gbias[(size_t)blockIdx.y * columns + column] = sum;
 }

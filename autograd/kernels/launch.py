@@ -122,6 +122,11 @@ Runner = Callable[[Kernel, tuple, tuple, int, list], None]
 RUNNERS: dict[Any, Runner] = {}  # array module -> what runs a kernel on its arrays, if not CuPy
 
 
+def runs_on(xp: Any) -> bool:
+    """Whether there is something that runs kernels on the arrays of xp."""
+    return xp is not np and (xp in RUNNERS or getattr(xp, "__name__", None) == "cupy")
+
+
 def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, shared: int = 0) -> None:
     """Run a kernel over `grid` blocks of `block` threads, with `shared` bytes of shared memory for each block."""
     kernel = kernels()[name]

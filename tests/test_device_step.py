@@ -1,0 +1,171 @@
+"""A whole training step as a GPU runs it: CUDA kernels in the emulator, matrix products by the stand-in for cuBLAS.
+
+It is compared with the same step on the CPU: losses, gradients (through Adam's moments) and weights after three steps.
+"""
+
+import numpy as np
+import pytest
+from emulation.emulator import AVAILABLE, Emulator
+from fake_cublas import FakeCublas, fake_blas
+from fake_cuda import fake_cuda
+from strict_device import StrictArray, strict
+from tiny_models import VARIANTS, tiny_gan
+
+import autograd.kernels.ops  # noqa: F401 - the ops that have kernels get them
+from autograd import Tensor, backend, grad, ops, use_fused
+from autograd.kernels import launch
+from minigan.step import GAN, STATS
+
+SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory) -> Emulator:
+    if not AVAILABLE:
+        pytest.skip("the emulator needs Linux and g++")
+    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))
+
+
+class RecordedCublas(FakeCublas):
+    """Its products are work of device strict, which a capture records."""
+
+    def cublasGemmStridedBatchedEx(self, handle, *args):
+        product = super().cublasGemmStridedBatchedEx
+        status = []
+        strict.work(lambda: status.append(product(handle, *args)))
+        return status[-1]
+
+
+@pytest.fixture
+def launched(emulator, monkeypatch) -> list[str]:
+    """Device strict becomes a GPU; the names of the kernels that ran."""
+    names: list[str] = []
+
+    def run(kernel, grid, block, shared, values):
+        hosts = [v._host if isinstance(v, StrictArray) else v for v in values]
+        names.append(kernel.name)
+        strict.work(
+            lambda: emulator(kernel, grid, block, shared, hosts), writes=[h for h in hosts if isinstance(h, np.ndarray)]
+        )
+
+    monkeypatch.setitem(launch.RUNNERS, strict, run)
+    monkeypatch.setitem(backend.PRODUCTS, strict, fake_blas(RecordedCublas()).matmul)
+    return names
+
+
+def three_steps(**options) -> GAN:
+    gan = tiny_gan(**options)
+    gan.adam_d.eps = gan.adam_g.eps = 0.01  # 1e-8 would make ±lr of a gradient that is 0 but for rounding
+    for _ in range(3):
+        gan.step()
+    return gan
+
+
+def nearly_equal(found: GAN, expected: GAN) -> None:
+    np.testing.assert_allclose(
+        backend.to_host(found.stats)[:3], expected.stats[:3], rtol=1e-4, atol=1e-5, err_msg=str(STATS)
+    )
+    a, b = found.state()[0], expected.state()[0]
+    for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
+        for name, x in b[group].items():
+            close = 1e-4 * np.abs(x).max() + 1e-6
+            np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_three_steps_equal_the_cpus(variant, launched):
+    options = {"variant": variant, **({} if variant == "cnn" else SMALL)}
+    nearly_equal(three_steps(**options, device="strict"), three_steps(**options))
+    assert variant == "cnn" or {"layer_norm_forward", "attention_backward"} <= set(launched)
+
+
+def test_replays_of_kernels_equal_launches(launched):
+    """Bit for bit, with and without the lazy penalty."""
+    options = {**SMALL, "device": "strict", "penalty_every": 2}
+    with fake_cuda() as cuda:
+        graphed = three_steps(**options, graph=True)
+        assert cuda.launches == 3 and len(graphed.graphs) == 2
+    eager = three_steps(**options)
+    for group, arrays in eager.state()[0].items():
+        for name, x in arrays.items():
+            np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
+
+
+def normal(*shape: int) -> np.ndarray:
+    return np.random.default_rng(sum(shape)).standard_normal(shape).astype(np.float32)
+
+
+def heads(*shape: int) -> np.ndarray:
+    """(B, H, N, d) in the memory of (B, N, H, d)."""
+    batch, count, tokens, d = shape
+    return normal(batch, tokens, count, d).swapaxes(1, 2)
+
+
+def l2(q, k, v):
+    return ops.attention(q, k, v, similarity="l2")
+
+
+CASES = {  # f, inputs, kernels that run
+    "softmax": (ops.softmax, [normal(3, 5, 9)], ["softmax_forward", "softmax_backward"]),
+    "softmax over columns": (lambda x: ops.softmax(x.swapaxes(0, 2)), [normal(3, 5, 9)], ["softmax_forward"]),
+    "softmax, another axis": (lambda x: ops.softmax(x, axis=0), [normal(3, 5)], []),
+    "layer norm": (
+        lambda x, w, b: ops.layer_norm(x, 8, w, b),
+        [normal(3, 5, 8), normal(8), normal(8)],
+        ["layer_norm_forward", "layer_norm_backward_x", "layer_norm_backward_affine"],
+    ),
+    "self-modulated": (
+        lambda x, w, b: ops.layer_norm(x, 8, w, b),
+        [normal(3, 5, 8), normal(3, 1, 8), normal(3, 1, 8)],
+        ["layer_norm_forward"],
+    ),
+    "layer norm without weight": (lambda x: ops.layer_norm(x, 8), [normal(3, 8)], []),
+    "layer norm over two axes": (
+        lambda x, w, b: ops.layer_norm(x, (5, 8), w, b),
+        [normal(3, 5, 8), normal(5, 8), normal(5, 8)],
+        [],
+    ),
+    "batch norm": (
+        lambda x, w, b: ops.batch_norm(x, None, None, w, b, training=True),
+        [normal(4, 3, 2, 2), normal(3), normal(3)],
+        [],
+    ),
+    "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
+    "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
+    "dot": (ops.attention, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
+    "l2": (l2, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
+    "l2, tied": (lambda q, v: l2(q, q, v), [heads(2, 2, 9, 4)] * 2, ["attention_forward", "attention_backward"]),
+    "by rows of heads": (l2, [normal(2, 2, 9, 4)] * 3, ["attention_forward"]),
+    "fewer queries": (l2, [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)], []),
+    "l1": (lambda q, k, v: ops.attention(q, k, v, similarity="l1"), [heads(2, 2, 5, 4)] * 3, []),
+    "as printed": (lambda q, k, v: ops.attention(q, k, v, similarity="l2_printed"), [heads(1, 2, 5, 4)] * 3, []),
+    "too large for a block": (l2, [heads(1, 1, 300, 64)] * 3, []),
+}
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_ops_run_as_kernels_where_they_fit(name, launched):
+    """Values, gradients and, by the rule, second derivatives equal the CPU's."""
+    f, arrays, kernels = CASES[name]
+
+    def both_orders(device):
+        xs = [Tensor(backend.to_device(a, device), requires_grad=True) for a in arrays]
+        y = f(*xs)
+        first = grad((y * y).sum(), xs)
+        slopes = grad((y * y).sum(), xs, create_graph=True)
+        second = grad(sum((s * s).sum() for s in slopes), xs)
+        return [backend.to_host(a) for a in (y.data, *first, *second)]
+
+    for found, expected in zip(both_orders("strict"), both_orders("cpu"), strict=True):
+        assert found.dtype == np.float32
+        np.testing.assert_allclose(found, expected, rtol=0, atol=3e-5 * np.abs(expected).max())
+    assert set(kernels) <= set(launched) and bool(kernels) == bool(launched)
+
+
+def test_float64_and_unfused_passes_go_the_readable_way(launched):
+    x = strict.asarray(normal(3, 8).astype(np.float64))
+    ops.softmax(Tensor(x))
+    with use_fused(False):
+        ops.softmax(Tensor(x.astype("float32")))
+    assert not launched
+    assert ops.softmax(Tensor(x.astype("float32"))).dtype == np.float32 and launched == ["softmax_forward"]
