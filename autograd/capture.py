@@ -19,18 +19,21 @@ WARM_UP = 3  # steps before the capture: kernels are compiled, cuBLAS has its wo
 
 
 class Numbers:
-    """A few numbers that change between steps: Python floats on the CPU, float32 in the memory of another device."""
+    """A few numbers that change between steps: Python floats on the CPU, an array in the memory of another device."""
 
-    def __init__(self, n: int, xp: Any):
-        self.values: Any = [0.0] * n if xp is np else xp.zeros(n, dtype="float32")
+    def __init__(self, n: int, xp: Any, dtype: str = "float32"):
+        self.host = [0.0] * n
+        self.array = None if xp is np else xp.zeros(n, dtype=dtype)
 
     def set(self, *values: float) -> None:
-        """Before a step, never in it."""
+        """Before a step, never in it. What has not changed is not written again."""
         for i, value in enumerate(values):
-            self.values[i] = value
+            if self.array is not None and value != self.host[i]:
+                self.array[i] = value
+        self.host = list(values)
 
     def __iter__(self) -> Iterator[Any]:
-        return (self.values[i] for i in range(len(self.values)))
+        return iter(self.host if self.array is None else [self.array[i] for i in range(len(self.host))])
 
 
 class GraphedStep:

@@ -10,6 +10,8 @@ from typing import Any
 import numpy as np
 
 from autograd import backend
+from autograd.kernels import launch
+from autograd.kernels import random as kernels
 
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -54,18 +56,24 @@ class Generator:
         """Before a step: what it draws comes after all that was drawn."""
         self.memory[1] = self.start = self.used
 
+    def _take(self, n: int) -> int:
+        """Count n words as drawn; returns how many blocks after `start` they begin."""
+        ahead = self.used - self.start
+        self.used += kernels.blocks(n)
+        return ahead
+
     def bits(self, n: int) -> Any:
         """n random 32-bit words, as a uint64 array (n,)."""
-        xp, blocks = self.xp, -(-n // 4)
-        ahead = self.used - self.start
+        xp, blocks, ahead = self.xp, kernels.blocks(n), self._take(n)
         i = xp.arange(ahead, ahead + blocks, dtype=xp.uint64) + self.memory[1]
-        self.used += blocks
         zero = xp.zeros_like(i)
         words = philox(xp, (i & _MASK, i >> 32, zero, zero), (self.seed & _MASK, self.seed >> 32))
         return xp.stack(words, axis=1).reshape(-1)[:n]
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = (), dtype: str = "float32") -> Any:
         """Uniform on (low, high), never the ends: midpoints of 2²³ equal steps."""
+        if dtype == "float32" and launch.runs_on(self.xp):
+            return kernels.uniform(self.memory, self._take(_size(size)), low, high, _shape(size))
         u = ((self.bits(_size(size)) >> 9).astype(dtype) + 0.5) * (2.0**-23)
         return (u * (high - low) + low).reshape(size)
 
@@ -73,6 +81,8 @@ class Generator:
         """Standard normals, two from each pair of uniforms (Box & Muller, 1958)."""
         n = _size(size)
         half = -(-n // 2)
+        if dtype == "float32" and launch.runs_on(self.xp):
+            return kernels.normal(self.memory, self._take(2 * half), _shape(size))
         u = self.uniform(size=(2, half), dtype=dtype)
         radius = self.xp.sqrt(-2.0 * self.xp.log(u[0]))
         angle = u[1] * (2 * math.pi)
@@ -81,11 +91,17 @@ class Generator:
 
     def integers(self, high: int, size: Any = ()) -> Any:
         """Integers from 0 to high − 1 (high ≤ 2³²), int64; the bias of the multiply-shift is below high/2³²."""
+        if launch.runs_on(self.xp):
+            return kernels.integers(self.memory, self._take(_size(size)), high, _shape(size))
         return ((self.bits(_size(size)) * high) >> 32).astype("int64").reshape(size)
 
     def permutation(self, n: int) -> Any:
         """The integers 0 … n − 1 in random order, int64."""
         return self.xp.argsort(self.bits(n) << 32 | self.xp.arange(n, dtype=self.xp.uint64)).astype("int64")
+
+
+def _shape(size: Any) -> tuple[int, ...]:
+    return size if isinstance(size, tuple) else (int(size),)
 
 
 def _size(size: Any) -> int:

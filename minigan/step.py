@@ -9,6 +9,8 @@ import numpy as np
 
 from autograd import Tensor, backend, grad, ops
 from autograd.capture import GraphedStep, Numbers
+from autograd.kernels import launch
+from autograd.kernels.gather_images import gather_images
 from autograd.random import Generator as Random
 from minigan.augment import Augment
 from minigan.config import Config, build
@@ -122,6 +124,8 @@ class GAN:
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
+        if self.prefetch is None and launch.runs_on(self.xp):
+            return Tensor(gather_images(self.images, self.rows))
         if self.prefetch:
             x = self.prefetch(self.steps_done).astype("float32")
         else:

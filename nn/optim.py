@@ -8,6 +8,8 @@ import numpy as np
 
 from autograd import backend
 from autograd.capture import Numbers
+from autograd.kernels import launch
+from autograd.kernels.adam import adam_settings, adam_step
 from nn.module import Module, Parameter
 
 
@@ -57,13 +59,19 @@ class Adam:
         self.m = 0 * self.flat.data
         self.v = 0 * self.flat.data
         self.t = 0
-        self.numbers = Numbers(2, backend.array_module(self.m))
+        xp = backend.array_module(self.m)
+        self.numbers = Numbers(2, xp)
+        self.settings, self.count = Numbers(11, xp, "float64"), xp.zeros(1, dtype="int32")  # as the kernels read them
         self.prepare()
 
     def prepare(self) -> None:
         """Before an update: what depends on its number t and on `lr` is put where `update` finds it."""
         t, (beta1, beta2) = self.t + 1, self.betas
-        self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
+        if self._on_gpu():
+            self.settings.set(*adam_settings(self.lr, self.betas, self.eps, self.max_norm).tolist())
+            self.count[0] = self.t
+        else:
+            self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
 
     def step(self, grads: Sequence[Any]) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
@@ -79,6 +87,11 @@ class Adam:
         """What `step` does on the device, all of it between `prepare` and t + 1."""
         xp = backend.array_module(self.flat.data)
         g = self.flat.gather(grads)
+        if self._on_gpu():
+            norm = xp.empty(1, dtype="float32")
+            state = (self.flat.data, g, self.m, self.v, None)
+            adam_step(*state, self.settings.array, self.count, norm, xp.empty(9, dtype="float32"))
+            return norm.reshape(())
         norm = xp.sqrt((g * g).sum())
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
@@ -92,6 +105,9 @@ class Adam:
         denominator += self.eps
         self.flat.data -= rate * self.m / denominator
         return norm
+
+    def _on_gpu(self) -> bool:
+        return launch.runs_on(backend.array_module(self.m)) and self.m.dtype == np.float32
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {"m": np.array(backend.to_host(self.m)), "v": np.array(backend.to_host(self.v)), "t": np.asarray(self.t)}
