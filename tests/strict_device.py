@@ -42,6 +42,8 @@ FUNCTIONS = set(
 WAITING = {"nonzero", "flatnonzero", "argwhere", "unique", "extract", "array2string"}  # their results need the host
 CREATION = {"asarray", "array", "asanyarray"}  # these take host data
 DTYPES = set("float16 float32 float64 int8 int16 int32 int64 uint8 uint16 uint32 uint64 bool_ dtype newaxis pi".split())
+JOINING = {"concatenate", "stack", "vstack", "hstack", "column_stack"}
+MOST_JOINED = 8  # arrays: of more, CuPy copies the addresses to the device before it joins them
 ELEMENTWISE = {"where", "clip"}  # no ufuncs, and yet their operands are arrays and Python numbers only
 
 
@@ -211,6 +213,8 @@ class _Function:
             return strict.work(lambda: self.run(*args, **kwargs), args)
         if name in WAITING or (name == "where" and len(args) == 1):
             strict.waits(name)
+        if name in JOINING and len(args[0]) > MOST_JOINED:
+            strict.waits(f"{name} of {len(args[0])} arrays")
         lower = _operand if self.operands else _argument
         out = kwargs.get("out")
         args = tuple(lower(name, a) for a in args)

@@ -188,3 +188,12 @@ def test_copies_are_copies():
     view = strict.asarray(a)
     view += 1
     assert strict.asnumpy(a).tolist() == [2, 2, 2]
+
+
+def test_joining_many_arrays_cannot_be_captured():
+    """CuPy copies their addresses to the device first."""
+    x = strict.zeros((1, 2))
+    with strict.step():
+        strict.concatenate([x] * 8)
+        with pytest.raises(StrictError, match="concatenate of 9 arrays"):
+            strict.concatenate([x] * 9)
