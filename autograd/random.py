@@ -40,7 +40,7 @@ class Generator:
         self.device = device
         self.xp = backend.device_module(device)
         self.memory: Any = [0, 0] if self.xp is np else self.xp.zeros(2, dtype="uint64")  # {seed, blocks used}
-        self.state = (seed % 2**64, 0)
+        self.state = (int(seed) % 2**64, 0)
 
     @property
     def state(self) -> tuple[int, int]:

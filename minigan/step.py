@@ -18,7 +18,7 @@ from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
-from nn import EMA, Adam, learning_rate, power_iteration
+from nn import EMA, Adam, PowerIteration, learning_rate
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
@@ -38,6 +38,7 @@ class GAN:
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
+        self.power_iteration = PowerIteration(self.discriminator, self.adam_d.flat.data)
         self.ema = EMA(self.generator)
         self.rng = Random(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
@@ -79,10 +80,10 @@ class GAN:
 
     def update(self) -> Any:
         """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
-        power_iteration(self.discriminator)
+        self.power_iteration()
         fake, on_real, d_grads, d_row = self.judge()
         norm_d = self.adam_d.update(d_grads)
-        power_iteration(self.discriminator)
+        self.power_iteration()
         g_grads, loss_g = self.fool(fake, on_real)
         norm_g = self.adam_g.update(g_grads)
         share, _ = self.numbers

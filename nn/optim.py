@@ -30,10 +30,9 @@ class FlatParameters:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""
         if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
             raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
+        # No concatenate: CuPy's uploads the addresses of more than 8 arrays, which no graph may capture.
         flat, start = backend.array_module(self.data).empty_like(self.data), 0
-        for p, g in zip(
-            self.parameters, grads, strict=True
-        ):  # of more than 8 arrays, cupy.concatenate cannot be captured
+        for p, g in zip(self.parameters, grads, strict=True):
             flat[start : start + p.size] = 0 if g is None else g.reshape(-1)
             start += p.size
         return flat

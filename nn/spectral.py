@@ -1,8 +1,12 @@
 """Spectral normalisation by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589)."""
 
+from typing import Any
+
 import numpy as np
 
 from autograd import Tensor, backend, ops
+from autograd.kernels import launch
+from autograd.kernels import power_iteration as kernel
 from nn.module import Buffer, Module
 
 
@@ -57,3 +61,40 @@ def power_iteration(module: Module) -> None:
         spectral = getattr(layer, "spectral", None)
         if spectral is not None:
             spectral.power_iteration(vars(layer)["weight"])
+
+
+class PowerIteration:
+    """`power_iteration(module)`, on a GPU in one launch for all layers.
+
+    flat: what the weights are views of, the `FlatParameters.data` of the optimiser. There u and v become views too.
+    """
+
+    def __init__(self, module: Module, flat: Any):
+        self.module, self.flat = module, flat
+        layers = [vars(m) for m in module.modules() if getattr(m, "spectral", None) is not None]
+        xp = backend.array_module(flat)
+        self.grouped = bool(layers) and launch.runs_on(xp) and flat.dtype == np.float32
+        if not self.grouped:
+            return
+        weights = [layer["weight"].data for layer in layers]
+        shapes = [(len(w), w.size // len(w)) for w in weights]
+        starts = [(launch.address(w) - launch.address(flat)) // flat.itemsize for w in weights]
+        self.u, self.v = (_flatten(xp, [getattr(layer["spectral"], name) for layer in layers]) for name in "uv")
+        self.sigma = xp.empty(len(weights), dtype="float32")
+        self.table = xp.asarray(kernel.power_table(shapes, starts))
+
+    def __call__(self) -> None:
+        if self.grouped:
+            kernel.power_iteration(self.flat, self.u, self.v, self.sigma, self.table)
+        else:
+            power_iteration(self.module)
+
+
+def _flatten(xp: Any, buffers: list[Buffer]) -> Any:
+    """One array after the other in a new one, of which each becomes a view."""
+    flat = xp.concatenate([b.data for b in buffers])
+    start = 0
+    for b in buffers:
+        b.data = flat[start : start + b.size]
+        start += b.size
+    return flat

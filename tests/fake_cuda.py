@@ -111,8 +111,10 @@ class FakeCuda:
     @contextlib.contextmanager
     def using_allocator(self, malloc: Any) -> Iterator[None]:
         self.pools.append(malloc)
-        yield
-        self.pools.pop()
+        try:
+            yield
+        finally:
+            self.pools.pop()
 
 
 @contextlib.contextmanager
@@ -136,11 +138,10 @@ def work_of(run: Callable[[], Any]) -> int:
 
 
 class _Counter:
+    """A recorder that only counts."""
+
     pieces = 0
 
     def record(self, run: Callable[[], Any], reads: Sequence, writes: Sequence[np.ndarray]) -> Any:
         self.pieces += 1
         return _wrap(run())
-
-
-__all__ = ["FakeCuda", "StrictArray", "fake_cuda", "work_of"]

@@ -77,6 +77,7 @@ def test_three_steps_equal_the_cpus(variant, launched):
     options = {"variant": variant, **({} if variant == "cnn" else SMALL)}
     nearly_equal(three_steps(**options, device="strict"), three_steps(**options))
     assert {"adam_update", "gather_images", "random_normal", "random_integers"} <= set(launched)
+    assert launched.count("power_iteration") == (0 if variant == "vanilla" else 6)
     assert variant == "cnn" or {"layer_norm_forward", "attention_backward"} <= set(launched)
 
 
