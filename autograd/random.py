@@ -64,6 +64,8 @@ class Generator:
 
     def bits(self, n: int) -> Any:
         """n random 32-bit words, as a uint64 array (n,)."""
+        if launch.runs_on(self.xp):
+            return kernels.integers(self.memory, self._take(n), 2**32, (n,)).astype("uint64")
         xp, blocks, ahead = self.xp, kernels.blocks(n), self._take(n)
         i = xp.arange(ahead, ahead + blocks, dtype=xp.uint64) + self.memory[1]
         zero = xp.zeros_like(i)
