@@ -1,6 +1,7 @@
 """Matrix products. Leading axes are batches, as in NumPy."""
 
 from autograd.operation import op
+from autograd.ops.reduce import column_sums
 
 
 @op
@@ -35,6 +36,14 @@ class linear:
             xp.matmul(g, weight).reshape(x.shape) if need[0] else None,
             xp.matmul(g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
             g.sum(axis=0) if need[2] else None,
+        )
+
+    def fused(xp, g, x, weight, need):
+        g = g.reshape(-1, g.shape[-1])
+        return (
+            xp.matmul(g, weight).reshape(x.shape) if need[0] else None,
+            xp.matmul(g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            column_sums(xp, g) if need[2] else None,
         )
 
     def call(apply, x, weight, bias=None):

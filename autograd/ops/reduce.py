@@ -21,6 +21,24 @@ def count(shape, axis):
     return n
 
 
+def column_sums(xp, a, b=None):
+    """Σ a, or Σ a b, over all axes but the last. Products with ones, which BLAS does many times faster than sum()."""
+    rows = a.reshape(-1, a.shape[-1])
+    if b is None:
+        return xp.matmul(xp.ones(len(rows), rows.dtype), rows)
+    return xp.einsum("nd,nd->d", rows, b.reshape(rows.shape))
+
+
+def row_means(xp, a, b=None):
+    """The mean of a, or of a b, over the last axis, which stays with length 1; in the same way."""
+    rows, n = a.reshape(-1, a.shape[-1]), a.shape[-1]
+    if b is None:
+        means = xp.matmul(rows, xp.full(n, 1 / n, rows.dtype))
+    else:
+        means = xp.einsum("nd,nd->n", rows, b.reshape(rows.shape)) * (1 / n)
+    return means.reshape(*a.shape[:-1], 1)
+
+
 @op
 class sum:
     "y = Σ x                    ∂L/∂x = g, spread over the summed axes"
