@@ -1,7 +1,7 @@
 """Optimisation over flat storage: the parameters of a model are views of one array, so a step is a few operations."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -35,6 +35,11 @@ class FlatParameters:
             ]
         )
 
+    def blocks(self) -> Iterator[slice]:
+        """The flat array in pieces: on the host they fit into the cache with all that goes with them."""
+        size = 16384 if backend.array_module(self.data) is np else len(self.data)
+        return (slice(i, i + size) for i in range(0, len(self.data), size))
+
 
 class Adam:
     """Adam (Kingma & Ba, 1412.6980) with bias correction.
@@ -64,20 +69,30 @@ class Adam:
         """
         xp = backend.array_module(self.flat.data)
         g = self.flat.gather(grads)
-        norm = xp.sqrt((g * g).sum())
+        norm = xp.sqrt(xp.dot(g, g))
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
         self.t += 1
+        for block in self.flat.blocks():
+            self._update(xp, self.flat.data[block], g[block], self.m[block], self.v[block])
+        return norm
+
+    def _update(self, xp: Any, data: Any, g: Any, m: Any, v: Any) -> None:
+        """The equations above, in place; g is used up."""
         beta1, beta2 = self.betas
-        self.m *= beta1
-        self.m += (1 - beta1) * g
-        self.v *= beta2
-        self.v += (1 - beta2) * (g * g)
-        denominator = xp.sqrt(self.v)
+        change = (1 - beta1) * g
+        m *= beta1
+        m += change
+        g *= g
+        g *= 1 - beta2
+        v *= beta2
+        v += g
+        denominator = xp.sqrt(v, out=g)
         denominator *= 1 / math.sqrt(1 - beta2**self.t)
         denominator += self.eps
-        self.flat.data -= (self.lr / (1 - beta1**self.t)) * self.m / denominator
-        return norm
+        xp.divide(m, denominator, out=change)
+        change *= self.lr / (1 - beta1**self.t)
+        data -= change
 
     def state_dict(self) -> dict[str, np.ndarray]:
         return {"m": np.array(backend.to_host(self.m)), "v": np.array(backend.to_host(self.v)), "t": np.asarray(self.t)}
@@ -110,6 +125,10 @@ class EMA:
 
     def update(self, flat: Any, decay: float) -> None:
         """`flat`: the flat data of the source's parameters, in the same order."""
-        self.flat.data += (1 - decay) * (flat - self.flat.data)
+        for block in self.flat.blocks():
+            average = self.flat.data[block]
+            change = flat[block] - average
+            change *= 1 - decay
+            average += change
         for average, buffer in zip(self.model.buffers(), self.source.buffers(), strict=True):
             average.data[...] = buffer.data
