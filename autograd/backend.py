@@ -128,10 +128,35 @@ def erf(xp: Any, x: Any) -> Any:
     if hasattr(xp, "erf"):
         return xp.erf(x)
     if xp is np:
-        return _erf_numpy(x)
+        x = np.asarray(x)
+        return _erf_float32(x) if x.dtype == np.float32 else _erf_numpy(x)
     from cupyx.scipy.special import erf as cupy_erf
 
     return cupy_erf(x)
+
+
+# P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. A least-squares fit
+# reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
+_TANH_ERF = (
+    1.4188951799856953e-07, -5.668949092167599e-06, 8.763934785724598e-05, -6.197880804802475e-04,
+    -1.9182879186622668e-04, 1.0276905567806885e-01, 1.1283792742405057,
+)  # fmt: skip
+
+
+def _erf_float32(x: np.ndarray) -> np.ndarray:
+    flat, y = x.reshape(-1), np.empty(x.shape, x.dtype)
+    for start in range(0, x.size, 32768):  # blocks stay in the cache
+        block = slice(start, start + 32768)
+        t, p = np.clip(flat[block], -4.5, 4.5), y.reshape(-1)[block]
+        u = t * t
+        np.multiply(u, _TANH_ERF[0], out=p)
+        for c in _TANH_ERF[1:-1]:
+            p += c
+            p *= u
+        p += _TANH_ERF[-1]
+        p *= t
+        np.tanh(p, out=p)
+    return y
 
 
 # Rational Chebyshev approximations of W. J. Cody, Math. Comp. 23 (1969) 631-637, highest power first.
@@ -173,8 +198,7 @@ def _ratio(coefficients: tuple, x: np.ndarray) -> np.ndarray:
     return p
 
 
-def _erf_numpy(x: Any) -> Any:
-    x = np.asarray(x)
+def _erf_numpy(x: np.ndarray) -> np.ndarray:
     a = np.abs(x)
     near = x * _ratio(_NEAR, np.square(np.minimum(a, 0.5)))
     middle = 1 - np.exp(-np.square(np.minimum(a, 6.0))) * _ratio(_MIDDLE, np.clip(a, 0.4, 4.0))

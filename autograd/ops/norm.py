@@ -136,10 +136,19 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 class spectral_normalize:
     "Y = c W,  c = σ₀/σ,  σ = uᵀ W v         ∂L/∂W = c (G − ⟨G, W⟩/σ · u vᵀ)       no gradient through u, v, σ₀"
 
+    residuals = ("sigma",)
+
     def forward(xp, weight, u, v, target):
-        return weight * (target / (u @ weight @ v))
+        sigma = u @ weight @ v
+        return weight * (target / sigma), sigma
 
     def backward(xp, g, weight, u, v, target):
         sigma = ((u.reshape(-1, 1) * weight).sum(axis=0) * v).sum()
         inner = (g * weight).sum()
         return (target / sigma) * (g - inner / sigma * (u.reshape(-1, 1) * v)), None, None, None
+
+    def fused(xp, g, weight, u, v, target, sigma):
+        c = target / sigma
+        gw = u.reshape(-1, 1) * (v * (-c * xp.vdot(g, weight) / sigma))
+        gw += g * c
+        return gw, None, None, None
