@@ -34,6 +34,8 @@ class GAN:
     def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
         c = self.config = config
         self.device, self.xp = device, backend.device_module(device)
+        if device == "cpu":
+            backend.keep_freed_memory()
         self.generator, self.discriminator = (network.to(device) for network in build(c))
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)

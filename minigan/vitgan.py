@@ -48,7 +48,8 @@ class MLP(Module):
 class Block(Module):
     """h ← h + MSA(N(h));  h ← h + MLP(N(h)), the residual always from the un-normalised stream (eq. 2-3, 10-11).
 
-    N is layer norm, or with `latent` the self-modulated layer norm, which also takes w.
+    N is layer norm, or with `latent` the self-modulated layer norm, which also takes w. `first`: only so many tokens
+    are wanted of the result, so only they go through what follows the keys and values.
     """
 
     def __init__(
@@ -68,8 +69,9 @@ class Block(Module):
         self.norm2 = _norm(features, latent, rng)
         self.mlp = MLP(features, int(features * mlp_ratio), activation, norm=norm, rng=rng)
 
-    def forward(self, h: Tensor, *w: Tensor) -> Tensor:
-        h = h + self.attention(self.norm1(h, *w))
+    def forward(self, h: Tensor, *w: Tensor, first: int | None = None) -> Tensor:
+        change = self.attention(self.norm1(h, *w), first)
+        h = (h if first is None else h[:, :first]) + change
         return h + self.mlp(self.norm2(h, *w))
 
 
@@ -241,8 +243,10 @@ class Discriminator(Module):
     def forward(self, x: Tensor) -> Tensor:
         h = self.embed(self.patches(x)) + self.position()  # (B, N, D)
         h = ops.concatenate([ops.broadcast_to(self.class_token, (len(h), 1, h.shape[2])), h], axis=1)
-        for block in self.blocks:
+        *blocks, last = self.blocks
+        for block in blocks:
             h = block(h)
+        h = last(h, first=1)  # the class token: nobody reads the others
         return self.head(self.norm(h[:, 0])).reshape(-1)
 
 

@@ -32,11 +32,16 @@ class MultiHeadAttention(Module):
         self.value = Linear(features, features, bias=False, norm=norm, rng=rng)
         self.out = Linear(features, features, norm=norm, rng=rng)
 
-    def forward(self, x: Tensor) -> Tensor:
-        q = self._split(self.query(x))
-        k = q if self.key is None else self._split(self.key(x))
-        y = ops.attention(q, k, self._split(self.value(x)), similarity=self.similarity)  # (B, H, N, d)
-        return self.out(y.swapaxes(1, 2).reshape(x.shape))
+    def forward(self, x: Tensor, first: int | None = None) -> Tensor:
+        """Y of all tokens, or of the `first` so many: these alone ask, all of them answer."""
+        if self.key is None:
+            k = self._split(self.query(x))
+            q = k if first is None else k[:, :, :first]
+        else:
+            k = self._split(self.key(x))
+            q = self._split(self.query(x if first is None else x[:, :first]))
+        y = ops.attention(q, k, self._split(self.value(x)), similarity=self.similarity)  # (B, H, first, d)
+        return self.out(y.swapaxes(1, 2).reshape(len(x), -1, x.shape[2]))
 
     def _split(self, x: Tensor) -> Tensor:
         batch, tokens, features = x.shape

@@ -1,7 +1,7 @@
 """Optimisation over flat storage: the parameters of a model are views of one array, so a step is a few operations."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -36,6 +36,11 @@ class FlatParameters:
             flat[start : start + p.size] = 0 if g is None else g.reshape(-1)
             start += p.size
         return flat
+
+    def blocks(self) -> Iterator[slice]:
+        """The flat array in pieces: on the host they fit into the cache with all that goes with them."""
+        size = 16384 if backend.array_module(self.data) is np else len(self.data)
+        return (slice(i, i + size) for i in range(0, len(self.data), size))
 
 
 class Adam:
@@ -91,19 +96,29 @@ class Adam:
             state = (self.flat.data, g, self.m, self.v, None)
             adam_step(*state, self.settings.array, self.count, norm, xp.empty(9, dtype="float32"))
             return norm.reshape(())
-        norm = xp.sqrt((g * g).sum())
+        norm = xp.sqrt(backend.matmul(xp, g, g))
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
+        for block in self.flat.blocks():
+            self._update(xp, self.flat.data[block], g[block], self.m[block], self.v[block])
+        return norm
+
+    def _update(self, xp: Any, data: Any, g: Any, m: Any, v: Any) -> None:
+        """The equations above, in place; g is used up."""
         (beta1, beta2), (rate, root) = self.betas, self.numbers
-        self.m *= beta1
-        self.m += (1 - beta1) * g
-        self.v *= beta2
-        self.v += (1 - beta2) * (g * g)
-        denominator = xp.sqrt(self.v)
+        change = (1 - beta1) * g
+        m *= beta1
+        m += change
+        g *= g
+        g *= 1 - beta2
+        v *= beta2
+        v += g
+        denominator = xp.sqrt(v, out=g)
         denominator *= root
         denominator += self.eps
-        self.flat.data -= rate * self.m / denominator
-        return norm
+        xp.divide(m, denominator, out=change)
+        change *= rate
+        data -= change
 
     def _on_gpu(self) -> bool:
         return launch.runs_on(backend.array_module(self.m)) and self.m.dtype == np.float32
@@ -139,6 +154,10 @@ class EMA:
 
     def update(self, flat: Any, share: Any) -> None:
         """`flat`: the flat data of the source's parameters, in the same order; `share`: 1 − d, a number."""
-        self.flat.data += share * (flat - self.flat.data)
+        for block in self.flat.blocks():
+            average = self.flat.data[block]
+            change = flat[block] - average
+            change *= share
+            average += change
         for average, buffer in zip(self.model.buffers(), self.source.buffers(), strict=True):
             average.data[...] = buffer.data

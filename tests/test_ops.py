@@ -246,6 +246,13 @@ def test_far_out_nothing_overflows(name, dtype):
         assert np.isfinite(ggx).all()
 
 
+def test_erf_in_float32_is_right_to_the_last_digits():
+    x = np.concatenate([np.linspace(-6, 6, 20_001), 10.0 ** np.arange(-30, 30)]).astype("float32")
+    exact = np.array([math.erf(v) for v in x.tolist()])
+    np.testing.assert_allclose(ops.erf(x).data, exact, rtol=3e-7, atol=0)
+    assert np.isnan(ops.erf(np.float32([np.nan])).data).all()
+
+
 def test_softplus_keeps_its_small_tail():
     x = np.array([-700.0, -100, -10])
     np.testing.assert_allclose(ops.softplus(x).data, np.log1p(np.exp(x)), rtol=1e-14)

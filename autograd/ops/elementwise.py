@@ -220,21 +220,20 @@ class gelu:
     approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
     """  # noqa: E501
 
-    residuals = ("t",)
+    residuals = ("phi",)  # Φ(x)
 
     def forward(xp, x, *, approximate="none"):
         if approximate == "tanh":
-            t = x * x
-            t *= 0.044715 * _TANH_SCALE
-            t += _TANH_SCALE
-            t *= x
-            t = xp.tanh(t)
+            phi = xp.square(x, out=xp.empty_like(x))
+            phi *= 0.044715 * _TANH_SCALE
+            phi += _TANH_SCALE
+            phi *= x
+            xp.tanh(phi, out=phi)
         else:
-            t = backend.erf(xp, x * math.sqrt(0.5))
-        y = 1 + t
-        y *= x
-        y *= 0.5
-        return y, t
+            phi = backend.erf(xp, x * math.sqrt(0.5))
+        phi *= 0.5
+        phi += 0.5
+        return x * phi, phi
 
     def backward(xp, g, x, *, approximate):
         if approximate == "tanh":
@@ -244,20 +243,21 @@ class gelu:
         density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
         return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
 
-    def fused(xp, g, x, t, *, approximate):
-        slope = x * x
-        if approximate == "tanh":
-            slope *= 3 * 0.044715 * _TANH_SCALE
-            slope += _TANH_SCALE
-            slope *= 1 - t * t
+    def fused(xp, g, x, phi, *, approximate):
+        slope = xp.square(x, out=xp.empty_like(x))
+        if approximate == "tanh":  # Φ = σ(2z), so y' = Φ + x Φ (1 − Φ) 2z'
+            slope *= 6 * 0.044715 * _TANH_SCALE
+            slope += 2 * _TANH_SCALE
+            slope *= x
+            slope *= 1 - phi
+            slope += 1
+            slope *= phi
         else:
             slope *= -0.5
-            slope = xp.exp(slope)
-            slope *= math.sqrt(2 / math.pi)
-        slope *= x
-        slope += t
-        slope += 1
-        slope *= 0.5
+            xp.exp(slope, out=slope)
+            slope *= 1 / math.sqrt(2 * math.pi)
+            slope *= x
+            slope += phi
         slope *= g
         return slope
 

@@ -2,6 +2,7 @@
 
 from autograd import backend
 from autograd.operation import op
+from autograd.ops.reduce import column_sums
 
 
 @op
@@ -36,6 +37,14 @@ class linear:
             backend.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
             backend.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
             g.sum(axis=0) if need[2] else None,
+        )
+
+    def fused(xp, g, x, weight, need):
+        g = g.reshape(-1, g.shape[-1])
+        return (
+            backend.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
+            backend.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            column_sums(xp, g) if need[2] else None,
         )
 
     def call(apply, x, weight, bias=None):

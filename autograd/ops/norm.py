@@ -2,7 +2,7 @@
 
 from autograd.backend import array_module, matmul
 from autograd.operation import op
-from autograd.ops.reduce import count
+from autograd.ops.reduce import column_sums, count, row_means
 from autograd.tensor import Tensor
 
 
@@ -60,8 +60,8 @@ class normalize:
     residuals = ("normed", "rstd")
 
     def forward(xp, x, weight, bias, *, axes, eps):
-        normed = x - x.mean(axis=axes, keepdims=True)
-        rstd = 1 / xp.sqrt(xp.square(normed).mean(axis=axes, keepdims=True) + eps)
+        normed = x - _means(xp, x, axes)
+        rstd = 1 / xp.sqrt(_means(xp, normed, axes, normed) + eps)
         normed *= rstd
         y = normed if weight is None else normed * weight
         if bias is not None:
@@ -76,18 +76,26 @@ class normalize:
         gx = (h - h.mean(axis=axes, keepdims=True) - normed * (h * normed).mean(axis=axes, keepdims=True)) * rstd
         return gx, g * normed if need[1] else None, g
 
-    def fused(xp, g, x, weight, normed, rstd, need, *, axes):
-        gw = g * normed if need[1] else None
-        if not need[0]:
-            return None, gw, g
-        n = 1 / count(x.shape, axes)
-        h = g.copy() if weight is None else g * weight
-        along = h * normed
-        along = normed * (along.sum(axis=axes, keepdims=True) * n)
-        h -= h.sum(axis=axes, keepdims=True) * n
-        h -= along
-        h *= rstd
-        return h, gw, g
+    def fused(xp, g, x, weight, normed, rstd, need, shapes, *, axes):
+        gx = gw = gb = None
+        if need[0]:
+            h = g if weight is None else g * weight
+            gx = normed * -_means(xp, h, axes, normed)
+            gx += h
+            gx -= _means(xp, h, axes)
+            gx *= rstd
+        if need[1]:
+            gw = column_sums(xp, g, normed) if shapes[1] == g.shape[-1:] == x.shape[-1:] else g * normed
+        if need[2]:
+            gb = column_sums(xp, g) if shapes[2] == g.shape[-1:] else g
+        return gx, gw, gb
+
+
+def _means(xp, a, axes, b=None):
+    """The mean of a, or of a b, over `axes`, which stay with length 1."""
+    if axes in (-1, (-1,)) and (b is None or a.shape == b.shape):
+        return row_means(xp, a, b)
+    return (a if b is None else a * b).mean(axis=axes, keepdims=True)
 
 
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
@@ -128,10 +136,19 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 class spectral_normalize:
     "Y = c W,  c = σ₀/σ,  σ = uᵀ W v         ∂L/∂W = c (G − ⟨G, W⟩/σ · u vᵀ)       no gradient through u, v, σ₀"
 
+    residuals = ("sigma",)
+
     def forward(xp, weight, u, v, target):
-        return weight * (target / matmul(xp, matmul(xp, u, weight), v))
+        sigma = matmul(xp, matmul(xp, u, weight), v)
+        return weight * (target / sigma), sigma
 
     def backward(xp, g, weight, u, v, target):
         sigma = ((u.reshape(-1, 1) * weight).sum(axis=0) * v).sum()
         inner = (g * weight).sum()
         return (target / sigma) * (g - inner / sigma * (u.reshape(-1, 1) * v)), None, None, None
+
+    def fused(xp, g, weight, u, v, target, sigma):
+        c = target / sigma
+        gw = u.reshape(-1, 1) * (v * (-c * matmul(xp, g.reshape(-1), weight.reshape(-1)) / sigma))
+        gw += g * c
+        return gw, None, None, None
