@@ -116,6 +116,8 @@ class Augment:
 
     def draw(self, rng: Generator, x_shape: tuple[int, ...]) -> Parameters:
         """Parameters for a batch (B, C, H, W), on the device of `rng`; InputError for saturation of grey images."""
+        if not self.names:
+            return {}
         batch, channels, height, width = x_shape
         if "saturation" in self.names and channels == 1:
             raise InputError(

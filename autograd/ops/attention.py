@@ -50,7 +50,7 @@ class attention:
 
     def fused(xp, g, q, k, v, p, *, similarity, scale):
         h = xp.empty_like(p)
-        matmul(xp, g, _t(xp, v), out=_by_query(xp, h))
+        matmul(xp, _by_columns(xp, g), _t(xp, v), out=_by_query(xp, h))
         h *= p
         h -= p * xp.sum(h, axis=0)
         gv = matmul(xp, _t(xp, _by_query(xp, p)), g, out=_heads_inside(xp, v, v))
@@ -73,7 +73,9 @@ def _scores_by_key(xp, q, k, similarity, scale):
     if similarity not in ("dot", "l2"):
         return xp.ascontiguousarray(xp.moveaxis(_scores(xp, q, k, similarity, scale), -1, 0))
     scores = xp.empty((k.shape[-2], *q.shape[:-1]), q.dtype)
-    matmul(xp, q * (s if similarity == "dot" else 2 * s), _t(xp, k), out=_by_query(xp, scores))
+    columns = _by_columns(xp, q)
+    columns *= s if similarity == "dot" else 2 * s
+    matmul(xp, columns, _t(xp, k), out=_by_query(xp, scores))
     if similarity == "l2":
         scores -= sum_products(xp, "bhkd,bhkd->kbh", k, k)[..., None] * s
     return scores
@@ -82,6 +84,11 @@ def _scores_by_key(xp, q, k, similarity, scale):
 def _by_query(xp, p):
     """A view of p (Nk, B, H, Nq) as (B, H, Nq, Nk)."""
     return xp.moveaxis(p, 0, -1)
+
+
+def _by_columns(xp, q):
+    """A copy of q whose columns lie in one piece: its products with many small Kᵀ take half the time."""
+    return _t(xp, xp.array(_t(xp, q), order="C"))
 
 
 def _heads_inside(xp, q, v):

@@ -41,7 +41,8 @@ def check_images(x, what):
 def windows(xp, x, axis, kernel_size, stride, dilation):
     """A view of x with the image axes (axis, axis + 1) replaced by four: kernel row and column, window row and column.
 
-    Nothing is copied, so overlapping windows share their elements; for one kernel position all elements are distinct.
+    Nothing is copied, so overlapping windows share their elements; those of one kernel position are distinct, and those
+    of one window.
     """
     size, steps = x.shape[axis : axis + 2], x.strides[axis : axis + 2]
     counts = count_windows(size, kernel_size, stride, (0, 0), dilation)
@@ -54,9 +55,9 @@ def windows(xp, x, axis, kernel_size, stride, dilation):
     )
 
 
-def positions(kernel_size):
-    """Every (row, column) of a kernel, row by row."""
-    return [(i, j) for i in range(kernel_size[0]) for j in range(kernel_size[1])]
+def positions(size):
+    """Every (row, column) of a kernel, or of the windows, row by row."""
+    return [(i, j) for i in range(size[0]) for j in range(size[1])]
 
 
 def frame(xp, x, padding, value=0.0):
@@ -90,7 +91,8 @@ class unfold:
         count_windows(x.shape[2:], kernel_size, stride, padding, dilation)
         y = windows(xp, frame(xp, x, padding), 2, kernel_size, stride, dilation)
         n, c, kh, kw, rows, columns = y.shape
-        return y.reshape(n, c * kh * kw, rows * columns)
+        # copied window by window: fast, and the transpose of y is a matrix whose rows lie in one piece
+        return y.transpose(0, 4, 5, 1, 2, 3).reshape(n, rows * columns, c * kh * kw).swapaxes(1, 2)
 
     def backward(xp, g, shapes, *, kernel_size, dilation, padding, stride):
         where = {"kernel_size": kernel_size, "dilation": dilation, "padding": padding, "stride": stride}
@@ -116,8 +118,12 @@ class fold:
         x = x.reshape(n, c, kh, kw, rows, columns)
         framed = xp.zeros((n, c, size[0] + 2 * padding[0], size[1] + 2 * padding[1]), dtype=x.dtype)
         view = windows(xp, framed, 2, kernel_size, stride, dilation)
-        for i, j in positions(kernel_size):
-            view[:, :, i, j] += x[:, :, i, j]
+        if rows * columns < kh * kw:  # the shorter of two loops; neither meets an element twice in one turn
+            for r, t in positions((rows, columns)):
+                view[..., r, t] += x[..., r, t]
+        else:
+            for i, j in positions(kernel_size):
+                view[:, :, i, j] += x[:, :, i, j]
         return xp.ascontiguousarray(unframe(framed, padding))
 
     def backward(xp, g, *, kernel_size, dilation, padding, stride):
