@@ -113,7 +113,7 @@ class GAN:
         real = self.real_batch()
         fake = self.generator(Tensor(self.rng.normal((len(real), self.config.latent))))
         loss, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
-        grads = grad(loss, self.discriminator.parameters())
+        grads = grad(loss, self.adam_d.flat.parameters)
         return fake, on_real.detach(), grads, (loss, on_real.mean(), on_fake.mean(), penalty)
 
     def fool(self, fake: Tensor, on_real: Tensor) -> tuple[list, Tensor]:
@@ -123,7 +123,7 @@ class GAN:
         """
         seen = self.augment.apply(fake, self.augment.draw(self.rng, fake.shape))
         loss = self.loss.generator(on_real, self.discriminator(seen))
-        return grad(loss, self.generator.parameters()), loss
+        return grad(loss, self.adam_g.flat.parameters), loss
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""

@@ -148,9 +148,9 @@ class EMA:
     """θ̄ ← θ̄ + (1 − d) (θ − θ̄): an averaged copy of a model, `ema.model`; buffers are copied as they are."""
 
     def __init__(self, model: Module):
-        self.source = model
         self.model = model.copy().eval()
         self.flat = FlatParameters(self.model.parameters())
+        self.buffers = list(zip(self.model.buffers(), model.buffers(), strict=True))
 
     def update(self, flat: Any, share: Any) -> None:
         """`flat`: the flat data of the source's parameters, in the same order; `share`: 1 − d, a number."""
@@ -159,5 +159,5 @@ class EMA:
             change = flat[block] - average
             change *= share
             average += change
-        for average, buffer in zip(self.model.buffers(), self.source.buffers(), strict=True):
-            average.data[...] = buffer.data
+        for copy, buffer in self.buffers:
+            copy.data[...] = buffer.data
