@@ -41,7 +41,7 @@ def torch():
 
 
 def tiny_step(**options):
-    make = steps._maker({**TINY, **options})
+    make = steps.maker({**TINY, **options})
     return Case("step", "tiny", make, tolerance=steps.TOLERANCE, mostly=steps.MOSTLY)
 
 
@@ -178,7 +178,7 @@ def test_arithmetic_of_a_step_is_what_pytorch_counts(torch, options):
     from torch.utils.flop_counter import FlopCounterMode
 
     options = {**TINY, "batch": 8, **options}
-    ours, theirs = (steps._maker(options)(kind, "cpu") for kind in ("ours", "plain"))
+    ours, theirs = (steps.maker(options)(kind, "cpu") for kind in ("ours", "plain"))
     for side in (ours, theirs):
         side.results()
     with counted() as total:
@@ -194,7 +194,7 @@ def test_arithmetic_of_a_step_is_what_pytorch_counts(torch, options):
 def test_every_hot_op_of_a_tiny_model_agrees(torch):
     for options in ({}, {"variant": "cnn", "image_size": 32}):
         for hot in hot_ops.hot_ops(resolve(**TINY, **options)):
-            one = Case("ops", hot.name, hot_ops._maker(hot, "both"), ("ours", *hot.theirs()))
+            one = Case("ops", hot.name, hot_ops.maker(hot, "both"), ("ours", *hot.theirs()))
             results = {kind: one.make(kind, "cpu").results() for kind in one.kinds}
             for kind in one.kinds[1:]:
                 assert differences(one, results["ours"], results[kind]) == "", (hot.name, kind)

@@ -26,7 +26,7 @@ def cases() -> list[Case]:
                 Case(
                     "metrics",
                     f"{what} {dimensions}-d: {name}, {IMAGES:,}",
-                    _maker(ours, theirs, dimensions),
+                    maker(ours, theirs, dimensions),
                     ("ours", "plain"),
                     tolerance=1e-3,
                     quick=dimensions == 64 and name != "PRDC",
@@ -105,7 +105,7 @@ METRICS: dict[str, tuple[Callable, Callable]] = {
 }
 
 
-def _maker(ours: Callable, theirs: Callable, dimensions: int) -> Callable[[str, str], Side]:
+def maker(ours: Callable, theirs: Callable, dimensions: int) -> Callable[[str, str], Side]:
     def make(kind: str, device: str) -> Side:
         sides: Any = features(dimensions)
         if kind != "ours":

@@ -31,7 +31,7 @@ def cases() -> list[Case]:
             kinds = KINDS if hot.name.startswith("attention") else ("ours", "plain")
             for way in ("forward", "both"):
                 label = f"{model.partition(',')[0]}: {hot.name} {'×'.join(map(str, hot.shapes[0]))}, {way}"
-                made.append(Case("ops", label, _maker(hot, way), kinds, quick=model == MODELS[0] and way == "both"))
+                made.append(Case("ops", label, maker(hot, way), kinds, quick=model == MODELS[0] and way == "both"))
     return made
 
 
@@ -140,7 +140,7 @@ def _functional(name: str) -> Callable[[], dict[str, Callable]]:
     return lambda: {"plain": getattr(_torch(), name)}
 
 
-def _maker(hot: HotOp, way: str) -> Callable[[str, str], Side]:
+def maker(hot: HotOp, way: str) -> Callable[[str, str], Side]:
     def make(kind: str, device: str) -> Side:
         rng = np.random.default_rng(0)
         arrays = [rng.standard_normal(s, np.float32) for s in hot.shapes]

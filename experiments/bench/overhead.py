@@ -39,12 +39,12 @@ def cases() -> list[Case]:
     made = []
     for name in OURS:
         for way in ("forward", "backward"):
-            make = _maker(name, way)
+            make = maker(name, way)
             made.append(Case("overhead", f"{name} {way}", make, ("ours", "plain"), calls=LENGTH, quick=True))
     return made
 
 
-def _maker(name: str, way: str) -> Callable[[str, str], Side]:
+def maker(name: str, way: str) -> Callable[[str, str], Side]:
     x = np.array([[0.3, 0.7]], np.float32)
     w = np.array([[0.9, 0.1], [-0.1, 0.9]], np.float32) if name == "linear" else np.array([[0.99, 1.01]], np.float32)
     g = np.array([[1.0, -0.5]], np.float32)

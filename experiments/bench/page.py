@@ -46,7 +46,7 @@ def picture(record: dict[str, Any], dark: bool = False) -> bytes | None:
     for group in groups:
         y += 1.6
         axes.text(
-            -SHARE / (0.97 - SHARE),
+            -(SHARE - 0.012) / (0.97 - SHARE),
             y - 0.75,
             TITLES[group],
             transform=axes.get_yaxis_transform(),
