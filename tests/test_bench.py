@@ -42,7 +42,7 @@ def torch():
 
 def tiny_step(**options):
     make = steps.maker({**TINY, **options})
-    return Case("step", "tiny", make, tolerance=steps.TOLERANCE, mostly=steps.MOSTLY)
+    return Case("step", "tiny", make, tolerance=steps.TOLERANCE, mostly=steps.mostly(options))
 
 
 # ---- equality before time

@@ -22,6 +22,7 @@ class HotOp:
     shapes: list[tuple[int, ...]]
     ours: Callable[..., Tensor]
     theirs: Callable[[], dict[str, Callable]]
+    scale: float = 1.0  # of the inputs
 
 
 def cases() -> list[Case]:
@@ -52,6 +53,7 @@ def _transformer(c: Config) -> list[HotOp]:
     heads, g_heads = (n, c.d_heads, d_tokens, c.d_width // c.d_heads), (b, c.g_heads, g_tokens, c.g_width // c.g_heads)
     tanh = "tanh" if c.activation == "gelu_tanh" else "none"
     own = (b, 1, c.g_width)
+    near = (c.d_width // c.d_heads) ** -0.25  # tokens at a distance of about 2: farther ones would not see each other
 
     def attention(similarity: str) -> Callable[[], dict[str, Callable]]:
         def theirs() -> dict[str, Callable]:
@@ -68,8 +70,10 @@ def _transformer(c: Config) -> list[HotOp]:
     return [
         HotOp("linear", [stream, (hidden, c.d_width), (hidden,)], ops.linear, _functional("linear")),
         HotOp("linear", [wide, (c.d_width, hidden), (c.d_width,)], ops.linear, _functional("linear")),
-        HotOp("attention l2", [heads] * 3, lambda q, k, v: ops.attention(q, q, v, similarity="l2"), attention("l2")),
-        HotOp("attention dot", [g_heads] * 3, ops.attention, attention("dot")),
+        HotOp(
+            "attention l2", [heads] * 3, lambda q, k, v: ops.attention(q, q, v, similarity="l2"), attention("l2"), near
+        ),
+        HotOp("attention dot", [g_heads] * 3, ops.attention, attention("dot"), near),
         HotOp(
             "layer norm",
             [stream, (c.d_width,), (c.d_width,)],
@@ -143,7 +147,7 @@ def _functional(name: str) -> Callable[[], dict[str, Callable]]:
 def maker(hot: HotOp, way: str) -> Callable[[str, str], Side]:
     def make(kind: str, device: str) -> Side:
         rng = np.random.default_rng(0)
-        arrays = [rng.standard_normal(s, np.float32) for s in hot.shapes]
+        arrays = [np.float32(hot.scale) * rng.standard_normal(s, np.float32) for s in hot.shapes]
         return _our_side(hot, way, arrays, device) if kind == "ours" else _torch_side(hot, way, arrays, device, kind)
 
     return make

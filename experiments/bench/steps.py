@@ -1,7 +1,8 @@
 """A whole training step: both updates with penalties, Adam, the average of G, the real batch, the random numbers.
 
-Before they are timed, the sides take two steps from the same weights with the same numbers: the losses, the gradients
-of both networks (Adam's mean after the first step), the first updates and the average after the second must agree.
+Before they are timed, the sides take two steps from the same weights with the same numbers. The losses and gradients
+of the first (Adam's mean behind it) must agree, and what the two did to both networks and to the average. In the first
+D stands still: Adam without momentum goes by signs, rounding turns some of them, and G's gradient would be of another D.
 """
 
 from typing import Any
@@ -22,15 +23,24 @@ STEPS: dict[str, dict[str, Any]] = {
     "CNN 64²": {"variant": "cnn", "image_size": 64, "channels": 3},
 }
 QUICK = ("small, batch 32", "CNN 28²")
-TOLERANCE = 2e-3  # of gradients behind an update that rounding may have turned round in places
-MOSTLY = frozenset({"update of D", "update of G", "average of G"})
+TOLERANCE = 2e-3  # finite differences lose some digits
 
 
 def cases() -> list[Case]:
     return [
-        Case("step", name, maker(options), tolerance=TOLERANCE, mostly=MOSTLY, quick=name in QUICK)
+        Case("step", name, maker(options), tolerance=TOLERANCE, mostly=mostly(options), quick=name in QUICK)
         for name, options in STEPS.items()
     ]
+
+
+def mostly(options: dict[str, Any]) -> frozenset:
+    """The results of which rounding may decide a few elements.
+
+    A leaky ReLU so near 0 that float32 puts it on the other side moves G's gradient by some per cent: at 64² it
+    happens to PyTorch. In float64 both agree to 1e-12 there.
+    """
+    kinks = {"gradient of G"} if options.get("variant") == "cnn" else set()
+    return frozenset({"update of D", "update of G", "average of G"} | kinks)
 
 
 def gan_of(options: dict[str, Any], device: str, images: int = 256) -> GAN:
@@ -48,12 +58,14 @@ def our_side(options: dict[str, Any], device: str) -> Side:
     gan = gan_of(options, device)
 
     def results() -> dict[str, Any]:
-        before = _flat(gan)
+        before, rate = _flat(gan), gan.config.d_lr
+        gan.config.d_lr = 0.0
         gan.step()
+        gan.config.d_lr = rate
         found = dict(zip(LOSSES, backend.to_host(gan.stats)[0, :5], strict=True))
         found |= {f"gradient of {n}": a.state_dict()["m"] for n, a in (("D", gan.adam_d), ("G", gan.adam_g))}
-        found |= {f"update of {n}": now - then for n, now, then in zip("DG", _flat(gan), before, strict=True)}
         gan.step()
+        found |= {f"update of {n}": now - then for n, now, then in zip("DG", _flat(gan), before, strict=True)}
         average = np.concatenate([backend.to_host(p.data).ravel() for p in gan.ema.model.parameters()])
         return {**found, "average of G": average - before[1]}
 
@@ -91,18 +103,18 @@ def torch_side(options: dict[str, Any], kind: str, device: str) -> Side:
     def results() -> dict[str, Any]:
         weights = [(twin.pd, twin.names_d), (twin.pg, twin.names_g)]
         before = [flat(*w) for w in weights]
+        found: dict[str, Any] = {}
         for k in range(2):
             gan.steps_done = k
             rise = min(1.0, (k + 1) / max(c.warmup, 1))
-            schedule[:] = [(c.d_lr * rise, c.g_lr * rise, gan.penalty_weight())]
+            schedule[:] = [(c.d_lr * rise * k, c.g_lr * rise, gan.penalty_weight())]
             step()
-            if k:
-                break
-            found: dict[str, Any] = dict(zip(LOSSES, (float(t) for t in twin.stats), strict=True))
-            for n, adam in (("D", twin.adam_d), ("G", twin.adam_g)):
-                means = [adam.state[q]["exp_avg"] for q in adam.param_groups[0]["params"]]
-                found[f"gradient of {n}"] = torch.cat([m.ravel() for m in means]).cpu().numpy()
-            found |= {f"update of {n}": flat(*w) - b for n, w, b in zip("DG", weights, before, strict=True)}
+            if k == 0:
+                found |= dict(zip(LOSSES, (float(t) for t in twin.stats), strict=True))
+                for n, adam in (("D", twin.adam_d), ("G", twin.adam_g)):
+                    means = [adam.state[q]["exp_avg"] for q in adam.param_groups[0]["params"]]
+                    found[f"gradient of {n}"] = torch.cat([m.ravel() for m in means]).cpu().numpy()
+        found |= {f"update of {n}": flat(*w) - b for n, w, b in zip("DG", weights, before, strict=True)}
         found["average of G"] = flat(twin.average, twin.names_g) - before[1]
         twin.numbers = TorchNumbers(len(gan.images), c.batch, device)
         return found
