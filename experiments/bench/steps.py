@@ -1,8 +1,8 @@
 """A whole training step: both updates with penalties, Adam, the average of G, the real batch, the random numbers.
 
 Before they are timed, the sides take two steps from the same weights with the same numbers. The losses and gradients
-of the first (Adam's mean behind it) must agree, and what the two did to both networks and to the average. In the first
-D stands still: Adam without momentum goes by signs, rounding turns some of them, and G's gradient would be of another D.
+of the first (Adam's mean behind it) must agree, and what the two did to both networks and to the average. D stands
+still in the first: Adam without momentum goes by signs, rounding turns some, and G's gradient would be another D's.
 """
 
 from typing import Any
