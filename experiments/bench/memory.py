@@ -11,10 +11,16 @@ import resource
 import subprocess
 import sys
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from experiments.bench.case import Side
 
 MIB = 2**20
 STATUS = Path("/proc/self/status")
-NUMBERS_OF_STEPS = 4  # the first two are those of the comparison
+NUMBER_OF_STEPS = 4  # the first two are those of the comparison
+TINY = {f"{net}_{key}": n for net in "gd" for key, n in (("width", 24), ("depth", 1))}
+TINY |= {"batch": 2, "latent": 8, "g_head_width": 8, "cnn_width": 4}
 
 
 def cases() -> list[str]:
@@ -46,15 +52,18 @@ def peak_and_now() -> tuple[float, float]:
 def main(name: str, kind: str, device: str, threads: str) -> None:
     from experiments.bench.steps import STEPS, our_side, torch_side
 
+    def make(options: dict[str, Any]) -> "Side":
+        return our_side(options, device) if kind == "ours" else torch_side(options, kind, device)
+
     if kind != "ours":
         import torch
 
         torch.set_num_threads(int(threads))
-        torch.ones(2, 2).requires_grad_(True).matmul(torch.ones(2, 2)).sum().backward()  # what loads at first use
+    make({**STEPS[name], **TINY}).results()  # libraries bring code into memory where it is first called
     _, before = peak_and_now()
-    side = our_side(STEPS[name], device) if kind == "ours" else torch_side(STEPS[name], kind, device)
+    side = make(STEPS[name])
     side.results()
-    for _ in range(NUMBERS_OF_STEPS - 2):
+    for _ in range(NUMBER_OF_STEPS - 2):
         side.run()
     most, _ = peak_and_now()
     if device == "cuda":
