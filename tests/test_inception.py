@@ -17,6 +17,7 @@ from torch_files import program, state_dict, storage, tensor, zip_file
 
 from autograd import backend
 from experiments import fid
+from experiments.bench.inception import random_tensors
 from experiments.export_inception import main
 from minigan.errors import InputError
 from minigan.metrics import inception
@@ -156,110 +157,13 @@ def test_the_table_has_the_published_size():
     assert shapes(TORCHVISION).keys() == expected.keys() and shapes(TORCHVISION)["fc.weight"] == (1000, 2048)
 
 
-def random_tensors():
-    """Weights under which signals neither die nor grow, and running statistics that matter."""
-    rng = np.random.default_rng(0)
-    tensors = {}
-    for name, shape in shapes(FID_2015).items():
-        x = rng.standard_normal(shape, np.float32)
-        if name.endswith("conv.weight"):
-            x *= np.sqrt(2 / np.prod(shape[1:]))
-        elif name.endswith("fc.weight"):
-            x /= np.sqrt(2048)
-        elif name.endswith("running_var"):
-            x = rng.uniform(0.02, 2, shape)
-        elif name.endswith("bn.weight"):
-            x = rng.uniform(0.2, 1.2, shape)
-        else:
-            x *= 0.2
-        tensors[name] = x.astype(np.float32)
-    return tensors
-
-
-class TorchInception:
-    """The network in PyTorch's functions, from the published table; `used` collects the names of its tensors."""
-
-    def __init__(self, torch, tensors, padded_average=False, average_in_7c=False):
-        self.torch, self.f = torch, torch.nn.functional
-        self.tensors = {name: torch.tensor(a) for name, a in tensors.items()}
-        self.used = set()
-        self.padded_average, self.average_in_7c = padded_average, average_in_7c
-
-    def get(self, name):
-        self.used.add(name)
-        return self.tensors[name]
-
-    def conv(self, x, name, stride=1, padding=0):
-        bn = [self.get(f"{name}.bn.{part}") for part in ("running_mean", "running_var", "weight", "bias")]
-        x = self.f.conv2d(x, self.get(f"{name}.conv.weight"), None, stride, padding)
-        return self.f.relu(self.f.batch_norm(x, *bn, training=False, eps=0.001))
-
-    def average(self, x):
-        return self.f.avg_pool2d(x, 3, 1, 1, count_include_pad=self.padded_average)
-
-    def mixed_5(self, x, n):
-        one = self.conv(x, f"{n}.branch1x1")
-        five = self.conv(self.conv(x, f"{n}.branch5x5_1"), f"{n}.branch5x5_2", padding=2)
-        three = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
-        three = self.conv(three, f"{n}.branch3x3dbl_3", padding=1)
-        return self.torch.cat([one, five, three, self.conv(self.average(x), f"{n}.branch_pool")], 1)
-
-    def mixed_6a(self, x, n):
-        three = self.conv(x, f"{n}.branch3x3", 2)
-        double = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
-        double = self.conv(double, f"{n}.branch3x3dbl_3", 2)
-        return self.torch.cat([three, double, self.f.max_pool2d(x, 3, 2)], 1)
-
-    def mixed_6(self, x, n):
-        flat, tall = (0, 3), (3, 0)
-        one = self.conv(x, f"{n}.branch1x1")
-        seven = self.conv(self.conv(x, f"{n}.branch7x7_1"), f"{n}.branch7x7_2", padding=flat)
-        seven = self.conv(seven, f"{n}.branch7x7_3", padding=tall)
-        double = self.conv(x, f"{n}.branch7x7dbl_1")
-        for i, padding in [(2, tall), (3, flat), (4, tall), (5, flat)]:
-            double = self.conv(double, f"{n}.branch7x7dbl_{i}", padding=padding)
-        return self.torch.cat([one, seven, double, self.conv(self.average(x), f"{n}.branch_pool")], 1)
-
-    def mixed_7a(self, x, n):
-        three = self.conv(self.conv(x, f"{n}.branch3x3_1"), f"{n}.branch3x3_2", 2)
-        seven = self.conv(self.conv(x, f"{n}.branch7x7x3_1"), f"{n}.branch7x7x3_2", padding=(0, 3))
-        seven = self.conv(self.conv(seven, f"{n}.branch7x7x3_3", padding=(3, 0)), f"{n}.branch7x7x3_4", 2)
-        return self.torch.cat([three, seven, self.f.max_pool2d(x, 3, 2)], 1)
-
-    def mixed_7(self, x, n, pooled):
-        flat, tall = (0, 1), (1, 0)
-        one = self.conv(x, f"{n}.branch1x1")
-        three = self.conv(x, f"{n}.branch3x3_1")
-        double = self.conv(self.conv(x, f"{n}.branch3x3dbl_1"), f"{n}.branch3x3dbl_2", padding=1)
-        parts = [one, self.conv(three, f"{n}.branch3x3_2a", padding=flat)]
-        parts += [self.conv(three, f"{n}.branch3x3_2b", padding=tall)]
-        parts += [self.conv(double, f"{n}.branch3x3dbl_3a", padding=flat)]
-        parts += [self.conv(double, f"{n}.branch3x3dbl_3b", padding=tall)]
-        return self.torch.cat([*parts, self.conv(pooled, f"{n}.branch_pool")], 1)
-
-    def __call__(self, x):
-        """Images (n, 3, 299, 299) → the four feature vectors by their length, and the "logits"."""
-        taps = {}
-        x = self.conv(self.conv(self.torch.tensor(x), "Conv2d_1a_3x3", 2), "Conv2d_2a_3x3")
-        taps[64] = x = self.f.max_pool2d(self.conv(x, "Conv2d_2b_3x3", padding=1), 3, 2)
-        x = self.conv(self.conv(x, "Conv2d_3b_1x1"), "Conv2d_4a_3x3")
-        taps[192] = x = self.f.max_pool2d(x, 3, 2)
-        for n in ("Mixed_5b", "Mixed_5c", "Mixed_5d"):
-            x = self.mixed_5(x, n)
-        x = self.mixed_6a(x, "Mixed_6a")
-        for n in ("Mixed_6b", "Mixed_6c", "Mixed_6d", "Mixed_6e"):
-            x = self.mixed_6(x, n)
-        taps[768] = x
-        x = self.mixed_7a(x, "Mixed_7a")
-        x = self.mixed_7(x, "Mixed_7b", self.average(x))
-        pooled = self.average(x) if self.average_in_7c else self.f.max_pool2d(x, 3, 1, 1)
-        taps[2048] = self.mixed_7(x, "Mixed_7c", pooled)
-        found = {length: self.f.adaptive_avg_pool2d(x, 1).flatten(1) for length, x in taps.items()}
-        found["logits"] = found[2048] @ self.get("fc.weight").T
-        return {key: value.numpy() for key, value in found.items()}
-
-
 # parity
+
+
+def torch_inception(*args, **options):
+    from experiments.bench.torch_inception import TorchInception  # needs PyTorch
+
+    return TorchInception(*args, **options)
 
 
 @pytest.fixture(scope="module")
@@ -299,7 +203,7 @@ def exported(torch, tensors, tmp_path_factory):
 def reference(torch, tensors):
     """One picture, and all that PyTorch makes of it."""
     x = resize(pictures((64, 64, 3)), "tf")
-    return x, TorchInception(torch, tensors)(x)
+    return x, torch_inception(tensors)(x)
 
 
 def differs(ours, theirs):
@@ -308,7 +212,7 @@ def differs(ours, theirs):
 
 
 def test_features_are_those_of_pytorch_in_every_mode_and_size(torch, tensors, exported):
-    network, other = load_inception(exported), TorchInception(torch, tensors)
+    network, other = load_inception(exported), torch_inception(tensors)
     cases = [(mode, pictures(shape)) for mode in MODES for shape in SIZES]
     ours = np.concatenate([resize(images, mode) for mode, images in cases])
     theirs = other(np.concatenate([resize_otherwise(torch, images, mode) for mode, images in cases]))
@@ -382,7 +286,7 @@ def test_a_wrong_epsilon_and_wrong_statistics_are_noticed(tensors, network, refe
 
 def test_torchvisions_network_has_other_pools(torch, tensors, reference):
     tensors = {**tensors, **{f"fc.{k}": tensors[f"fc.{k}"][:1000] for k in ("weight", "bias")}}
-    other = TorchInception(torch, tensors, padded_average=True, average_in_7c=True)(reference[0])
+    other = torch_inception(tensors, padded_average=True, average_in_7c=True)(reference[0])
     features, logits = Inception(tensors, TORCHVISION).features_and_logits(reference[0])
     assert differs(features, other[2048]) < 1e-4 and differs(logits, other["logits"]) < 1e-4
     assert differs(features, reference[1][2048]) > 1e-2

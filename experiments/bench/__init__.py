@@ -1,0 +1,1 @@
+"""Our time, memory and share of the machine's peak beside PyTorch's: python -m experiments.bench."""
