@@ -165,8 +165,8 @@ def erf(xp: Any, x: Any) -> Any:
     return cupy_erf(x)
 
 
-# P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. A least-squares fit
-# reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
+# P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. A least-squares
+# fit, reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
 _TANH_ERF = (
     1.4188951799856953e-07, -5.668949092167599e-06, 8.763934785724598e-05, -6.197880804802475e-04,
     -1.9182879186622668e-04, 1.0276905567806885e-01, 1.1283792742405057,
