@@ -87,7 +87,7 @@ class Evaluator:
         return record
 
     def describe(self) -> str:
-        split = "test images" if self.split == "test" else "training images, for want of as many others"
+        split = "test images" if self.split == "test" else "training images, for want of a hundred others"
         return (
             f"evaluated by {self.extractor.label} against {len(self.reference):,} {split}; "
             f"real against real with {self.compared:,}: {self.floor:.3g}"
@@ -132,7 +132,7 @@ def make_evaluator(
     test, split = data, "train"
     try:
         found = load_test()
-        enough = len(found) >= min(1000, len(data)) and found.images.shape[1:] == data.images.shape[1:]
+        enough = len(found) >= min(100, len(data)) and found.images.shape[1:] == data.images.shape[1:]
         if enough and not np.array_equal(found.images[:1000], data.images[:1000]):  # a folder is all in one
             test, split = found, "test"
     except NoSuchSplit:

@@ -176,8 +176,8 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Run to the last step; returns the figures of the last evaluation.
 
-        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was; a second
-        one is a KeyboardInterrupt. InputError if another process trains this run.
+        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was. InputError
+        if another process trains this run.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
         with alone(self.directory / ".lock", f"{self.directory}: another process is training this run"):
@@ -231,8 +231,6 @@ class Run:
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:
-        if self.stop_signal is not None:
-            raise KeyboardInterrupt
         self.stop_signal = number
 
     def _steps_that_fit(self, pace: float) -> int:

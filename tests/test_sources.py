@@ -256,3 +256,11 @@ def test_bad_arrays_are_one_sentence(images):
 def test_num_is_positive():
     with pytest.raises(InputError, match="at least 1, not 0"):
         open_source(COLOUR, num=0)
+
+
+def test_a_folder_of_runs_is_no_folder_of_images(tmp_path):
+    (tmp_path / "runs" / "one").mkdir(parents=True)
+    (tmp_path / "runs" / "one" / "checkpoint.h5").write_bytes(b"")
+    Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / "runs" / "one" / "samples.png")
+    with pytest.raises(InputError, match="holds training runs, not images: name one of them, as .*one"):
+        open_source(tmp_path / "runs")

@@ -319,10 +319,3 @@ def test_two_processes_do_not_train_one_run(tmp_path):
         run.train()
     assert not (run.directory / "config.json").exists()
     run.train()
-
-
-def test_a_second_signal_does_not_wait(tmp_path):
-    run = start(tmp_path / "run")
-    kill_at(run, 3, lambda: [os.kill(os.getpid(), signal.SIGINT) for _ in range(2)])
-    with pytest.raises(KeyboardInterrupt):
-        run.train()

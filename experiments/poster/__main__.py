@@ -80,9 +80,11 @@ def main(argv: list[str]) -> int:
         set_aside(jobs, out, args.redo)
         print(f"{len(jobs)} runs, {at_once} at once, on {device}; writing to {out}", flush=True)
         try:
-            failed = Runner(jobs, out, at_once, device, lock).run()
+            runner = Runner(jobs, out, at_once, device, lock)
+            failed = runner.run()
         except KeyboardInterrupt:
-            print("stopped and saved; the same command goes on, --page-only shows what is there", file=sys.stderr)
+            saved = "ended at once: what ran goes on from its last checkpoint" if runner.killed else "stopped and saved"
+            print(f"{saved}; the same command goes on, --page-only shows what is there", file=sys.stderr)
             return 130
         write_page(shown, out, args.scale, command)
     if failed:

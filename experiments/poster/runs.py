@@ -25,6 +25,7 @@ from minigan.train import describe
 IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # pixels along a side and channels of what a command trains on
 NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # in the output of a run
 POLL = 0.5  # seconds between looks at the running processes
+SAME = 2.0  # seconds within which a second Ctrl-C is the first one, passed on twice by what started this
 ASK_AGAIN = 5.0  # seconds after which one that was told to stop is told again: it may have been loading
 
 
@@ -175,6 +176,7 @@ class Runner:
         self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
         self.running: dict[str, subprocess.Popen] = {}
         self.failed: dict[str, str] = {}
+        self.killed = False  # what ran could not save
 
     def run(self) -> dict[str, str]:
         """Train all that is not finished; returns {name: last words} of the runs that failed.
@@ -250,19 +252,23 @@ class Runner:
 
     def stop(self) -> None:
         """Have what still runs save and leave; a second Ctrl-C ends it at once, the last checkpoints stay whole."""
-        try:
-            while self.running:
+        started = time.monotonic()
+        while self.running:
+            try:
                 for process in self.running.values():
                     process.send_signal(signal.SIGINT)
                 deadline = time.monotonic() + ASK_AGAIN
                 while self.running and time.monotonic() < deadline:
                     time.sleep(0.05)
                     self.running = {name: p for name, p in self.running.items() if p.poll() is None}
-        except KeyboardInterrupt:
-            for process in self.running.values():
-                process.kill()
-                process.wait()
-            raise
+            except KeyboardInterrupt:
+                if time.monotonic() < started + SAME:
+                    continue
+                self.killed = True
+                for process in self.running.values():
+                    process.kill()
+                    process.wait()
+                raise
 
     def steps_done(self) -> int:
         return sum(r.step for r in self.results.values())

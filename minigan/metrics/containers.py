@@ -28,7 +28,11 @@ def sniff(spec: str | os.PathLike) -> str:
             return "drawn"
         raise InputError(f"{path} does not exist")
     if path.is_dir():
-        return "run" if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")) else "folder"
+        if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")):
+            return "run"
+        if run := next(path.glob("*/checkpoint.h5"), None):  # its pictures are grids and curves
+            raise InputError(f"{path} holds training runs, not images: name one of them, as {run.parent}")
+        return "folder"
     if not path.is_file():  # a pipe or a device, which might never end
         raise InputError(f"{path} is neither a file nor a folder")
     try:

@@ -22,7 +22,8 @@ ABOUT_FLOOR = (
 ABOUT_NEIGHBOURS = (
     "KID is the squared maximum mean discrepancy with the cubic kernel, ± its standard deviation over subsets. "
     "Precision and density say how many samples look real, recall and coverage how much of the real images is "
-    "reached; all on the same features as the distance."
+    "reached; all on the same features as the distance. Precision alone can be high for samples that all lie near one "
+    "odd real image: then density is low."
 )
 ABOUT_CLASSES = (
     "A class counts as found when enough samples fall into it, a sample is confident when the classifier is nearly "
