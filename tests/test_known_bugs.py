@@ -336,7 +336,7 @@ def test_modulation_normalised_away():
     generator = in_float64(networks()[0])
     norm, seen = generator.blocks[0].norm1, []
     attention = generator.blocks[0].attention.forward
-    generator.blocks[0].attention.forward = lambda x: seen.append(x.data) or attention(x)
+    generator.blocks[0].attention.forward = lambda x, first=None: seen.append(x.data) or attention(x, first)
     z = latents(tiny(), dtype="float64")
     generator(Tensor(z))
     h = np.broadcast_to(generator.position().data, (4, 16, 16))

@@ -28,9 +28,7 @@ class attention:
     l1:    ∂L/∂Q = −s Σⱼ H sign(q − k),   ∂L/∂K = s Σᵢ H sign(q − k)
     l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
 
-    residuals = (
-        "p",
-    )  # (Nk, B, H, Nq): sums and maxima over the keys are then those of whole slices, not of short rows
+    residuals = ("p",)  # stored key by key, (Nk, B, H, Nq): sums and maxima over keys take whole slices, not short rows
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         p = _scores_by_key(xp, q, k, similarity, scale)
