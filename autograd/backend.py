@@ -6,6 +6,7 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 
 import ctypes
 import math
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any
 
@@ -13,6 +14,7 @@ import numpy as np
 
 MODULES: dict[type, ModuleType | Any] = {np.ndarray: np}  # array type -> the module that works on it
 DEVICES: dict[str, ModuleType | Any] = {"cpu": np}  # device name -> the same modules
+PRODUCTS: dict[ModuleType | Any, Callable] = {}  # module -> what multiplies its matrices, if not its own matmul
 
 
 class DeviceError(RuntimeError):
@@ -35,8 +37,12 @@ def use_cuda() -> None:
         cupy.ones((2, 2)) @ cupy.ones((2, 2))
     except Exception as e:
         raise DeviceError(f"device cuda: CuPy finds a GPU but cannot use it ({e})") from e
+    import autograd.kernels.ops  # noqa: F401 - the ops that have kernels get them
+    from autograd.kernels import blas
+
     MODULES[cupy.ndarray] = cupy
     DEVICES["cuda"] = cupy
+    PRODUCTS[cupy] = blas.matmul
 
 
 def device_module(device: str) -> Any:
@@ -115,6 +121,30 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
+    """a @ b. On a GPU by our own call of cuBLAS (`autograd.kernels.blas`), which a CUDA graph may capture."""
+    if xp not in PRODUCTS:
+        return xp.matmul(a, b) if out is None else xp.matmul(a, b, out=out)
+    y = PRODUCTS[xp](a, b)
+    if out is None:
+        return y
+    out[...] = y
+    return out
+
+
+def sum_products(xp: Any, subscripts: str, a: Any, b: Any) -> Any:
+    """einsum of two arrays with the same letters ("nd,nd->d"): Σ a b over those that the output lacks.
+
+    In one pass on the host; CuPy's einsum is cuBLAS again, which may not be captured.
+    """
+    if xp not in PRODUCTS:
+        return xp.einsum(subscripts, a, b)
+    letters, output = subscripts.split(",")[0], subscripts.split("->")[1]
+    kept = [c for c in letters if c in output]
+    sums = (a * b).sum(axis=tuple(i for i, c in enumerate(letters) if c not in output))
+    return sums.transpose([kept.index(c) for c in output])
+
+
 def sigmoid(xp: Any, x: Any) -> Any:
     """1 / (1 + e⁻ˣ), to the last digits on both sides: e^(−|x|) never overflows and nothing cancels."""
     if hasattr(xp, "sigmoid"):
@@ -135,8 +165,8 @@ def erf(xp: Any, x: Any) -> Any:
     return cupy_erf(x)
 
 
-# P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. Found by least
-# squares, reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
+# P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. A least-squares
+# fit, reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
 _TANH_ERF = (
     1.4188951799856953e-07, -5.668949092167599e-06, 8.763934785724598e-05, -6.197880804802475e-04,
     -1.9182879186622668e-04, 1.0276905567806885e-01, 1.1283792742405057,
