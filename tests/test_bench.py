@@ -172,9 +172,16 @@ def test_the_peak_is_of_this_machine():
     assert 1e7 < flops.peak("cpu", False, size=128, repeats=3) < 1e14
 
 
-@pytest.mark.parametrize("options", [{}, {"variant": "cnn", "image_size": 64, "channels": 3}], ids=["vitgan", "cnn"])
-def test_arithmetic_of_a_step_is_what_pytorch_counts(torch, options):
-    """Up to what is left out: σ and power iteration by vectors, and what PyTorch computes needlessly."""
+@pytest.mark.parametrize(
+    ("options", "least", "most"),
+    [({"d_depth": 4}, 0.8, 0.99), ({"variant": "cnn", "image_size": 64, "channels": 3}, 0.95, 1.05)],
+    ids=["vitgan", "cnn"],
+)
+def test_arithmetic_of_a_step_is_what_pytorch_counts(torch, options, least, most):
+    """Up to what is left out: σ and power iteration by vectors, and what PyTorch computes needlessly.
+
+    Of the last block of a transformer's D we compute the class token alone, PyTorch all tokens.
+    """
     from torch.utils.flop_counter import FlopCounterMode
 
     options = {**TINY, "batch": 8, **options}
@@ -185,7 +192,7 @@ def test_arithmetic_of_a_step_is_what_pytorch_counts(torch, options):
         ours.run()
     with FlopCounterMode(display=False) as counter:
         theirs.run()
-    assert total.flops == pytest.approx(counter.get_total_flops(), rel=0.05)
+    assert least < total.flops / counter.get_total_flops() < most
 
 
 # ---- the cases
