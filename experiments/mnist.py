@@ -10,7 +10,7 @@ from typing import Any
 from experiments.cli import add_config_flags, add_run_flags, run_main, start
 
 EXAMPLES = """examples:
-  python -m experiments.mnist                               the full ViTGAN on drawn digits, about ten minutes
+  python -m experiments.mnist                               the full ViTGAN on drawn digits, in minutes
   python -m experiments.mnist --variant cnn                 the convolutional baseline
   python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX)
   python -m experiments.mnist --data DIR --download mnist   fetch MNIST into DIR first
