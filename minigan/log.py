@@ -1,4 +1,4 @@
-"""Reading `log.jsonl`, the diary of a run: one JSON object a line, of kind "train" or "eval"."""
+"""Reading what a run writes down: `config.json`, and `log.jsonl`, one JSON object a line, of kind "train" or "eval"."""
 
 import json
 from pathlib import Path
@@ -10,6 +10,20 @@ DISTANCES = {  # the key of a Fréchet distance in a record, and what it is call
     "digit_fid": "digit-FID",
     "random_fid": "random-FID",
 }
+
+
+def read_config(directory):
+    """The config.json of a run, a dict; {} where there is none yet. InputError where it is something else."""
+    path = Path(directory) / "config.json"
+    if not path.is_file():
+        return {}
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except ValueError as error:
+        raise InputError(f"{path} is not JSON ({error})") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path} must hold a JSON object")
+    return config
 
 
 def read_log(path):

@@ -17,9 +17,8 @@ from typing import IO, Any
 
 from experiments.cli import given_options
 from minigan.config import Config, resolve
-from minigan.errors import InputError
 from minigan.lock import alone
-from minigan.log import read_log
+from minigan.log import read_config, read_log
 from minigan.train import describe
 
 IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # pixels along a side and channels of what a command trains on
@@ -58,9 +57,7 @@ class Result:
 def look(job: Job, out: Path) -> Result:
     """The state of a job, from its directory alone."""
     directory = out / job.name
-    config, records = {}, []
-    if (directory / "config.json").is_file():
-        config = _read_json(directory / "config.json")
+    config, records = read_config(directory), []
     if (directory / "log.jsonl").is_file():
         records = read_log(directory / "log.jsonl")
     step = max((r["step"] for r in records), default=0)
@@ -72,16 +69,6 @@ def look(job: Job, out: Path) -> Result:
     else:
         status = "stopped" if step else "waiting"
     return Result(job, directory, status, min(step, job.steps), words, config, records)
-
-
-def _read_json(path: Path) -> dict[str, Any]:
-    try:
-        value = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as e:
-        raise InputError(f"{path} is not JSON ({e})") from e
-    if not isinstance(value, dict):
-        raise InputError(f"{path} must hold a JSON object")
-    return value
 
 
 def differences(result: Result) -> list[str]:

@@ -1,13 +1,12 @@
 """`report.html`: everything a run left behind on one page that needs no network and no other file."""
 
-import json
 from html import escape
 from pathlib import Path
 
 from minigan.curves import curves_png, run_colour
 from minigan.errors import InputError
 from minigan.figures import step_of, write_bytes
-from minigan.log import read_log
+from minigan.log import read_config, read_log
 from minigan.page import charts, data_uri, figure, film, render, section
 from minigan.page.pieces import plain
 from minigan.report.curves import run_charts
@@ -19,7 +18,7 @@ def write_report(run_dir):
     run = Path(run_dir)
     if not run.is_dir():
         raise InputError(f"{run} is not the directory of a run.")
-    config = _read_config(run / "config.json")
+    config = read_config(run)
     records = read_log(run / "log.jsonl") if (run / "log.jsonl").is_file() else []
     name = run.resolve().name
     body = "\n".join(
@@ -36,18 +35,6 @@ def write_report(run_dir):
     page = render(name, body, accent=(run_colour(variant), run_colour(variant, dark=True)))
     write_bytes(run / "report.html", page.encode())
     return run / "report.html"
-
-
-def _read_config(path):
-    if not path.is_file():
-        return {}
-    try:
-        config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON: {error}.") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{path} must hold a JSON object.")
-    return config
 
 
 # The parts of the page: each gives its HTML, or "" where the run has nothing to show -----------------------
