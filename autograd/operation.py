@@ -52,8 +52,9 @@ class Op:
             self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
         self.need_slot = self.slots.index("need") if "need" in self.slots else None
         self.sources = [(self.inputs.index(s) if s in self.inputs and not self.variadic else -1, s) for s in self.slots]
-        self.kernels: Op | None = None  # its stand-in on a GPU, for the inputs that `fits`: autograd/kernels/ops.py
-        self.fits: Any = None
+        self.kernels: Op | None = None  # its stand-in on a GPU, for the inputs that it `fits`: autograd/kernels/ops.py
+        self.loops: Op | None = None  # and on the CPU: autograd/loops/ops.py
+        self.fits: Any = None  # of a stand-in: (xp, arrays, options) -> bool
         n = len(self.slots)
         self._identity = self.rule_picks == list(range(n)) and not self.fused
 
@@ -110,8 +111,9 @@ class Op:
             arrays.append(x)
             if xp is np:
                 xp = MODULES.get(type(x), np)
-        if xp is not np and self.kernels is not None and state.fused and self.fits(xp, arrays, options):
-            return self.kernels.apply(*inputs, **options)
+        faster = self.loops if xp is np else self.kernels
+        if faster is not None and state.fused and faster.fits(xp, arrays, options):
+            return faster.apply(*inputs, **options)
         try:
             if HOOKS:
                 y = _hooked(self, "forward", lambda: self.forward(xp, *arrays, **options))
@@ -204,6 +206,22 @@ def op(cls: type) -> Op:
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
         raise TypeError(f"op {new.name} is defined twice")
     OPS[new.name] = new
+    return new
+
+
+def stand_in(op: Op, cls: type) -> Op:
+    """A faster Op for some inputs of `op`, whose formula and rule stay. cls: `fits`, `forward`, `fused`, on raw arrays.
+
+    fits(inputs…, *, options): whether it is for these, besides that all of them are float32.
+    """
+    new = Op(type(op.name, (), {**cls.__dict__, "backward": op.backward, "__doc__": op.doc}))
+    fits = cls.__dict__["fits"]
+
+    def all_fit(xp, arrays, options):
+        float32 = all(a is None or getattr(a, "dtype", None) == np.float32 for a in arrays)
+        return float32 and fits(*arrays, **{**op.defaults, **options})
+
+    new.fits = all_fit
     return new
 
 

@@ -8,25 +8,18 @@ Tested on the CPU in an emulator of CUDA; not run on a GPU yet.
 
 from collections.abc import Callable
 
-import numpy as np
-
 from autograd import ops
 from autograd.kernels import attention, bias_activation, launch, layer_norm, softmax
-from autograd.operation import Op
+from autograd.operation import Op, stand_in
 
 
 def kernels_of(op: Op) -> Callable[[type], Op]:
     """Class decorator: `fits(inputs, *, options)`, `forward` and `fused` of an op by kernels, where there is a GPU."""
 
     def attach(cls: type) -> Op:
-        members = {**cls.__dict__, "backward": op.backward, "__doc__": op.doc}
-        kernels = Op(type(op.name, (), members))
-
-        def fits(xp, arrays, options):
-            float32 = all(a is None or getattr(a, "dtype", None) == np.float32 for a in arrays)
-            return float32 and launch.runs_on(xp) and members["fits"](*arrays, **{**op.defaults, **options})
-
-        op.kernels, op.fits = kernels, fits
+        kernels = op.kernels = stand_in(op, cls)
+        fits = kernels.fits
+        kernels.fits = lambda xp, arrays, options: launch.runs_on(xp) and fits(xp, arrays, options)
         return kernels
 
     return attach
