@@ -5,6 +5,7 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 """
 
 import ctypes
+import importlib.util
 import math
 from collections.abc import Callable
 from types import ModuleType
@@ -14,6 +15,7 @@ import numpy as np
 
 MODULES: dict[type, ModuleType | Any] = {np.ndarray: np}  # array type -> the module that works on it
 DEVICES: dict[str, ModuleType | Any] = {"cpu": np}  # device name -> the same modules
+LOOPS: Any = None  # autograd.loops while they are in use, for what is no op
 PRODUCTS: dict[ModuleType | Any, Callable] = {}  # module -> what multiplies its matrices, if not its own matmul
 
 
@@ -85,6 +87,26 @@ def to_host(a: Any) -> np.ndarray:
 def to_device(a: np.ndarray, device: str) -> Any:
     """A host array on `device`, dtype kept."""
     return device_module(device).asarray(a)
+
+
+def use_loops(on: bool = True) -> bool:
+    """On the CPU, run the hot ops as loops compiled by numba (`autograd.loops`) from now on, or on NumPy alone again.
+
+    Returns whether loops are in use: never where numba is not installed (pip install -e '.[fast]').
+    A loop is compiled when it first runs, some seconds for all of a training step, and kept on disk.
+    """
+    global LOOPS
+    if LOOPS is not None:
+        LOOPS.ops.switch(on)
+    if not on or importlib.util.find_spec("numba") is None:
+        LOOPS = None
+    elif LOOPS is None:
+        from autograd import loops
+        from autograd.loops import adam, ops, philox  # noqa: F401 - all that LOOPS has to offer
+
+        ops.switch(True)
+        LOOPS = loops
+    return LOOPS is not None
 
 
 def keep_freed_memory() -> None:
@@ -167,7 +189,7 @@ def erf(xp: Any, x: Any) -> Any:
 
 # P with erf x = tanh(x P(x²)) for |x| ≤ 4, from where on both are 1 in float32; highest power first. A least-squares
 # fit, reweighted towards equal errors: 1e-7 of erf x, and below 3e-7 with everything rounded to float32.
-_TANH_ERF = (
+TANH_ERF = (
     1.4188951799856953e-07, -5.668949092167599e-06, 8.763934785724598e-05, -6.197880804802475e-04,
     -1.9182879186622668e-04, 1.0276905567806885e-01, 1.1283792742405057,
 )  # fmt: skip
@@ -179,11 +201,11 @@ def _erf_float32(x: np.ndarray) -> np.ndarray:
         block = slice(start, start + 32768)
         t, p = np.clip(flat[block], -4.5, 4.5), y.reshape(-1)[block]
         u = t * t
-        np.multiply(u, _TANH_ERF[0], out=p)
-        for c in _TANH_ERF[1:-1]:
+        np.multiply(u, TANH_ERF[0], out=p)
+        for c in TANH_ERF[1:-1]:
             p += c
             p *= u
-        p += _TANH_ERF[-1]
+        p += TANH_ERF[-1]
         p *= t
         np.tanh(p, out=p)
     return y

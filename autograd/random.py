@@ -67,6 +67,8 @@ class Generator:
         if launch.runs_on(self.xp):
             return kernels.integers(self.memory, self._take(n), 2**32, (n,)).astype("uint64")
         xp, blocks, ahead = self.xp, kernels.blocks(n), self._take(n)
+        if xp is np and backend.LOOPS:
+            return backend.LOOPS.philox.words(self.seed, self.start + ahead, blocks)[:n]
         i = xp.arange(ahead, ahead + blocks, dtype=xp.uint64) + self.memory[1]
         zero = xp.zeros_like(i)
         words = philox(xp, (i & _MASK, i >> 32, zero, zero), (self.seed & _MASK, self.seed >> 32))

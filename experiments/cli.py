@@ -50,6 +50,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("the run")
     run.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
     run.add_argument("--no-graph", action="store_true", help="on a GPU: run every step anew, not as a CUDA graph")
+    run.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
@@ -125,7 +126,7 @@ def start(
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
     "note", a sentence for the report or None, are among them.
     """
-    from autograd.backend import best_device, device_module
+    from autograd.backend import best_device, device_module, use_loops
     from minigan import checkpoint
     from minigan.config import Config, resolve
     from minigan.errors import InputError
@@ -135,6 +136,7 @@ def start(
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
+    use_loops(not args.no_loops)
     for flag in ("epochs", "minutes"):
         if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
             raise InputError(f"--{flag} must be greater than 0 and finite, not {value}")
@@ -142,9 +144,9 @@ def start(
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
-        if given - {"resume", "device", "no_graph", "dry_run"}:
+        if given - {"resume", "device", "no_graph", "no_loops", "dry_run"}:
             raise InputError(
-                "--resume goes on with the run as it was configured: only --device and --no-graph go with it"
+                "--resume goes on with its own settings: only --device, --no-graph and --no-loops go with it"
             )
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:

@@ -14,7 +14,7 @@ from minigan.augment import Augment
 from minigan.cnn import ConvDiscriminator, ConvGenerator
 from minigan.errors import InputError
 from minigan.losses import LOSSES
-from minigan.vitgan import ACTIVATIONS, Discriminator, Generator
+from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
 from nn import Module
 
 
@@ -56,7 +56,7 @@ class Config:
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
     d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
-    activation: str = option("gelu_tanh", "inside the transformers' MLPs", ACTIVATIONS)
+    activation: str = option("gelu_tanh", "inside the transformers' MLPs", [*GELUS, *ACTIVATIONS])
     cnn_width: int = option(24, "CNN: channels next to the image")
     cnn_batch_norm: bool = option(False, "CNN: batch norm in G")
 

@@ -32,5 +32,11 @@ class Linear(Module):
         self.spectral = make_spectral_norm(norm, self.weight)
 
     def forward(self, x: Tensor) -> Tensor:
-        weight = self.weight if self.spectral is None else self.spectral(self.weight)
-        return ops.linear(x, weight, self.bias)
+        return ops.linear(x, self._normed(), self.bias)
+
+    def product(self, x: Tensor) -> Tensor:
+        """x Wᵀ alone, for who adds the bias with what follows."""
+        return ops.linear(x, self._normed())
+
+    def _normed(self) -> Tensor:
+        return self.weight if self.spectral is None else self.spectral(self.weight)

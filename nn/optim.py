@@ -1,5 +1,6 @@
 """Optimisation over flat storage: the parameters of a model are views of one array, so a step is a few operations."""
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -20,21 +21,28 @@ class FlatParameters:
         self.parameters = list(parameters)
         xp = backend.array_module(*(p.data for p in self.parameters))
         self.data = xp.concatenate([p.data.reshape(-1) for p in self.parameters])
-        start = 0
-        for p in self.parameters:
-            p.data = self.data[start : start + p.size].reshape(p.shape)
-            start += p.size
+        ends = list(itertools.accumulate(p.size for p in self.parameters))
+        self.parts = [slice(end - p.size, end) for p, end in zip(self.parameters, ends, strict=True)]
+        for p, part in zip(self.parameters, self.parts, strict=True):
+            p.data = self.data[part].reshape(p.shape)
         self.views = [p.data for p in self.parameters]
+
+    def check(self) -> None:
+        """RuntimeError if the parameters are no longer views of `data`."""
+        if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
+            raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
+
+    def has_loops(self) -> bool:
+        """Whether compiled loops may run over it."""
+        return backend.LOOPS is not None and isinstance(self.data, np.ndarray) and self.data.dtype == np.float32
 
     def gather(self, grads: Sequence[Any]) -> Any:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""
-        if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
-            raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
+        self.check()
         # No concatenate: CuPy's uploads the addresses of more than 8 arrays, which no graph may capture.
-        flat, start = backend.array_module(self.data).empty_like(self.data), 0
-        for p, g in zip(self.parameters, grads, strict=True):
-            flat[start : start + p.size] = 0 if g is None else g.reshape(-1)
-            start += p.size
+        flat = backend.array_module(self.data).empty_like(self.data)
+        for part, g in zip(self.parts, grads, strict=True):
+            flat[part] = 0 if g is None else g.reshape(-1)
         return flat
 
     def blocks(self) -> Iterator[slice]:
@@ -90,6 +98,8 @@ class Adam:
     def update(self, grads: Sequence[Any]) -> Any:
         """What `step` does on the device, all of it between `prepare` and t + 1."""
         xp = backend.array_module(self.flat.data)
+        if self.flat.has_loops():
+            return self._update_by_loops(grads)
         g = self.flat.gather(grads)
         if self._on_gpu():
             norm = xp.empty(1, dtype="float32")
@@ -119,6 +129,16 @@ class Adam:
         xp.divide(m, denominator, out=change)
         change *= rate
         data -= change
+
+    def _update_by_loops(self, grads: Sequence[Any]) -> Any:
+        """The same, each parameter from its own gradient: nothing is gathered."""
+        self.flat.check()
+        norm = np.sqrt(np.asarray(sum(np.vdot(g, g) for g in grads if g is not None), np.float32))
+        clip = 1.0 if self.max_norm is None else min(self.max_norm / (float(norm) + 1e-12), 1.0)
+        for part, g in zip(self.flat.parts, grads, strict=True):
+            data, m, v = self.flat.data[part], self.m[part], self.v[part]
+            backend.LOOPS.adam.adam(data, 0 * data if g is None else g, m, v, clip, self.betas, *self.numbers, self.eps)
+        return norm
 
     def _on_gpu(self) -> bool:
         return launch.runs_on(backend.array_module(self.m)) and self.m.dtype == np.float32
@@ -154,10 +174,13 @@ class EMA:
 
     def update(self, flat: Any, share: Any) -> None:
         """`flat`: the flat data of the source's parameters, in the same order; `share`: 1 − d, a number."""
-        for block in self.flat.blocks():
-            average = self.flat.data[block]
-            change = flat[block] - average
-            change *= share
-            average += change
+        if self.flat.has_loops():
+            backend.LOOPS.adam.average(self.flat.data, flat, share)
+        else:
+            for block in self.flat.blocks():
+                average = self.flat.data[block]
+                change = flat[block] - average
+                change *= share
+                average += change
         for copy, buffer in self.buffers:
             copy.data[...] = buffer.data

@@ -37,15 +37,18 @@ class softmax_kernels:
         return softmax.softmax_backward(xp.ascontiguousarray(g), y)
 
 
+def layer_norm_fits(x, weight, bias, *, axes, eps):
+    """Over the last axis, with one weight and bias for all, or one for each sample."""
+    one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+    pair = weight is not None and bias is not None and weight.shape == bias.shape
+    return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
+
+
 @kernels_of(ops.normalize)
 class layer_norm_kernels:
     residuals = ("mean", "rstd")
 
-    def fits(x, weight, bias, *, axes, eps):
-        """Over the last axis, with one weight and bias for all, or one for each sample."""
-        one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
-        pair = weight is not None and bias is not None and weight.shape == bias.shape
-        return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
+    fits = layer_norm_fits
 
     def forward(xp, x, weight, bias, *, axes, eps):
         return layer_norm.layer_norm(*map(xp.ascontiguousarray, (x, weight, bias)), eps)
@@ -65,6 +68,18 @@ class gelu_kernels:
 
     def fused(xp, g, x, *, approximate):
         return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x)), None, approximate)[0]
+
+
+@kernels_of(ops.bias_gelu)
+class bias_gelu_kernels:
+    def fits(x, bias, *, approximate):
+        return bias.shape == x.shape[-1:]
+
+    def forward(xp, x, bias, *, approximate="none"):
+        return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
+
+    def fused(xp, g, x, bias, *, approximate):
+        return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x, bias)), approximate)
 
 
 @kernels_of(ops.attention)

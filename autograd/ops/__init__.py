@@ -18,7 +18,6 @@ from autograd.ops.elementwise import (
     div,
     erf,
     exp,
-    gelu,
     leaky_relu,
     log,
     maximum,
@@ -36,6 +35,7 @@ from autograd.ops.elementwise import (
     tanh,
     where,
 )
+from autograd.ops.gelu import bias_gelu, gelu
 from autograd.ops.linalg import einsum, linear, matmul
 from autograd.ops.norm import (
     batch_norm,

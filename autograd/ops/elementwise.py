@@ -215,57 +215,6 @@ class leaky_relu:
 
 
 @op
-class gelu:
-    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)
-    approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
-    """  # noqa: E501
-
-    residuals = ("phi",)  # Φ(x)
-
-    def forward(xp, x, *, approximate="none"):
-        if approximate == "tanh":
-            phi = xp.square(x, out=xp.empty_like(x))
-            phi *= 0.044715 * _TANH_SCALE
-            phi += _TANH_SCALE
-            phi *= x
-            xp.tanh(phi, out=phi)
-        else:
-            phi = backend.erf(xp, x * math.sqrt(0.5))
-        phi *= 0.5
-        phi += 0.5
-        return x * phi, phi
-
-    def backward(xp, g, x, *, approximate):
-        if approximate == "tanh":
-            t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
-            slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
-            return g * 0.5 * (1 + t + x * (1 - t * t) * slope)
-        density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
-
-    def fused(xp, g, x, phi, *, approximate):
-        slope = xp.square(x, out=xp.empty_like(x))
-        if approximate == "tanh":  # Φ = σ(2z), so y' = Φ + x Φ (1 − Φ) 2z'
-            slope *= 6 * 0.044715 * _TANH_SCALE
-            slope += 2 * _TANH_SCALE
-            slope *= x
-            slope *= 1 - phi
-            slope += 1
-            slope *= phi
-        else:
-            slope *= -0.5
-            xp.exp(slope, out=slope)
-            slope *= 1 / math.sqrt(2 * math.pi)
-            slope *= x
-            slope += phi
-        slope *= g
-        return slope
-
-
-_TANH_SCALE = math.sqrt(2 / math.pi)
-
-
-@op
 class silu:
     "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))"
 

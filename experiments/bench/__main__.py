@@ -47,6 +47,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--quick", action="store_true", help="the small models, and few rounds")
     p.add_argument("--seconds", type=float, metavar="S", help="of timing for each line (5; 0.6 with --quick)")
     p.add_argument("--threads", type=int, default=1, metavar="N", help="of both sides (1)")
+    p.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where the networks are (cpu)")
     p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="of page and chart (runs/bench)")
     p.add_argument("--json", metavar="FILE", help="every sample as JSON too, to a file or - for stdout")
@@ -66,9 +67,10 @@ def main(argv: list[str]) -> int:
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise InputError(f"{path} must be a file in a directory that is there")
     set_threads(args.threads)
-    from autograd.backend import device_module
+    from autograd.backend import device_module, use_loops
 
     device_module(args.device)
+    use_loops(not args.no_loops)
     return measure_all(args)
 
 

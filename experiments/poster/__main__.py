@@ -51,7 +51,7 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.backend import best_device, device_module
+    from autograd.backend import best_device, device_module, use_loops
     from experiments.poster import plan
     from experiments.poster.runs import Runner, alone_in, stopped_by_signals
     from minigan.errors import InputError
@@ -64,6 +64,7 @@ def main(argv: list[str]) -> int:
             raise InputError(f"--{flag} {path} does not exist")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
+    use_loops()
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)

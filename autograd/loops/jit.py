@@ -1,0 +1,137 @@
+"""What the loops share: how they are compiled, a few functions of one number, and how rows are shared among threads."""
+
+import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.extending import intrinsic
+
+F = np.float32
+
+# A loop releases Python's lock, and may add in any order: only so can a sum use all lanes of the processor. Innermost
+# loops count from 0: an index that might be negative counts from the end in Python, and to test for it costs half the
+# speed.
+loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+
+# A function of one number becomes part of the loop that calls it. It is computed in the order in which it is written,
+# and NaN stays NaN, so that a training that fails is seen to fail.
+each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
+
+
+def forget_stale() -> None:
+    """numba keeps compiled loops by the date of their own file; drop those of before the last change to any of them."""
+    here = Path(__file__).parent
+    changed = max(path.stat().st_mtime for path in here.glob("*.py"))
+    for kept in (here / "__pycache__").glob("*.nb[ic]"):
+        if kept.stat().st_mtime < changed:
+            kept.unlink(missing_ok=True)
+
+
+@intrinsic
+def _bits(typing, x):
+    """The bits of a float32 as an int32."""
+    return numba.int32(numba.float32), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.IntType(32)
+    )
+
+
+@intrinsic
+def _from_bits(typing, i):
+    """The float32 of 32 bits."""
+    return numba.float32(numba.int32), lambda context, builder, signature, args: builder.bitcast(
+        args[0], ir.FloatType()
+    )
+
+
+@intrinsic
+def _larger(typing, a, b):
+    """The larger of two numbers, either one if one is NaN: so a maximum may be taken in all lanes at once."""
+
+    def build(context, builder, signature, args):
+        flags = ("nnan", "nsz")
+        return builder.select(builder.fcmp_ordered(">", *args, flags=flags), *args, flags=flags)
+
+    return numba.float32(numba.float32, numba.float32), build
+
+
+@each
+def exp(x):
+    """eˣ = 2ⁿ eʳ, |r| ≤ ½ ln 2: a polynomial (Cephes, expf), and n straight into the exponent. Below 1e-7 of eˣ."""
+    x = F(-87.0) if x < F(-87.0) else x
+    x = F(88.0) if x > F(88.0) else x
+    shifted = x * F(1.44269504) + F(12582912.0)  # 1.5 · 2²³: its last bits now hold the nearest integer n
+    n = shifted - F(12582912.0)
+    r = x - n * F(0.693359375)
+    r = r - n * F(-2.12194440e-4)
+    p = F(1.9875691500e-4)
+    p = p * r + F(1.3981999507e-3)
+    p = p * r + F(8.3334519073e-3)
+    p = p * r + F(4.1665795894e-2)
+    p = p * r + F(1.6666665459e-1)
+    p = p * r + F(5.0000001201e-1)
+    p = p * r * r + r + F(1.0)
+    return p * _from_bits((_bits(shifted) + np.int32(127)) << np.int32(23))
+
+
+@each
+def sigmoid(x):
+    return F(1.0) / (F(1.0) + exp(-x))
+
+
+@loop
+def softmax_row(x):
+    """In place. NaN stays NaN: e^(NaN − maximum) is."""
+    m = x[0]
+    for j in range(len(x)):
+        m = _larger(x[j], m)
+    total = F(0.0)
+    for j in range(len(x)):
+        x[j] = exp(x[j] - m)
+        total += x[j]
+    total = F(1.0) / total
+    for j in range(len(x)):
+        x[j] *= total
+
+
+@loop
+def softmax_row_backward(g, y):
+    """In place of g. Arrays that overlap without being one would keep a loop from running in lanes."""
+    inner = F(0.0)
+    for j in range(len(y)):
+        inner += g[j] * y[j]
+    for j in range(len(y)):
+        g[j] = y[j] * (g[j] - inner)
+
+
+TOGETHER = 256  # rows whose gradients of one weight are added up before those sums are
+
+
+def matrix(a: np.ndarray) -> np.ndarray:
+    """The rows along the last axis."""
+    return a.reshape(-1, a.shape[-1])
+
+
+THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)  # as the products use
+SMALLEST = 2**16  # numbers that are worth waking another thread
+_pool: list[ThreadPoolExecutor] = []
+
+
+def in_parts(f: Callable, n: int, size: int, *args: Any) -> None:
+    """f(start, stop, *args) over 0 … n, shared among the threads. size: how many numbers it is in all."""
+    threads = min(THREADS, n, size // SMALLEST)
+    if threads < 2:
+        f(0, n, *args)
+        return
+    if not _pool:
+        _pool.append(ThreadPoolExecutor(THREADS - 1))
+    bounds = [n * i // threads for i in range(threads + 1)]
+    others = [_pool[0].submit(f, a, b, *args) for a, b in zip(bounds[1:], bounds[2:], strict=False)]
+    f(0, bounds[1], *args)
+    wait(others)
+    for other in others:
+        other.result()

@@ -1,0 +1,76 @@
+"""GELU, alone and after a bias."""
+
+import math
+
+from autograd import backend
+from autograd.operation import op
+from autograd.ops.reduce import column_sums
+
+_TANH_SCALE = math.sqrt(2 / math.pi)
+
+
+@op
+class gelu:
+    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)
+    approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
+    """  # noqa: E501
+
+    residuals = ("phi",)  # Φ(x)
+
+    def forward(xp, x, *, approximate="none"):
+        if approximate == "tanh":
+            phi = xp.square(x, out=xp.empty_like(x))
+            phi *= 0.044715 * _TANH_SCALE
+            phi += _TANH_SCALE
+            phi *= x
+            xp.tanh(phi, out=phi)
+        else:
+            phi = backend.erf(xp, x * math.sqrt(0.5))
+        phi *= 0.5
+        phi += 0.5
+        return x * phi, phi
+
+    def backward(xp, g, x, *, approximate):
+        if approximate == "tanh":
+            t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
+            slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
+            return g * 0.5 * (1 + t + x * (1 - t * t) * slope)
+        density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
+        return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
+
+    def fused(xp, g, x, phi, *, approximate):
+        slope = xp.square(x, out=xp.empty_like(x))
+        if approximate == "tanh":  # Φ = σ(2z), so y' = Φ + x Φ (1 − Φ) 2z'
+            slope *= 6 * 0.044715 * _TANH_SCALE
+            slope += 2 * _TANH_SCALE
+            slope *= x
+            slope *= 1 - phi
+            slope += 1
+            slope *= phi
+        else:
+            slope *= -0.5
+            xp.exp(slope, out=slope)
+            slope *= 1 / math.sqrt(2 * math.pi)
+            slope *= x
+            slope += phi
+        slope *= g
+        return slope
+
+
+@op
+class bias_gelu:
+    """z = x + b,  y = gelu z      ∂L/∂x = g y'(z),   ∂L/∂b = Σ g y'(z)       x (…, D), b (D)
+    the end of a linear map and its activation in one, for what runs both in one pass"""
+
+    residuals = ("phi",)
+
+    def forward(xp, x, bias, *, approximate="none"):
+        return gelu.forward(xp, x + bias, approximate=approximate)
+
+    def backward(xp, g, x, bias, *, approximate):
+        gx = gelu.backward(xp, g, x + bias, approximate=approximate)
+        return gx, gx
+
+    def fused(xp, g, x, bias, phi, *, approximate):
+        gx = gelu.fused(xp, g, x + bias, phi, approximate=approximate)
+        return gx, column_sums(xp, gx)
