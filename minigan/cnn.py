@@ -45,7 +45,7 @@ class ConvGenerator(Module):
     def forward(self, z: Tensor) -> Tensor:
         h = self.project(_activate(self.mapping(z))).reshape(len(z), self.first, self.grid, self.grid)
         for i, conv in enumerate(self.convs):
-            h = conv(ops.interpolate(_activate(h), scale_factor=2))
+            h = ops.upsample_conv2d(_activate(h), conv.weight, conv.bias)
             h = self.norms[i](h) if self.norms else h
         return ops.tanh(self.out(_activate(h)))
 

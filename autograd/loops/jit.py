@@ -12,10 +12,11 @@ from llvmlite import ir
 from numba.extending import intrinsic
 
 F = np.float32
+U = np.uintp  # an index that cannot be negative, for arrays that are read as one row of numbers
 
 # A loop releases Python's lock, and may add in any order: only so can a sum use all lanes of the processor. Innermost
-# loops count from 0: an index that might be negative counts from the end in Python, and to test for it costs half the
-# speed.
+# loops count from 0, or by U: an index that might be negative counts from the end in Python, and the test for it costs
+# more than half of the speed.
 loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
 
 # A function of one number becomes part of the loop that calls it. It is computed in the order in which it is written,

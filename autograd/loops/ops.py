@@ -10,8 +10,10 @@ import numpy as np
 
 from autograd import ops
 from autograd.kernels.ops import layer_norm_fits
-from autograd.loops import attention, gelu, jit, rows, spectral
+from autograd.loops import attention, conv, gelu, jit, leaky_relu, rows, spectral
 from autograd.operation import Op, stand_in
+from autograd.ops.conv import check_channels, transposed_size
+from autograd.ops.windows import check_images, count_windows, pair
 
 jit.forget_stale()
 contiguous = np.ascontiguousarray
@@ -82,6 +84,18 @@ class gelu_loops:
         return gelu.bias_gelu_backward(contiguous(g), contiguous(x), np.zeros(x.shape[-1], np.float32), approximate)[0]
 
 
+@loops_of(ops.leaky_relu)
+class leaky_relu_loops:
+    def fits(x, *, negative_slope):
+        return True
+
+    def forward(xp, x, *, negative_slope=0.01):
+        return leaky_relu.leaky_relu(contiguous(x), negative_slope)
+
+    def fused(xp, g, x, *, negative_slope):
+        return leaky_relu.leaky_relu_backward(contiguous(g), contiguous(x), negative_slope)
+
+
 @loops_of(ops.attention)
 class attention_loops:
     residuals = ("p",)
@@ -107,3 +121,60 @@ class spectral_normalize_loops:
 
     def fused(xp, g, weight, u, v, target, sigma):
         return spectral.spectral_gradient(g, weight, u, v, target, sigma), None, None, None
+
+
+@loops_of(ops.conv2d)
+class conv2d_loops:
+    def fits(x, weight, bias, *, stride, padding, dilation):
+        return True
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, dilation=1):
+        check_images(x, "the input of conv2d")
+        check_channels("conv2d", x.shape[1], weight, 1, bias)
+        where = _where(weight.shape, stride, padding, dilation)
+        return conv.conv2d(contiguous(x), contiguous(weight), bias, count_windows(x.shape[2:], *where), where)
+
+    def fused(xp, g, x, weight, need, *, stride, padding, dilation):
+        g, x, weight = map(contiguous, (g, x, weight))
+        where = _where(weight.shape, stride, padding, dilation)
+        return (
+            conv.conv_transpose2d(g, weight, None, x.shape[2:], where) if need[0] else None,
+            conv.conv2d_weight(x, g, weight.shape, where) if need[1] else None,
+            g.sum(axis=(2, 3)).sum(axis=0) if need[2] else None,
+        )
+
+
+@loops_of(ops.conv_transpose2d)
+class conv_transpose2d_loops:
+    def fits(x, weight, bias, *, stride, padding, output_padding, dilation):
+        return True
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
+        check_images(x, "the input of conv_transpose2d")
+        check_channels("conv_transpose2d", x.shape[1], weight, 0, bias)
+        size = transposed_size(x.shape[2:], weight.shape[2:], stride, padding, output_padding, dilation)
+        where = _where(weight.shape, stride, padding, dilation)
+        return conv.conv_transpose2d(contiguous(x), contiguous(weight), bias, size, where)
+
+    def fused(xp, g, x, weight, need, *, stride, padding, dilation):
+        g, x, weight = map(contiguous, (g, x, weight))
+        where = _where(weight.shape, stride, padding, dilation)
+        return (
+            conv.conv2d(g, weight, None, x.shape[2:], where) if need[0] else None,
+            conv.conv2d_weight(g, x, weight.shape, where) if need[1] else None,
+            g.sum(axis=(2, 3)).sum(axis=0) if need[2] else None,
+        )
+
+
+@loops_of(ops.conv2d_weight)
+class conv2d_weight_loops:
+    def fits(x, u, *, weight_size, stride, padding, dilation):
+        windows = count_windows(x.shape[2:], *_where(weight_size, stride, padding, dilation))
+        return x.shape[1] == weight_size[1] and u.shape == (x.shape[0], weight_size[0], *windows)
+
+    def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
+        return conv.conv2d_weight(*map(contiguous, (x, u)), weight_size, _where(weight_size, stride, padding, dilation))
+
+
+def _where(weight_size, stride, padding, dilation):
+    return tuple(weight_size[2:]), pair(stride), pair(padding), pair(dilation)

@@ -64,16 +64,10 @@ class conv_transpose2d:
     def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
         check_images(x, "the input of conv_transpose2d")
         check_channels("conv_transpose2d", x.shape[1], weight, 0, bias)
-        stride, padding, beyond, dilation = map(pair, (stride, padding, output_padding, dilation))
-        if any(not 0 <= b < s for b, s in zip(beyond, stride, strict=True)):
-            raise ValueError(f"output_padding {beyond} must be at least 0 and smaller than stride {stride}")
         (n, c, height, width), out, kernel_size = x.shape, weight.shape[1], weight.shape[2:]
-        framed_size = [
-            (m - 1) * s + d * (k - 1) + 1 + b
-            for m, s, d, k, b in zip((height, width), stride, dilation, kernel_size, beyond, strict=True)
-        ]
-        if any(m <= 2 * p for m, p in zip(framed_size, padding, strict=True)):
-            raise ValueError(f"padding {padding} leaves nothing of an output of size {tuple(framed_size)}")
+        size = transposed_size((height, width), kernel_size, stride, padding, output_padding, dilation)
+        stride, padding, dilation = map(pair, (stride, padding, dilation))
+        framed_size = [m + 2 * p for m, p in zip(size, padding, strict=True)]
         w = weight.reshape(c, -1)
         x = x.transpose(1, 2, 3, 0)
         framed = xp.zeros((out, *framed_size, n), dtype=xp.result_type(x, weight))
@@ -154,6 +148,20 @@ def check_channels(name, channels, weight, axis, bias):
         raise ValueError(f"{name} of {channels} channels needs a weight {expected}, not {weight.shape}")
     if bias is not None and bias.shape != (weight.shape[1 - axis],):
         raise ValueError(f"{name}: bias must have shape ({weight.shape[1 - axis]},), not {bias.shape}")
+
+
+def transposed_size(size, kernel_size, stride, padding, output_padding, dilation):
+    """The height and width of what conv_transpose2d makes of images of `size`."""
+    stride, padding, beyond, dilation = map(pair, (stride, padding, output_padding, dilation))
+    if any(not 0 <= b < s for b, s in zip(beyond, stride, strict=True)):
+        raise ValueError(f"output_padding {beyond} must be at least 0 and smaller than stride {stride}")
+    framed = [
+        (m - 1) * s + d * (k - 1) + 1 + b
+        for m, s, d, k, b in zip(size, stride, dilation, kernel_size, beyond, strict=True)
+    ]
+    if any(m <= 2 * p for m, p in zip(framed, padding, strict=True)):
+        raise ValueError(f"padding {padding} leaves nothing of an output of size {tuple(framed)}")
+    return tuple(m - 2 * p for m, p in zip(framed, padding, strict=True))
 
 
 def leftover(size, kernel_size, stride, padding, dilation):

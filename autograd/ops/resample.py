@@ -1,7 +1,11 @@
 """Making images larger by an integer factor."""
 
+import numpy as np
+
 from autograd.backend import array_module, matmul
 from autograd.operation import op
+from autograd.ops import linalg
+from autograd.ops.conv import conv2d
 from autograd.ops.windows import check_images, pair, positions
 from autograd.tensor import Tensor
 
@@ -48,6 +52,32 @@ def interpolate(input, *, scale_factor, mode="nearest"):
     if min(pair(scale_factor)) < 1:
         raise ValueError(f"interpolate: scale_factor must be at least 1, not {scale_factor!r}")
     return modes[mode](input, scale_factor=scale_factor)
+
+
+def upsample_conv2d(input, weight, bias=None):
+    """conv2d(interpolate(input, scale_factor=2), weight, bias, padding=1) with 3 × 3 kernels, at the smaller size.
+
+    Of the two rows that a pixel becomes, the upper one sees row −1 once and row 0 twice, the lower one row 0 twice and
+    row 1 once; columns likewise. So each output is a convolution of the input itself, with a kernel of sums, and all
+    four together are one convolution with four times the channels (sub-pixel convolution: Shi et al., 1609.05158).
+    """
+    out, channels, kh, kw = weight.shape
+    if (kh, kw) != (3, 3):
+        raise ValueError(f"upsample_conv2d takes 3 × 3 kernels, not {kh} × {kw}")
+    array = weight.data if isinstance(weight, Tensor) else weight
+    sums = array_module(array).asarray(_SUMS, dtype=array.dtype)
+    w = linalg.matmul(weight.reshape(out * channels, 9), sums).reshape(out, channels, 4, 3, 3)
+    w = w.swapaxes(1, 2).reshape(4 * out, channels, 3, 3)  # (out, upper or lower, left or right)
+    y = conv2d(input, w, padding=1)
+    n, _, height, width = y.shape
+    y = y.reshape(n, out, 2, 2, height, width).transpose(0, 1, 4, 2, 5, 3).reshape(n, out, 2 * height, 2 * width)
+    return y if bias is None else y + bias.reshape(out, 1, 1)
+
+
+# [a, p, i]: 1 where row a of the two that a pixel becomes sees, through row i of the kernel, the pixel p − 1 rows below.
+# From it, for rows and columns together, what each of the 3 × 3 weights gives to the four kernels of sums: (9, 4 · 9).
+_SEEN = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
+_SUMS = np.einsum("api,bqj->ijabpq", _SEEN, _SEEN).reshape(9, 36)
 
 
 def hat(like, n, scale):
