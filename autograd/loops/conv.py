@@ -4,31 +4,13 @@ The columns of a few images at a time, (C kh kw) × (images · windows), are wri
 step's columns, many times the images, would have gone out to memory and come back.
 """
 
-import functools
-from typing import NamedTuple
-
 import numpy as np
 
 from autograd.loops.jit import F, U, in_parts, loop
+from autograd.loops.windows import windows_of
 
-BLOCK = 2**17  # numbers in the columns that are in use at once: half a megabyte
+BLOCK = 2**18  # numbers in the columns that are in use at once: a megabyte
 WIDE = 256  # columns that make a good matrix product: small images go through it together
-
-
-@loop
-def frame(start, stop, x, top, left, framed):
-    """Planes start … stop of x (planes, H, W), zeros around them."""
-    _, height, width = x.shape
-    source, target = x.reshape(-1), framed.reshape(-1)
-    rows, cols = framed.shape[1:]
-    for n in range(start, stop):
-        plane = U(n * rows * cols)
-        for t in range(U(rows * cols)):
-            target[plane + t] = F(0.0)
-        for r in range(height):
-            out, row = U((n * rows + r + top) * cols + left), U((n * height + r) * width)
-            for t in range(U(width)):
-                target[out + t] = source[row + t]
 
 
 @loop
@@ -66,37 +48,6 @@ def col2im(start, stop, columns, offsets, first, framed):
                     target[out + first[t]] += source[row + t]
 
 
-class Windows(NamedTuple):
-    """The windows of a framed image, as numbers to add to the place where its plane begins."""
-
-    top: int
-    left: int
-    size: tuple[int, int]  # of the framed image
-    offsets: np.ndarray  # of the places of a kernel, from the first
-    first: np.ndarray  # the first place of each window
-
-    @property
-    def pixels(self) -> int:
-        return self.size[0] * self.size[1]
-
-    def framed(self, x: np.ndarray, space: np.ndarray) -> np.ndarray:
-        """x (images, C, H, W) in zeros, written into `space`."""
-        planes = x.shape[0] * x.shape[1]
-        framed = space[: planes * self.pixels].reshape(planes, *self.size)
-        in_parts(frame, planes, framed.size, x.reshape(planes, *x.shape[2:]), self.top, self.left, framed)
-        return framed.reshape(*x.shape[:2], *self.size)
-
-
-@functools.lru_cache(256)
-def windows_of(size: tuple[int, int], counts: tuple[int, int], where: tuple) -> Windows:
-    """For images of `size` and counts: (H', W') of windows; where: (kernel, stride, padding, dilation), pairs."""
-    (kh, kw), (sh, sw), (top, left), (dh, dw) = where
-    height, width = size[0] + 2 * top, size[1] + 2 * left
-    offsets = np.add.outer(np.arange(kh) * dh * width, np.arange(kw) * dw).reshape(-1)
-    first = np.add.outer(np.arange(counts[0]) * sh * width, np.arange(counts[1]) * sw).reshape(-1)
-    return Windows(top, left, (height, width), offsets.astype(np.uintp), first.astype(np.uintp))
-
-
 def blocks(images: int, rows: int, windows: int) -> list[slice]:
     """The images in groups whose columns are wide enough and yet stay in the cache."""
     together = max(1, min(-(-WIDE // max(windows, 1)), BLOCK // max(1, rows * windows)))
@@ -110,13 +61,15 @@ def conv2d(x, weight, bias, size, where) -> np.ndarray:
         return conv_transpose2d(x, _mirrored(weight), bias, size, other)
     w = weight.reshape(out, -1)
     y = np.empty((len(x), out, *size), np.float32)
-    for part, columns in _columns(x, w.shape[1], size, where):
-        if part.stop - part.start == 1:
-            np.matmul(w, columns, out=y[part.start].reshape(out, -1))
+    of_image = y.reshape(len(x), out, -1)
+    for part, span, columns in _columns(x, w.shape[1], size, where):
+        written = of_image[part, :, span]
+        if len(written) == 1:
+            np.matmul(w, columns, out=written[0])
         else:
-            y[part] = np.matmul(w, columns).reshape(out, -1, *size).swapaxes(0, 1)
+            written[...] = np.matmul(w, columns).reshape(out, len(written), -1).swapaxes(0, 1)
         if bias is not None:
-            y[part] += bias.reshape(-1, 1, 1)
+            written += bias.reshape(-1, 1)
     return y
 
 
@@ -146,8 +99,9 @@ def conv2d_weight(x, u, weight_size, where) -> np.ndarray:
         return _mirrored(conv2d_weight(u, x, (channels, out, kh, kw), other))
     rows = channels * kh * kw
     y = np.zeros((rows, out), np.float32)
-    for part, columns in _columns(x, rows, u.shape[2:], where):
-        y += np.matmul(columns, _side_by_side(u[part]).T)
+    of_image = u.reshape(len(u), out, -1)
+    for part, span, columns in _columns(x, rows, u.shape[2:], where):
+        y += np.matmul(columns, _side_by_side(of_image[part, :, span]).T)
     return np.ascontiguousarray(y.T).reshape(weight_size)
 
 
@@ -160,27 +114,34 @@ def _mirrored(weight):
 
 
 def _from_the_other_side(where):
-    """`where` for the mirrored kernel; None where there is no such."""
+    """`where` for the mirrored kernel; None where there is no such, or nothing to gain (1 × 1)."""
     kernel, stride, padding, dilation = where
     rest = tuple(d * (k - 1) - p for k, p, d in zip(kernel, padding, dilation, strict=True))
-    return (kernel, stride, rest, dilation) if stride == (1, 1) and min(rest) >= 0 else None
+    return (kernel, stride, rest, dilation) if stride == (1, 1) != kernel and min(rest) >= 0 else None
 
 
 def _columns(x, rows, counts, where):
-    """Each group of images with its columns (rows, images · windows), in memory that the next group uses again."""
+    """(images, windows, columns): slices of both with their columns (rows, images · windows), in memory used again."""
     see = windows_of(x.shape[2:], tuple(counts), where)
-    parts = blocks(len(x), rows, len(see.first))
-    most = parts[0].stop if parts else 0
-    space, frames = (np.empty(most * n, np.float32) for n in (rows * len(see.first), x.shape[1] * see.pixels))
+    windows = len(see.first)
+    parts = blocks(len(x), rows, windows)
+    if where[:3] == ((1, 1), (1, 1), (0, 0)):  # the images are their columns
+        yield from ((part, slice(0, windows), _side_by_side(x[part])) for part in parts)
+        return
+    most, wide = parts[0].stop if parts else 0, max(WIDE, BLOCK // rows)
+    spans = [slice(t, min(t + wide, windows)) for t in range(0, windows, wide)] if most == 1 else [slice(0, windows)]
+    space, frames = (np.empty(most * n, np.float32) for n in (rows * min(wide, windows), x.shape[1] * see.pixels))
     for part in parts:
-        images = part.stop - part.start
-        columns = space[: rows * images * len(see.first)].reshape(rows, -1)
-        in_parts(im2col, rows, columns.size, see.framed(x[part], frames), see.offsets, see.first, columns)
-        yield part, columns
+        framed = see.framed(x[part], frames)
+        for span in spans:
+            first = see.first[span]
+            columns = space[: rows * len(framed) * len(first)].reshape(rows, -1)
+            in_parts(im2col, rows, columns.size, framed, see.offsets, first, columns)
+            yield part, span, columns
 
 
 def _side_by_side(images):
-    """(N, C, H, W) as a matrix (C, N H W)."""
+    """(N, C, …) as a matrix (C, N · …)."""
     if len(images) == 1:
-        return images.reshape(images.shape[1], -1)
+        return images[0].reshape(images.shape[1], -1)
     return images.swapaxes(0, 1).reshape(images.shape[1], -1)

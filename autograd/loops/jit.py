@@ -24,9 +24,8 @@ loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reasso
 each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 
-def forget_stale() -> None:
+def forget_stale(here: Path = Path(__file__).parent) -> None:
     """numba keeps compiled loops by the date of their own file; drop those of before the last change to any of them."""
-    here = Path(__file__).parent
     changed = max(path.stat().st_mtime for path in here.glob("*.py"))
     for kept in (here / "__pycache__").glob("*.nb[ic]"):
         if kept.stat().st_mtime < changed:

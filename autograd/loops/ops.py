@@ -10,9 +10,10 @@ import numpy as np
 
 from autograd import ops
 from autograd.kernels.ops import layer_norm_fits
-from autograd.loops import attention, conv, gelu, jit, leaky_relu, rows, spectral
+from autograd.loops import attention, conv, gelu, jit, leaky_relu, pool, rows, spectral
 from autograd.operation import Op, stand_in
 from autograd.ops.conv import check_channels, transposed_size
+from autograd.ops.pool import check_pool
 from autograd.ops.windows import check_images, count_windows, pair
 
 jit.forget_stale()
@@ -174,6 +175,31 @@ class conv2d_weight_loops:
 
     def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
         return conv.conv2d_weight(*map(contiguous, (x, u)), weight_size, _where(weight_size, stride, padding, dilation))
+
+
+@loops_of(ops.avg_pool2d)
+class avg_pool2d_loops:
+    def fits(x, *, kernel_size, stride, padding):
+        return True
+
+    def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        return pool.pool2d(pool.average, contiguous(x), *_pooled(x, kernel_size, stride, padding), 0.0)
+
+
+@loops_of(ops.max_pool2d)
+class max_pool2d_loops:
+    def fits(x, *, kernel_size, stride, padding):
+        return True
+
+    def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        return pool.pool2d(pool.maximum, contiguous(x), *_pooled(x, kernel_size, stride, padding), -np.inf)
+
+
+def _pooled(x, kernel_size, stride, padding):
+    """How many windows, and where they are."""
+    kernel_size, stride, padding = check_pool(x, kernel_size, stride, padding)
+    where = kernel_size, stride, padding, (1, 1)
+    return count_windows(x.shape[2:], *where), where
 
 
 def _where(weight_size, stride, padding, dilation):

@@ -57,13 +57,19 @@ class max_pool2d:
 
 def pool_windows(xp, x, kernel_size, stride, padding, value):
     """The windows of x, framed by `value`: a view (N, C, kh, kw, H', W')."""
+    kernel_size, stride, padding = check_pool(x, kernel_size, stride, padding)
+    count_windows(x.shape[2:], kernel_size, stride, padding, (1, 1))
+    return windows(xp, frame(xp, x, padding, value), 2, kernel_size, stride, (1, 1))
+
+
+def check_pool(x, kernel_size, stride, padding):
+    """kernel_size, stride and padding as pairs, fit for the images x."""
     check_images(x, "the input of a pooling")
     kernel_size, padding = pair(kernel_size), pair(padding)
     stride = kernel_size if stride is None else pair(stride)
     if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
         raise ValueError(f"padding {padding} is more than half of kernel_size {kernel_size}")
-    count_windows(x.shape[2:], kernel_size, stride, padding, (1, 1))
-    return windows(xp, frame(xp, x, padding, value), 2, kernel_size, stride, (1, 1))
+    return kernel_size, stride, padding
 
 
 def put_back(xp, g, shape, kernel_size, stride, padding):

@@ -74,7 +74,7 @@ def upsample_conv2d(input, weight, bias=None):
     return y if bias is None else y + bias.reshape(out, 1, 1)
 
 
-# [a, p, i]: 1 where row a of the two that a pixel becomes sees, through row i of the kernel, the pixel p − 1 rows below.
+# [a, p, i]: 1 where row a of the two that a pixel becomes sees, through row i of a kernel, the pixel p − 1 rows below.
 # From it, for rows and columns together, what each of the 3 × 3 weights gives to the four kernels of sums: (9, 4 · 9).
 _SEEN = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
 _SUMS = np.einsum("api,bqj->ijabpq", _SEEN, _SEEN).reshape(9, 36)

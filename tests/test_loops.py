@@ -1,0 +1,285 @@
+"""The loops that numba compiles, beside the rules they stand in for."""
+
+import os
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+from op_examples import EXAMPLES
+from tiny_models import VARIANTS, tiny_gan
+
+from autograd import Tensor, backend, grad, gradcheck, ops, use_fused, use_loops
+from autograd.random import Generator
+
+numba = pytest.importorskip("numba")
+
+from autograd.loops import jit  # noqa: E402
+from autograd.loops.ops import STAND_INS  # noqa: E402
+
+EPS = np.finfo(np.float32).eps
+
+
+@pytest.fixture(autouse=True)
+def loops(numpy_alone):
+    assert use_loops()
+
+
+def normal(*shape, seed=0, scale=1.0):
+    return scale * np.random.default_rng([seed, *shape]).standard_normal(shape)
+
+
+def image(*shape):
+    return normal(*shape)
+
+
+def spectral(rows, columns):
+    """W, u, v and the target, with σ away from 0 as after a power iteration."""
+    w = normal(rows, columns)
+    left, _, right = np.linalg.svd(w, full_matrices=False)
+    return w, left[:, 0], right[0], np.asarray(1.5)
+
+
+def conv(x, w, bias=True, **where):
+    options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), **where}
+    return ops.conv2d, (image(*x), normal(*w), normal(w[0]) if bias else None), options
+
+
+def transposed(x, w, **where):
+    options = {"stride": (1, 1), "padding": (0, 0), "output_padding": (0, 0), "dilation": (1, 1), **where}
+    return ops.conv_transpose2d, (image(*x), normal(*w), normal(w[1])), options
+
+
+def weight(x, size, u, **where):
+    options = {"stride": (1, 1), "padding": (0, 0), "dilation": (1, 1), **where}
+    return ops.conv2d_weight, (image(*x), normal(*u)), {"weight_size": size, **options}
+
+
+def pool(op, x, kernel_size, stride, padding):
+    return op, (image(*x),), {"kernel_size": kernel_size, "stride": stride, "padding": padding}
+
+
+def attend(similarity, queries, keys, d, scale=None):
+    q, k, v = normal(3, 2, queries, d), normal(3, 2, keys, d, seed=1), normal(3, 2, keys, d, seed=2)
+    return ops.attention, (q, k, v), {"similarity": similarity, "scale": scale}
+
+
+last, one_each = {"axes": (-1,), "eps": 1e-5}, (3, 1, 35)
+CASES = {
+    "softmax": (ops.softmax, (normal(5, 3, 35, scale=4),), {"axis": -1}),
+    "softmax of one": (ops.softmax, (normal(4, 1),), {"axis": 1}),
+    "layer norm": (ops.normalize, (normal(600, 35), normal(35), normal(35, seed=1)), last),
+    "layer norm off centre": (ops.normalize, (normal(3, 7, 35) + 5, normal(35), normal(35, seed=1)), last),
+    "SLN": (ops.normalize, (normal(3, 7, 35), normal(*one_each), normal(*one_each, seed=1)), last),
+    "gelu": (ops.gelu, (normal(40, 35, scale=3),), {"approximate": "none"}),
+    "gelu far out": (ops.gelu, (np.array([-80.0, -9, -5, 0, 5, 9, 80]),), {"approximate": "none"}),
+    "gelu tanh": (ops.gelu, (normal(40, 35, scale=3),), {"approximate": "tanh"}),
+    "bias gelu": (ops.bias_gelu, (normal(2, 300, 35), normal(35)), {"approximate": "none"}),
+    "bias gelu tanh": (ops.bias_gelu, (normal(2, 300, 35), normal(35)), {"approximate": "tanh"}),
+    "leaky ReLU": (ops.leaky_relu, (normal(7, 35),), {"negative_slope": 0.2}),
+    "attention dot": attend("dot", 9, 17, 8),
+    "attention l2": attend("l2", 17, 17, 8),
+    "attention l2, one asks": attend("l2", 1, 17, 5, 0.4),
+    "spectral norm": (ops.spectral_normalize, spectral(19, 35), {}),
+    "conv": conv((3, 2, 9, 8), (5, 2, 3, 3), padding=(1, 1)),
+    "conv of small images": conv((300, 2, 5, 5), (3, 2, 3, 3), stride=(2, 2)),
+    "conv to fewer channels": conv((3, 6, 9, 8), (2, 6, 3, 3), padding=(1, 1)),
+    "conv to fewer, dilated": conv((3, 6, 9, 8), (2, 6, 3, 2), padding=(1, 0), dilation=(2, 2)),
+    "conv to fewer, wide frame": conv((3, 6, 4, 4), (2, 6, 2, 2), padding=(3, 3)),
+    "conv 1 × 1": conv((2, 4, 6, 6), (3, 4, 1, 1)),
+    "conv 1 × 1 of many": conv((2, 4, 30, 30), (3, 4, 1, 1), bias=False),
+    "conv with a rest": conv((2, 3, 11, 7), (4, 3, 3, 2), stride=(2, 3), padding=(2, 1), dilation=(1, 2)),
+    "conv of a large image": conv((1, 64, 40, 40), (2, 64, 4, 4), stride=(2, 1)),
+    "transposed": transposed((2, 3, 5, 6), (3, 4, 4, 4), stride=(2, 2), padding=(1, 1), output_padding=(1, 0)),
+    "transposed to more channels": transposed((2, 2, 5, 6), (2, 5, 3, 3), padding=(1, 1)),
+    "conv weight": weight((2, 3, 7, 6), (5, 3, 2, 2), (2, 5, 4, 3), stride=(2, 2), padding=(1, 0)),
+    "conv weight of fewer": weight((2, 6, 7, 6), (2, 6, 3, 3), (2, 2, 7, 6), padding=(1, 1)),
+    "average": pool(ops.avg_pool2d, (2, 3, 7, 6), 3, 2, 1),
+    "maximum": pool(ops.max_pool2d, (2, 3, 7, 6), (3, 2), None, (1, 0)),
+}
+
+
+def run(op, inputs, options, seed=3):
+    """y, the gradients under a random cotangent, and the op that was recorded."""
+    wanted = inputs[:1] if op is ops.spectral_normalize else [x for x in inputs if x is not None]
+    xs = [Tensor(x, requires_grad=True) if any(x is w for w in wanted) else x for x in inputs]
+    y = op.apply(*xs, **options)
+    g = np.random.default_rng(seed).standard_normal(y.shape).astype(y.dtype)
+    return [y.data, *grad(y, [x for x in xs if isinstance(x, Tensor)], g)], y.node.op
+
+
+def single(inputs):
+    return [None if x is None else np.asarray(x, np.float32) for x in inputs]
+
+
+def test_every_loop_has_a_case():
+    assert {op for op, *_ in CASES.values()} == set(STAND_INS)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_a_loop_gives_what_its_rule_gives_in_float64(name):
+    op, inputs, options = CASES[name]
+    inputs = single(inputs)
+    found, used = run(op, inputs, options)
+    assert used is STAND_INS[op]
+    with use_fused(False):
+        expected, used = run(op, [None if x is None else x.astype(np.float64) for x in inputs], options)
+    assert used is op
+    for a, b in zip(found, expected, strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            assert a.dtype == np.float32 and a.shape == b.shape
+            np.testing.assert_allclose(a, b, rtol=0, atol=30 * EPS * max(np.abs(b).max(), 1e-3))
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatch):
+    op, inputs, options = CASES[name]
+    inputs = single(inputs)
+    for x in inputs:
+        if x is not None:
+            x.setflags(write=False)
+    alone, _ = run(op, inputs, options)
+    monkeypatch.setattr(jit, "THREADS", 2)
+    monkeypatch.setattr(jit, "SMALLEST", 1)
+    for a, b in zip(run(op, inputs, options)[0], alone, strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_any_memory_layout_gives_the_same(name):
+    op, inputs, options = CASES[name]
+    inputs = single(inputs)
+    plain, _ = run(op, inputs, options)
+    for change in (lambda x: np.array(x, order="F"), lambda x: np.flip(np.flip(x).copy())):
+        changed = [x if x is None or not x.ndim else change(x) for x in inputs]
+        for a, b in zip(run(op, changed, options)[0], plain, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_nan_stays_nan(name):
+    """A training that fails must be seen to fail."""
+    op, inputs, options = CASES[name]
+    inputs = single(inputs)
+    inputs[0].reshape(-1)[0] = np.nan
+    y = op.apply(*inputs, **options)
+    assert np.isnan(y.data).any()
+
+
+@pytest.mark.parametrize("name", STAND_INS, ids=lambda op: op.name)
+def test_examples_of_float32_agree(name):
+    for example in EXAMPLES[name.name]:
+        inputs = example.inputs("float32")
+        if any(isinstance(x, np.ndarray) and x.dtype != np.float32 for x in inputs):
+            continue
+        found = name.apply(*inputs, **example.options).data
+        with use_fused(False):
+            expected = name.apply(*inputs, **example.options).data
+        np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_second_derivatives_go_by_the_rule():
+    x = Tensor(normal(4, 5).astype(np.float32), requires_grad=True)
+    (slope,) = grad(ops.softmax(x), [x], normal(4, 5, seed=1).astype(np.float32), create_graph=True)
+    (found,) = grad(slope, [x], normal(4, 5, seed=2).astype(np.float32))
+    with use_fused(False):
+        (slope,) = grad(ops.softmax(x), [x], normal(4, 5, seed=1).astype(np.float32), create_graph=True)
+        (expected,) = grad(slope, [x], normal(4, 5, seed=2).astype(np.float32))
+    np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
+
+
+def test_float64_and_what_does_not_fit_run_on_numpy():
+    assert ops.softmax(Tensor(normal(3, 4), requires_grad=True)).node.op is ops.softmax
+    assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True), axis=0).node.op is ops.softmax
+    gradcheck(ops.gelu, normal(3, 4))
+    use_loops(False)
+    assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True)).node.op is ops.softmax
+
+
+def test_mistakes_read_as_without_loops():
+    x, w = np.ones((1, 3, 5, 5), np.float32), np.ones((2, 4, 3, 3), np.float32)
+    for call in (
+        lambda: ops.conv2d(x, w),
+        lambda: ops.conv2d(x[0], w),
+        lambda: ops.conv_transpose2d(x, w),
+        lambda: ops.conv2d_weight(x, (2, 3, 3, 3), x),
+        lambda: ops.max_pool2d(x, 2, padding=2),
+        lambda: ops.avg_pool2d(x, 9),
+    ):
+        said = []
+        for on in (True, False):
+            use_loops(on)
+            with pytest.raises(ValueError) as e:
+                call()
+            said.append(str(e.value))
+        assert said[0] == said[1]
+
+
+def test_random_words_are_those_of_numpy():
+    for seed, start, n in ((0, 0, 9), (2**63 + 11, 2**32 - 2, 1000), (7, 2**40, 1)):
+        found = Generator(seed)
+        found.state = (seed, start)
+        use_loops(True)
+        words = found.bits(n)
+        use_loops(False)
+        found.state = (seed, start)
+        np.testing.assert_array_equal(words, found.bits(n))
+
+
+@pytest.mark.parametrize("variant", VARIANTS)
+def test_three_training_steps_agree(variant):
+    gans = []
+    for on in (True, False):
+        use_loops(on)
+        gan = tiny_gan(variant=variant)
+        gan.adam_d.eps = gan.adam_g.eps = 0.01  # 1e-8 would make ±lr of a gradient that is 0 but for rounding
+        for _ in range(3):
+            gan.step()
+        gans.append(gan)
+    found, expected = gans
+    np.testing.assert_allclose(found.stats[:3], expected.stats[:3], rtol=1e-4, atol=1e-5)
+    a, b = found.state()[0], expected.state()[0]
+    for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
+        for name, x in b[group].items():
+            close = 1e-4 * np.abs(x).max() + 1e-6
+            np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
+
+
+def test_a_changed_file_makes_all_loops_compile_anew(tmp_path):
+    (tmp_path / "__pycache__").mkdir()
+    kept, source = tmp_path / "__pycache__" / "a.nbi", tmp_path / "b.py"
+    for path in (kept, tmp_path / "__pycache__" / "a.cpython-311.pyc", source):
+        path.write_text("")
+    os.utime(source, (time.time() - 10,) * 2)
+    jit.forget_stale(tmp_path)
+    assert kept.exists()
+    os.utime(source, (time.time() + 10,) * 2)
+    jit.forget_stale(tmp_path)
+    assert not kept.exists() and len(list((tmp_path / "__pycache__").iterdir())) == 1
+
+
+def test_without_numba_there_are_no_loops_and_nothing_else_changes():
+    script = (
+        "import sys; sys.modules['numba'] = None\n"
+        "import importlib.util\n"
+        "find = importlib.util.find_spec\n"
+        "importlib.util.find_spec = lambda name: None if name == 'numba' else find(name)\n"
+        "from autograd import use_loops, ops\n"
+        "import numpy as np\n"
+        "print(use_loops(), ops.softmax(np.zeros((2, 2), np.float32)).data.sum())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.split() == ["False", "2.0"]
+
+
+def test_importing_the_engine_does_not_import_numba():
+    script = "import sys, autograd, minigan.step; print('numba' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
+
+
+def test_loops_are_in_use_where_backend_says_so():
+    assert backend.LOOPS is not None
+    assert not use_loops(False) and backend.LOOPS is None
