@@ -25,9 +25,11 @@ from autograd.kernels.attention import attention, attention_backward, fits
 from autograd.kernels.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
 from autograd.kernels.column_sums import column_sums
 from autograd.kernels.gather_images import gather_images
+from autograd.kernels.im2col import Windows, col2im, im2col
 from autograd.kernels.layer_norm import layer_norm, layer_norm_backward
 from autograd.kernels.power_iteration import power_iteration, power_table
 from autograd.kernels.softmax import softmax, softmax_backward
+from autograd.ops.windows import count_windows
 from autograd.random import Generator
 from minigan.augment import Augment
 from nn import EMA, Adam, Linear, learning_rate
@@ -286,6 +288,32 @@ def check_gather_images(device: str, rng: np.random.Generator) -> None:
         np.testing.assert_array_equal(found, expected)
 
 
+WINDOWS = [  # images (N, C, H, W); kernel, stride, padding, dilation
+    ((3, 2, 11, 14), (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((2, 3, 13, 12), (4, 4), (2, 2), (1, 1), (1, 1)),  # a row is left over
+    ((2, 1, 15, 17), (2, 3), (3, 2), (0, 2), (3, 2)),  # there are pixels that no window sees
+    ((1, 5, 9, 8), (1, 7), (1, 1), (0, 3), (1, 1)),
+    ((20, 1, 4, 4), (4, 4), (4, 4), (0, 0), (1, 1)),  # one window an image
+    ((4, 3, 6, 6), (1, 1), (1, 1), (0, 0), (1, 1)),
+]
+
+
+def check_im2col(device: str, rng: np.random.Generator) -> None:
+    """To columns bit for bit; back, with a bias and without."""
+    for shape, kernel, stride, padding, dilation in WINDOWS:
+        at = Windows(
+            shape[2:], kernel, count_windows(shape[2:], kernel, stride, padding, dilation), *(stride, padding, dilation)
+        )
+        x, bias = normal(rng, *shape), normal(rng, shape[1])
+        options = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        columns = ops.unfold(x, **options).data
+        np.testing.assert_array_equal(run(device, im2col, x, at), columns.transpose(1, 0, 2))
+        g = normal(rng, *columns.shape)
+        expected = ops.fold(g.astype(np.float64), output_size=shape[2:], **options).data
+        close(run(device, col2im, g, None, at), expected)
+        close(run(device, col2im, g, bias, at), expected + bias.reshape(-1, 1, 1))
+
+
 CHECKS = {name[6:]: f for name, f in list(globals().items()) if name.startswith("check_")}
 
 
@@ -437,6 +465,7 @@ def test_shapes_are_checked():
     a, b = np.zeros((2, 5, 8), np.float32), np.zeros(8, np.float32)
     flat = np.zeros(8, np.float32)
     q = np.zeros((1, 200, 1, 64), np.float32)
+    small = Windows((4, 4), (2, 2), (3, 3), (1, 1), (0, 0), (1, 1))
     for call in (
         lambda: layer_norm(a, b[:4], b[:4]),
         lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
@@ -449,6 +478,9 @@ def test_shapes_are_checked():
         lambda: attention_backward(q, q, q, q, np.zeros((1, 1, 200), np.float32)),  # too large for one block
         lambda: augment_kernel.augment(np.zeros((1, 5, 2, 2), np.float32), ["flip"], np.zeros((1, 2, 1), np.float32)),
         lambda: augment_kernel.augment(np.zeros((1, 3, 2, 2), np.float32), ["flip"], np.zeros((2, 2, 1), np.float32)),
+        lambda: im2col(np.zeros((1, 2, 5, 5), np.float32), small),
+        lambda: col2im(np.zeros((1, 9, 4), np.float32), None, small),
+        lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], small),
         lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
         lambda: adam_step(flat, flat, flat[:4], flat, None, np.zeros(11), np.zeros(1, np.int32), flat[:1], flat),
     ):
