@@ -15,6 +15,8 @@ import autograd.kernels.conv
 import autograd.kernels.ops  # the ops that have kernels get them
 from autograd import Tensor, backend, grad, ops, use_fused
 from autograd.kernels import launch
+from autograd.random import Generator as Random
+from minigan.augment import Augment
 from minigan.step import GAN, STATS
 
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
@@ -83,9 +85,19 @@ def test_three_steps_equal_the_cpus(variant, launched):
     assert variant == "cnn" or {"layer_norm_forward", "attention_backward"} <= set(launched)
 
 
+AUGMENTED = {**SMALL, "augment": "translation,color,cutout,flip", "augment_p": 0.7, "channels": 3, "bcr": 1.0}
+
+
+def test_three_augmented_steps_equal_the_cpus(launched):
+    found, expected = three_steps(**AUGMENTED, device="strict"), three_steps(**AUGMENTED)
+    nearly_equal(found, expected)
+    assert found.rng.state == expected.rng.state
+    assert launched.count("augment_draw") == 6 and launched.count("augment_images") == 3 * 4  # D, its noise; G and back
+
+
 def test_replays_of_kernels_equal_launches(launched):
     """Bit for bit, with and without the lazy penalty."""
-    options = {**SMALL, "device": "strict", "penalty_every": 2}
+    options = {**AUGMENTED, "device": "strict", "penalty_every": 2}
     with fake_cuda() as cuda:
         graphed = three_steps(**options, graph=True)
         assert cuda.launches == 3 and len(graphed.graphs) == 2
@@ -93,6 +105,24 @@ def test_replays_of_kernels_equal_launches(launched):
     for group, arrays in eager.state()[0].items():
         for name, x in arrays.items():
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
+
+
+@pytest.mark.parametrize("policy", ["color,flip,translation,cutout", "brightness", "cutout,contrast"])
+def test_augmentation_to_the_second_order(policy, launched):
+    """Of cubes of the results, so that every derivative depends on x."""
+    x, augment = normal(4, 3, 9, 8), Augment(policy, 0.7, -0.5)
+    found = []
+    for device in ("strict", "cpu"):
+        image = Tensor(backend.to_device(x, device), requires_grad=True)
+        y = augment.apply(image, augment.draw(Random(3, device), x.shape))
+        first = grad((y * y * y).sum(), [image])
+        (slope,) = grad((y * y * y).sum(), [image], create_graph=True)
+        second = grad((slope * slope * slope).sum(), [image], create_graph=True)
+        third = grad((second[0] * second[0]).sum(), [image])
+        found.append([backend.to_host(a) for a in (y.data, *first, slope.data, second[0].data, *third)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+    assert {"augment_draw", "augment_images"} == set(launched)
 
 
 def normal(*shape: int) -> np.ndarray:
