@@ -82,7 +82,7 @@ def test_three_steps_equal_the_cpus(variant, launched):
     assert {"adam_update", "gather_images", "random_normal", "random_integers"} <= set(launched)
     assert launched.count("power_iteration") == (0 if variant == "vanilla" else 6)
     assert {"im2col", "col2im"} <= set(launched)  # of convolutions, or of the patches that D sees
-    assert variant == "cnn" or {"layer_norm_forward", "attention_backward"} <= set(launched)
+    assert variant == "cnn" or {"layer_norm_forward", "attention_backward", "bias_sine_backward"} <= set(launched)
 
 
 AUGMENTED = {**SMALL, "augment": "translation,color,cutout,flip", "augment_p": 0.7, "channels": 3, "bcr": 1.0}
@@ -166,6 +166,11 @@ CASES = {  # f, inputs, kernels that run
     ),
     "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
     "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
+    "sine": (
+        lambda x, b: ops.bias_sine(x, b, omega=3.0),
+        [normal(3, 5, 9), normal(9)],
+        ["bias_sine_forward", "bias_sine_backward"],
+    ),
     "dot": (ops.attention, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2": (l2, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2, tied": (lambda q, v: l2(q, q, v), [heads(2, 2, 9, 4)] * 2, ["attention_forward", "attention_backward"]),

@@ -100,6 +100,7 @@ TORCH = {
     "sqrt": torch.sqrt,
     "abs": torch.abs,
     "sin": torch.sin,
+    "bias_sine": lambda x, b, omega=1.0: torch.sin(omega * (x + b)),
     "cos": torch.cos,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,

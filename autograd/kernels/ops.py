@@ -70,6 +70,18 @@ class gelu_kernels:
         return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x)), None, approximate)[0]
 
 
+@kernels_of(ops.bias_sine)
+class bias_sine_kernels:
+    def fits(x, bias, *, omega):
+        return x.ndim > 0 and bias.shape == x.shape[-1:]
+
+    def forward(xp, x, bias, *, omega=1.0):
+        return bias_activation.bias_sine(xp.ascontiguousarray(x), bias, omega)
+
+    def fused(xp, g, x, bias, *, omega):
+        return bias_activation.bias_sine_backward(*map(xp.ascontiguousarray, (g, x)), bias, omega)
+
+
 @kernels_of(ops.attention)
 class attention_kernels:
     residuals = ("lse",)
