@@ -54,7 +54,7 @@ class GAN:
             self.prefetch = prefetched(images, c.seed, c.batch, device)
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
-        self.numbers = Numbers(2, self.xp)  # share of the new weights in the average, weight of the penalties
+        self.numbers = Numbers(1, self.xp)  # weight of the penalties
         self.rows = self.xp.zeros(c.batch, dtype="int64")
         self.graph = graph and self.prefetch is None
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
@@ -74,8 +74,8 @@ class GAN:
         self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
         self.adam_d.prepare()
-        self.adam_g.prepare()
-        self.numbers.set(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)), self.penalty_weight() * c.penalty_every)
+        self.adam_g.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
+        self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
         if self.prefetch is None:
             self.rows[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
@@ -87,9 +87,7 @@ class GAN:
         norm_d = self.adam_d.update(d_grads)
         self.power_iteration()
         g_grads, loss_g = self.fool(fake, on_real)
-        norm_g = self.adam_g.update(g_grads)
-        share, _ = self.numbers
-        self.ema.update(self.adam_g.flat.data, share)
+        norm_g = self.adam_g.update(g_grads, self.ema)
         row = [*d_row, loss_g, norm_d, norm_g]
         return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
 
@@ -165,7 +163,7 @@ class GAN:
             penalty = 0.5 * c.r1 * gradient_penalty(self.discriminator, seen[:n])
             penalty = penalty + 0.5 * c.r2 * gradient_penalty(self.discriminator, seen[n:])
         if self.penalised:
-            _, weight = self.numbers
+            (weight,) = self.numbers
             penalty = penalty * weight
             loss = loss + penalty
         if c.bcr:

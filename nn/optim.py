@@ -64,18 +64,19 @@ class Adam:
         self.v = 0 * self.flat.data
         self.t = 0
         xp = backend.array_module(self.m)
-        self.numbers = Numbers(2, xp)
-        self.settings, self.count = Numbers(11, xp, "float64"), xp.zeros(1, dtype="int32")  # as the kernels read them
+        self.numbers = Numbers(3, xp)
+        self.settings, self.count = Numbers(6, xp, "float64"), xp.zeros(1, dtype="int32")  # as the kernels read them
         self.prepare()
 
-    def prepare(self) -> None:
-        """Before an update: what depends on its number t and on `lr` is put where `update` finds it."""
+    def prepare(self, share: float = 0.0) -> None:
+        """Before an update: what depends on its number t, on `lr` and on `share`, the part of the new weights in their
+        average, is put where `update` finds it."""
         t, (beta1, beta2) = self.t + 1, self.betas
         if self._on_gpu():
-            self.settings.set(*adam_settings(self.lr, self.betas, self.eps, self.max_norm).tolist())
+            self.settings.set(*adam_settings(self.lr, self.betas, self.eps, self.max_norm, share).tolist())
             self.count[0] = self.t
         else:
-            self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
+            self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t), share)
 
     def step(self, grads: Sequence[Any]) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
@@ -87,25 +88,31 @@ class Adam:
         self.t += 1
         return norm
 
-    def update(self, grads: Sequence[Any]) -> Any:
-        """What `step` does on the device, all of it between `prepare` and t + 1."""
+    def update(self, grads: Sequence[Any], average: "EMA | None" = None) -> Any:
+        """What `step` does on the device, all of it between `prepare` and t + 1; it moves the average of the weights
+        too."""
         xp = backend.array_module(self.flat.data)
         g = self.flat.gather(grads)
         if self._on_gpu():
             norm = xp.empty(1, dtype="float32")
-            state = (self.flat.data, g, self.m, self.v, None)
+            state = (self.flat.data, g, self.m, self.v, None if average is None else average.flat.data)
             adam_step(*state, self.settings.array, self.count, norm, xp.empty(9, dtype="float32"))
+            if average is not None:
+                average.copy_buffers()
             return norm.reshape(())
         norm = xp.sqrt(backend.matmul(xp, g, g))
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
         for block in self.flat.blocks():
             self._update(xp, self.flat.data[block], g[block], self.m[block], self.v[block])
+        if average is not None:
+            _, _, share = self.numbers
+            average.update(self.flat.data, share)
         return norm
 
     def _update(self, xp: Any, data: Any, g: Any, m: Any, v: Any) -> None:
         """The equations above, in place; g is used up."""
-        (beta1, beta2), (rate, root) = self.betas, self.numbers
+        (beta1, beta2), (rate, root, _) = self.betas, self.numbers
         change = (1 - beta1) * g
         m *= beta1
         m += change
@@ -159,5 +166,8 @@ class EMA:
             change = flat[block] - average
             change *= share
             average += change
+        self.copy_buffers()
+
+    def copy_buffers(self) -> None:
         for copy, buffer in self.buffers:
             copy.data[...] = buffer.data

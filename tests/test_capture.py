@@ -79,8 +79,8 @@ def keep_first(draw):
 
 
 FROZEN = {
-    "share of the average, weight of the penalty": lambda gan: setattr(gan, "numbers", Numbers(2, np)),
-    "learning rate": lambda gan: setattr(gan.adam_g, "numbers", Numbers(2, np)),
+    "weight of the penalty": lambda gan: setattr(gan, "numbers", Numbers(1, np)),
+    "learning rate, share of the average": lambda gan: setattr(gan.adam_g, "numbers", Numbers(3, np)),
     "random numbers": lambda gan: setattr(gan.rng, "memory", [gan.rng.seed, 0]),
     "rows of the batch": lambda gan: setattr(gan, "real_batch", keep_first(gan.real_batch)),
 }
