@@ -50,6 +50,12 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     run = parser.add_argument_group("the run")
     run.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
     run.add_argument("--no-graph", action="store_true", help="on a GPU: run every step anew, not as a CUDA graph")
+    run.add_argument(
+        "--tf32",
+        action="store_true",
+        help="on a GPU: round the factors of matrix products in training to 10 bits of mantissa: faster, and right to "
+        "three digits; evaluations are exact; give it again with --resume",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
@@ -135,6 +141,7 @@ def start(
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
+    refuse_tf32_on_cpu(args.tf32, device)
     for flag in ("epochs", "minutes"):
         if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
             raise InputError(f"--{flag} must be greater than 0 and finite, not {value}")
@@ -142,9 +149,9 @@ def start(
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
-        if given - {"resume", "device", "no_graph", "dry_run"}:
+        if given - {"resume", "device", "no_graph", "tf32", "dry_run"}:
             raise InputError(
-                "--resume goes on with the run as it was configured: only --device and --no-graph go with it"
+                "--resume goes on with the run as it was configured: only --device, --no-graph and --tf32 go with it"
             )
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
@@ -177,7 +184,7 @@ def start(
     gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
     evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
     directory = directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-    run = Run(gan, directory, data, command, evaluator, minutes, options)
+    run = Run(gan, directory, data, command, evaluator, minutes, options, args.tf32)
     if args.resume:
         run.load(arrays, meta)
     if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
@@ -199,6 +206,13 @@ def start(
         print(describe(figures))
     print(f"look at {directory / 'samples.png'} and {directory / 'report.html'}")
     return 0
+
+
+def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
+    from minigan.errors import InputError
+
+    if tf32 and device == "cpu":
+        raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
 def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | None) -> int:
