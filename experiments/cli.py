@@ -131,6 +131,7 @@ def start(
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
     "note", a sentence for the report or None, are among them.
     """
+    from autograd import use_tf32
     from autograd.backend import best_device, device_module
     from minigan import checkpoint
     from minigan.config import Config, resolve
@@ -182,6 +183,9 @@ def start(
         return dry_run(config, data, device, minutes)
 
     gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
+    if gan.graph:  # what fails, fails before anything is written
+        with use_tf32(args.tf32):
+            gan.capture()
     evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
     directory = directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
     run = Run(gan, directory, data, command, evaluator, minutes, options, args.tf32)

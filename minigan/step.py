@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, backend, grad, ops
-from autograd.capture import GraphedStep, Numbers
+from autograd.capture import CaptureError, GraphedStep, Numbers
 from autograd.kernels import launch
 from autograd.kernels.gather_images import gather_images
 from autograd.random import Generator as Random
@@ -91,14 +91,22 @@ class GAN:
         row = [*d_row, loss_g, norm_d, norm_g]
         return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
 
-    def replay(self) -> Any:
-        """`update` by its graph, captured the first time."""
-        start = self.rng.used
+    def capture(self) -> tuple[GraphedStep, int]:
+        """The graph of the next step, made the first time, and how much it draws; CaptureError if there can be none."""
         if self.penalised not in self.graphs:
-            captured = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
-            self.graphs[self.penalised] = captured, self.rng.used - start
-        graph, drawn = self.graphs[self.penalised]
-        self.rng.used = start + drawn
+            start = self.rng.used
+            try:
+                graph = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
+            except CaptureError as e:
+                raise CaptureError(f"{e}; use --no-graph") from e
+            self.graphs[self.penalised] = graph, self.rng.used - start
+            self.rng.used = start
+        return self.graphs[self.penalised]
+
+    def replay(self) -> Any:
+        """`update` by its graph."""
+        graph, drawn = self.capture()
+        self.rng.used += drawn
         return graph()
 
     @property
