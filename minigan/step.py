@@ -28,7 +28,7 @@ class GAN:
 
     images: uint8 (N, H, W) or (N, H, W, 3), host; what does not fit on the device, or is not in memory at all, stays
     there and its batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
-    graph: capture the step, and replay it; of images that are fetched there is no graph.
+    graph: capture the step, and replay it.
     """
 
     def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
@@ -52,17 +52,20 @@ class GAN:
             self.images = backend.to_device(images, device)
         else:
             self.prefetch = prefetched(images, c.seed, c.batch, device)
+            self.fetched = self.xp.zeros((c.batch, *images.shape[1:]), dtype="uint8")  # where a graph finds the batch
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
         self.numbers = Numbers(1, self.xp)  # weight of the penalties
-        self.rows = self.xp.zeros(c.batch, dtype="int64")
-        self.graph = graph and self.prefetch is None
+        self.rows = self.xp.arange(c.batch, dtype="int64")
+        self.graph = graph
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
         self.prepare()
 
     def step(self) -> None:
         """One update of each network."""
         self.prepare()
+        if self.prefetch is not None:
+            self.fetched[...] = self.prefetch(self.steps_done)
         self.stats[self.steps_done % self.config.log_every] = self.replay() if self.graph else self.update()
         self.adam_d.t += 1
         self.adam_g.t += 1
@@ -95,6 +98,8 @@ class GAN:
         """The graph of the next step, made the first time, and how much it draws; CaptureError if there can be none."""
         if self.penalised not in self.graphs:
             start = self.rng.used
+            if self.prefetch is not None:
+                self.prefetch.wait()  # nothing else uses the device under capture
             try:
                 graph = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
             except CaptureError as e:
@@ -133,12 +138,10 @@ class GAN:
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        if self.prefetch is None and launch.runs_on(self.xp):
-            return Tensor(gather_images(self.images, self.rows))
-        if self.prefetch:
-            x = self.prefetch(self.steps_done).astype("float32")
-        else:
-            x = self.images[self.rows].astype("float32")
+        images = self.images if self.prefetch is None else self.fetched
+        if launch.runs_on(self.xp):
+            return Tensor(gather_images(images, self.rows))
+        x = images[self.rows].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 

@@ -17,6 +17,7 @@ from autograd import Tensor, backend, grad, ops, use_fused
 from autograd.kernels import launch
 from autograd.random import Generator as Random
 from minigan.augment import Augment
+from minigan.data import stream
 from minigan.step import GAN, STATS
 
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
@@ -105,6 +106,14 @@ def test_replays_of_kernels_equal_launches(launched):
     for group, arrays in eager.state()[0].items():
         for name, x in arrays.items():
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
+
+
+def test_streamed_images_go_through_the_same_kernel(launched, monkeypatch):
+    held = three_steps(**SMALL, device="strict")
+    monkeypatch.setattr(stream, "_free", lambda device: 0)
+    streamed = three_steps(**SMALL, device="strict")
+    assert streamed.prefetch is not None and launched.count("gather_images") == 6
+    np.testing.assert_array_equal(backend.to_host(streamed.stats), backend.to_host(held.stats))
 
 
 @pytest.mark.parametrize("policy", ["color,flip,translation,cutout", "brightness", "cutout,contrast"])
