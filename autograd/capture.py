@@ -15,7 +15,13 @@ from typing import Any
 
 import numpy as np
 
+from autograd.backend import DeviceError
+
 WARM_UP = 3  # steps before the capture: kernels are compiled, cuBLAS has its workspace, and the pool all its blocks
+
+
+class CaptureError(DeviceError):
+    """A step does something that no graph can hold; the message says what."""
 
 
 class Numbers:
@@ -41,7 +47,7 @@ class GraphedStep:
     new values.
 
     run: launches the same work on the same arrays each time. save() and restore(saved): for what the three steps of the
-    warm-up change. Building it runs nothing that counts: the first call is the first step.
+    warm-up change. Building it runs nothing that counts: the first call is the first step. CaptureError where it fails.
     """
 
     def __init__(self, xp: Any, run: Callable[[], Any], save: Callable[[], Any], restore: Callable[[Any], None]):
@@ -61,11 +67,13 @@ class GraphedStep:
             self.stream.begin_capture()
             try:
                 self.result = run()
-            except BaseException:
+                self.graph = self.stream.end_capture()
+            except BaseException as e:
                 with contextlib.suppress(Exception):  # it tells again that the capture failed
                     self.stream.end_capture()
-                raise
-            self.graph = self.stream.end_capture()
+                if isinstance(e, MemoryError) or not isinstance(e, Exception):
+                    raise
+                raise CaptureError(f"the step cannot be captured as a CUDA graph: {' '.join(str(e).split())}") from e
 
     @contextlib.contextmanager
     def _apart(self) -> Iterator[None]:

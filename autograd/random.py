@@ -56,7 +56,7 @@ class Generator:
         """Before a step: what it draws comes after all that was drawn."""
         self.memory[1] = self.start = self.used
 
-    def _take(self, n: int) -> int:
+    def take(self, n: int) -> int:
         """Count n words as drawn; returns how many blocks after `start` they begin."""
         ahead = self.used - self.start
         self.used += kernels.blocks(n)
@@ -65,8 +65,8 @@ class Generator:
     def bits(self, n: int) -> Any:
         """n random 32-bit words, as a uint64 array (n,)."""
         if launch.runs_on(self.xp):
-            return kernels.integers(self.memory, self._take(n), 2**32, (n,)).astype("uint64")
-        xp, blocks, ahead = self.xp, kernels.blocks(n), self._take(n)
+            return kernels.integers(self.memory, self.take(n), 2**32, (n,)).astype("uint64")
+        xp, blocks, ahead = self.xp, kernels.blocks(n), self.take(n)
         if xp is np and backend.LOOPS:
             return backend.LOOPS.philox.words(self.seed, self.start + ahead, blocks)[:n]
         i = xp.arange(ahead, ahead + blocks, dtype=xp.uint64) + self.memory[1]
@@ -77,7 +77,7 @@ class Generator:
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = (), dtype: str = "float32") -> Any:
         """Uniform on (low, high), never the ends: midpoints of 2²³ equal steps."""
         if dtype == "float32" and launch.runs_on(self.xp):
-            return kernels.uniform(self.memory, self._take(_size(size)), low, high, _shape(size))
+            return kernels.uniform(self.memory, self.take(_size(size)), low, high, _shape(size))
         u = ((self.bits(_size(size)) >> 9).astype(dtype) + 0.5) * (2.0**-23)
         return (u * (high - low) + low).reshape(size)
 
@@ -86,7 +86,7 @@ class Generator:
         n = _size(size)
         half = -(-n // 2)
         if dtype == "float32" and launch.runs_on(self.xp):
-            return kernels.normal(self.memory, self._take(2 * half), _shape(size))
+            return kernels.normal(self.memory, self.take(2 * half), _shape(size))
         u = self.uniform(size=(2, half), dtype=dtype)
         radius = self.xp.sqrt(-2.0 * self.xp.log(u[0]))
         angle = u[1] * (2 * math.pi)
@@ -96,7 +96,7 @@ class Generator:
     def integers(self, high: int, size: Any = ()) -> Any:
         """Integers from 0 to high − 1 (high ≤ 2³²), int64; the bias of the multiply-shift is below high/2³²."""
         if launch.runs_on(self.xp):
-            return kernels.integers(self.memory, self._take(_size(size)), high, _shape(size))
+            return kernels.integers(self.memory, self.take(_size(size)), high, _shape(size))
         return ((self.bits(_size(size)) * high) >> 32).astype("int64").reshape(size)
 
     def permutation(self, n: int) -> Any:

@@ -51,6 +51,12 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
     run.add_argument("--no-graph", action="store_true", help="on a GPU: run every step anew, not as a CUDA graph")
     run.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
+    run.add_argument(
+        "--tf32",
+        action="store_true",
+        help="on a GPU: round the factors of matrix products in training to 10 bits of mantissa: faster, and right to "
+        "three digits; evaluations are exact; give it again with --resume",
+    )
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
@@ -126,7 +132,8 @@ def start(
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
     "note", a sentence for the report or None, are among them.
     """
-    from autograd.backend import best_device, device_module, use_loops
+    from autograd import use_loops, use_tf32
+    from autograd.backend import best_device, device_module
     from minigan import checkpoint
     from minigan.config import Config, resolve
     from minigan.errors import InputError
@@ -137,6 +144,7 @@ def start(
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
     use_loops(not args.no_loops)
+    refuse_tf32_on_cpu(args.tf32, device)
     for flag in ("epochs", "minutes"):
         if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
             raise InputError(f"--{flag} must be greater than 0 and finite, not {value}")
@@ -144,9 +152,9 @@ def start(
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
-        if given - {"resume", "device", "no_graph", "no_loops", "dry_run"}:
+        if given - {"resume", "device", "no_graph", "no_loops", "tf32", "dry_run"}:
             raise InputError(
-                "--resume goes on with its own settings: only --device, --no-graph and --no-loops go with it"
+                "--resume goes on with its own settings: only --device, --no-graph, --no-loops and --tf32 go with it"
             )
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
@@ -177,9 +185,12 @@ def start(
         return dry_run(config, data, device, minutes)
 
     gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
+    if gan.graph:  # what fails, fails before anything is written
+        with use_tf32(args.tf32):
+            gan.capture()
     evaluator = make_evaluator(config, data, lambda: load(options, "test"), device, **options.get("evaluation", {}))
     directory = directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-    run = Run(gan, directory, data, command, evaluator, minutes, options)
+    run = Run(gan, directory, data, command, evaluator, minutes, options, args.tf32)
     if args.resume:
         run.load(arrays, meta)
     if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
@@ -201,6 +212,13 @@ def start(
         print(describe(figures))
     print(f"look at {directory / 'samples.png'} and {directory / 'report.html'}")
     return 0
+
+
+def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
+    from minigan.errors import InputError
+
+    if tf32 and device == "cpu":
+        raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
 def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | None) -> int:

@@ -4,12 +4,18 @@ the same random transformations, and the generator gets its gradient back throug
 A transformation is one small class. `draw` turns uniforms u, v on (0, 1) and `on`, whether an image is transformed at
 all, into parameters: arrays (B, 1, 1, 1), one number per image. `apply` is a function of the images x (B, C, H, W) and
 those parameters, affine in x. Nothing here waits for the device.
+
+On a GPU a kernel draws the same parameters, and another takes an image through all transformations at once.
 """
 
 from typing import Any
 
 from autograd import Tensor, ops
 from autograd.backend import array_module
+from autograd.kernels import augment as kernels
+from autograd.kernels import launch
+from autograd.operation import Op
+from autograd.ops.windows import run
 from autograd.random import Generator
 from minigan.errors import InputError
 
@@ -90,7 +96,7 @@ TRANSFORMS: dict[str, Any] = {
 }
 GROUPS = {"color": ("brightness", "saturation", "contrast")}  # of DiffAug, for RGB images
 
-Parameters = dict[str, tuple]  # name -> arrays (B, 1, 1, 1)
+Parameters = Any  # dict, name -> arrays (B, 1, 1, 1); for the kernels one array (steps, 2, B)
 
 
 class Augment:
@@ -123,6 +129,9 @@ class Augment:
             raise InputError(
                 "augmentation 'saturation' (part of 'color') needs colour images, and these have 1 channel."
             )
+        if launch.runs_on(rng.xp):
+            ahead = rng.take(len(self.names) * 3 * batch)
+            return kernels.draw(rng.memory, ahead, self.names, self.p, x_shape)
         uniforms = rng.uniform(size=(len(self.names), 3, batch, 1, 1, 1), dtype="float64")
         parameters = {}
         for name, (w, u, v) in zip(self.names, uniforms, strict=True):
@@ -132,9 +141,39 @@ class Augment:
 
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         """x (B, C, H, W) through the transformations; the same `parameters` do the same to any batch of that shape."""
+        if self.names and launch.runs_on(array_module(x.data)):
+            return _by_kernel.apply(x, parameters, names=tuple(self.names), fill=self.fill)
         for name in self.names:
             x = TRANSFORMS[name].apply(x, self.fill, *parameters[name])
         return x
+
+
+class augment:
+    "y = A x + b, A and b those of each image              ∂L/∂x = Aᵀ g       numbers: as `draw` left them"
+
+    def forward(xp, x, numbers, *, names, fill=0.0):
+        return kernels.augment(xp.ascontiguousarray(x), names, numbers, fill)
+
+    def backward(xp, g, numbers, *, names):
+        return run(xp, _transposed, g, numbers, names=names), None
+
+
+class augment_transposed:
+    "y = Aᵀ x                            ∂L/∂x = A g: without b, which comes of `fill` and of brightness"
+
+    def forward(xp, x, numbers, *, names):
+        return kernels.augment_backward(xp.ascontiguousarray(x), names, numbers)
+
+    def backward(xp, g, numbers, *, names):
+        kept = [t for t, name in enumerate(names) if name != "brightness"]
+        if not kept:
+            return g, None
+        numbers = xp.concatenate([numbers[t : t + 1] for t in kept])
+        return run(xp, _by_kernel, g, numbers, names=tuple(names[t] for t in kept)), None
+
+
+_by_kernel: Any = Op(augment)
+_transposed: Any = Op(augment_transposed)
 
 
 def _integers(u, high):

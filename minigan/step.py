@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, backend, grad, ops
-from autograd.capture import GraphedStep, Numbers
+from autograd.capture import CaptureError, GraphedStep, Numbers
 from autograd.kernels import launch
 from autograd.kernels.gather_images import gather_images
 from autograd.random import Generator as Random
@@ -28,7 +28,7 @@ class GAN:
 
     images: uint8 (N, H, W) or (N, H, W, 3), host; what does not fit on the device, or is not in memory at all, stays
     there and its batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
-    graph: capture the step, and replay it; of images that are fetched there is no graph.
+    graph: capture the step, and replay it.
     """
 
     def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
@@ -52,17 +52,20 @@ class GAN:
             self.images = backend.to_device(images, device)
         else:
             self.prefetch = prefetched(images, c.seed, c.batch, device)
+            self.fetched = self.xp.zeros((c.batch, *images.shape[1:]), dtype="uint8")  # where a graph finds the batch
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
-        self.numbers = Numbers(2, self.xp)  # share of the new weights in the average, weight of the penalties
-        self.rows = self.xp.zeros(c.batch, dtype="int64")
-        self.graph = graph and self.prefetch is None
+        self.numbers = Numbers(1, self.xp)  # weight of the penalties
+        self.rows = self.xp.arange(c.batch, dtype="int64")
+        self.graph = graph
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
         self.prepare()
 
     def step(self) -> None:
         """One update of each network."""
         self.prepare()
+        if self.prefetch is not None:
+            self.fetched[...] = self.prefetch(self.steps_done)
         self.stats[self.steps_done % self.config.log_every] = self.replay() if self.graph else self.update()
         self.adam_d.t += 1
         self.adam_g.t += 1
@@ -74,8 +77,8 @@ class GAN:
         self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
         self.adam_d.prepare()
-        self.adam_g.prepare()
-        self.numbers.set(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)), self.penalty_weight() * c.penalty_every)
+        self.adam_g.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
+        self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
         if self.prefetch is None:
             self.rows[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
@@ -87,20 +90,28 @@ class GAN:
         norm_d = self.adam_d.update(d_grads)
         self.power_iteration()
         g_grads, loss_g = self.fool(fake, on_real)
-        norm_g = self.adam_g.update(g_grads)
-        share, _ = self.numbers
-        self.ema.update(self.adam_g.flat.data, share)
+        norm_g = self.adam_g.update(g_grads, self.ema)
         row = [*d_row, loss_g, norm_d, norm_g]
         return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
 
-    def replay(self) -> Any:
-        """`update` by its graph, captured the first time."""
-        start = self.rng.used
+    def capture(self) -> tuple[GraphedStep, int]:
+        """The graph of the next step, made the first time, and how much it draws; CaptureError if there can be none."""
         if self.penalised not in self.graphs:
-            captured = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
-            self.graphs[self.penalised] = captured, self.rng.used - start
-        graph, drawn = self.graphs[self.penalised]
-        self.rng.used = start + drawn
+            start = self.rng.used
+            if self.prefetch is not None:
+                self.prefetch.wait()  # nothing else uses the device under capture
+            try:
+                graph = GraphedStep(self.xp, self.update, self.state, lambda state: self.load_state(*state))
+            except CaptureError as e:
+                raise CaptureError(f"{e}; use --no-graph") from e
+            self.graphs[self.penalised] = graph, self.rng.used - start
+            self.rng.used = start
+        return self.graphs[self.penalised]
+
+    def replay(self) -> Any:
+        """`update` by its graph."""
+        graph, drawn = self.capture()
+        self.rng.used += drawn
         return graph()
 
     @property
@@ -127,12 +138,10 @@ class GAN:
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
-        if self.prefetch is None and launch.runs_on(self.xp):
-            return Tensor(gather_images(self.images, self.rows))
-        if self.prefetch:
-            x = self.prefetch(self.steps_done).astype("float32")
-        else:
-            x = self.images[self.rows].astype("float32")
+        images = self.images if self.prefetch is None else self.fetched
+        if launch.runs_on(self.xp):
+            return Tensor(gather_images(images, self.rows))
+        x = images[self.rows].astype("float32")
         x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
         return Tensor(x * (2 / 255) - 1)
 
@@ -165,7 +174,7 @@ class GAN:
             penalty = 0.5 * c.r1 * gradient_penalty(self.discriminator, seen[:n])
             penalty = penalty + 0.5 * c.r2 * gradient_penalty(self.discriminator, seen[n:])
         if self.penalised:
-            _, weight = self.numbers
+            (weight,) = self.numbers
             penalty = penalty * weight
             loss = loss + penalty
         if c.bcr:

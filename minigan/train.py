@@ -20,7 +20,7 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from autograd import backend, hook
+from autograd import backend, hook, use_tf32
 from autograd.random import Generator as Random
 from minigan import checkpoint
 from minigan.config import Config
@@ -45,7 +45,8 @@ class NonFinite(RuntimeError):
 
 
 class Run:
-    """A training run and its directory. `evaluate` (optional) gives the figures of a set of samples."""
+    """A training run and its directory. `evaluate` (optional) gives the figures of a set of samples; with `tf32` the
+    steps multiply in TF32, samples and evaluations do not."""
 
     def __init__(
         self,
@@ -56,9 +57,11 @@ class Run:
         evaluate: Evaluate | None = None,
         minutes: float | None = None,
         data_options: dict[str, Any] | None = None,
+        tf32: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
+        self.tf32 = tf32
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
         self.seconds = 0.0  # of training so far, resumed runs included
         self.best: dict[str, Any] | None = (
@@ -107,6 +110,7 @@ class Run:
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,
+                "tf32": self.tf32,
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 "numpy": np.__version__,
@@ -198,7 +202,7 @@ class Run:
         last = first + CALIBRATION[1] - CALIBRATION[0]
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
-                with np.errstate(all="ignore"):
+                with np.errstate(all="ignore"), use_tf32(self.tf32):
                     gan.step()
                 bar.update()
                 k = gan.steps_done
@@ -279,7 +283,7 @@ class Run:
         if path.is_file():
             replay.load_state(*checkpoint.load(path))
         try:
-            with hook(_stop_at_non_finite), np.errstate(all="ignore"):
+            with hook(_stop_at_non_finite), np.errstate(all="ignore"), use_tf32(self.tf32):
                 while replay.steps_done <= first + row:
                     replay.step()
         except NonFinite as e:

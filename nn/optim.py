@@ -72,18 +72,19 @@ class Adam:
         self.v = 0 * self.flat.data
         self.t = 0
         xp = backend.array_module(self.m)
-        self.numbers = Numbers(2, xp)
-        self.settings, self.count = Numbers(11, xp, "float64"), xp.zeros(1, dtype="int32")  # as the kernels read them
+        self.numbers = Numbers(3, xp)
+        self.settings, self.count = Numbers(6, xp, "float64"), xp.zeros(1, dtype="int32")  # as the kernels read them
         self.prepare()
 
-    def prepare(self) -> None:
-        """Before an update: what depends on its number t and on `lr` is put where `update` finds it."""
+    def prepare(self, share: float = 0.0) -> None:
+        """Before an update: what depends on its number t, on `lr` and on `share`, the part of the new weights in their
+        average, is put where `update` finds it."""
         t, (beta1, beta2) = self.t + 1, self.betas
         if self._on_gpu():
-            self.settings.set(*adam_settings(self.lr, self.betas, self.eps, self.max_norm).tolist())
+            self.settings.set(*adam_settings(self.lr, self.betas, self.eps, self.max_norm, share).tolist())
             self.count[0] = self.t
         else:
-            self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
+            self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t), share)
 
     def step(self, grads: Sequence[Any]) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
@@ -95,17 +96,34 @@ class Adam:
         self.t += 1
         return norm
 
-    def update(self, grads: Sequence[Any]) -> Any:
-        """What `step` does on the device, all of it between `prepare` and t + 1."""
-        xp = backend.array_module(self.flat.data)
-        if self.flat.has_loops():
-            return self._update_by_loops(grads)
-        g = self.flat.gather(grads)
+    def update(self, grads: Sequence[Any], average: "EMA | None" = None) -> Any:
+        """What `step` does on the device, all of it between `prepare` and t + 1; it moves the average of the weights
+        too."""
         if self._on_gpu():
-            norm = xp.empty(1, dtype="float32")
-            state = (self.flat.data, g, self.m, self.v, None)
-            adam_step(*state, self.settings.array, self.count, norm, xp.empty(9, dtype="float32"))
-            return norm.reshape(())
+            return self._update_on_gpu(grads, average)
+        norm = self._update_by_loops(grads) if self.flat.has_loops() else self._update_by_blocks(grads)
+        if average is not None:
+            _, _, share = self.numbers
+            average.update(self.flat.data, share)
+        return norm
+
+    def _update_on_gpu(self, grads: Sequence[Any], average: "EMA | None") -> Any:
+        xp = backend.array_module(self.flat.data)
+        norm = xp.empty(1, dtype="float32")
+        state = (
+            self.flat.data,
+            self.flat.gather(grads),
+            self.m,
+            self.v,
+            None if average is None else average.flat.data,
+        )
+        adam_step(*state, self.settings.array, self.count, norm, xp.empty(9, dtype="float32"))
+        if average is not None:
+            average.copy_buffers()
+        return norm.reshape(())
+
+    def _update_by_blocks(self, grads: Sequence[Any]) -> Any:
+        xp, g = backend.array_module(self.flat.data), self.flat.gather(grads)
         norm = xp.sqrt(backend.matmul(xp, g, g))
         if self.max_norm is not None:
             g *= xp.minimum(self.max_norm / (norm + 1e-12), 1.0)
@@ -115,7 +133,7 @@ class Adam:
 
     def _update(self, xp: Any, data: Any, g: Any, m: Any, v: Any) -> None:
         """The equations above, in place; g is used up."""
-        (beta1, beta2), (rate, root) = self.betas, self.numbers
+        (beta1, beta2), (rate, root, _) = self.betas, self.numbers
         change = (1 - beta1) * g
         m *= beta1
         m += change
@@ -131,13 +149,14 @@ class Adam:
         data -= change
 
     def _update_by_loops(self, grads: Sequence[Any]) -> Any:
-        """The same, each parameter from its own gradient: nothing is gathered."""
+        """Each parameter from its own gradient: nothing is gathered."""
         self.flat.check()
         norm = np.sqrt(np.asarray(sum(np.vdot(g, g) for g in grads if g is not None), np.float32))
         clip = 1.0 if self.max_norm is None else min(self.max_norm / (float(norm) + 1e-12), 1.0)
+        rate, root, _ = self.numbers
         for part, g in zip(self.flat.parts, grads, strict=True):
             data, m, v = self.flat.data[part], self.m[part], self.v[part]
-            backend.LOOPS.adam.adam(data, 0 * data if g is None else g, m, v, clip, self.betas, *self.numbers, self.eps)
+            backend.LOOPS.adam.adam(data, 0 * data if g is None else g, m, v, clip, self.betas, rate, root, self.eps)
         return norm
 
     def _on_gpu(self) -> bool:
@@ -182,5 +201,8 @@ class EMA:
                 change = flat[block] - average
                 change *= share
                 average += change
+        self.copy_buffers()
+
+    def copy_buffers(self) -> None:
         for copy, buffer in self.buffers:
             copy.data[...] = buffer.data

@@ -33,7 +33,7 @@ class SirenLayer(Module):
         self.omega = omega
 
     def forward(self, x: Tensor) -> Tensor:
-        return ops.sin(self.linear(x) * self.omega)
+        return ops.bias_sine(ops.linear(x, self.linear.weight), self.linear.bias, omega=self.omega)
 
     def extra_repr(self) -> str:
         return f"omega={self.omega:g}"

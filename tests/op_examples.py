@@ -113,6 +113,8 @@ for _name in ("neg", "exp", "sin", "cos", "tanh", "sigmoid", "softplus", "silu",
 example("gelu", normal(3, 4), approximate="tanh")
 example("bias_gelu", normal(2, 3, 4), normal(4))
 example("bias_gelu", normal(3, 4), normal(4), approximate="tanh")
+example("bias_sine", normal(2, 3, 4), normal(4), omega=3.0)
+example("bias_sine", normal(4), normal(4))
 example("erf", uniform(-3, 3, 4, 5))
 example("erf", uniform(3.9, 5, 6))
 example("erf", normal())

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad, ops
+from autograd.modes import state
 from experiments.bench import __main__ as command
 from experiments.bench import case as cases
 from experiments.bench import flops, hot_ops, memory, overhead, show, steps
@@ -63,6 +64,13 @@ def test_the_steps_agree_and_are_timed(torch, options):
     assert found.differs == ""
     assert {kind: len(s) for kind, s in found.samples.items()} == {"ours": 2, "plain": 2, "best": 2}
     assert min(min(s) for s in found.samples.values()) > 0 and found.flops > 0
+
+
+def test_tf32_is_timed_and_not_compared():
+    seen = set()
+    side = Side(lambda: seen.add(("run", state.tf32)), lambda: seen.add(("results", state.tf32)) or {"x": np.ones(1)})
+    measure(Case("ops", "x", lambda *_: side, ("ours",)), "cpu", 0, 1, False, tf32=True)
+    assert seen == {("results", False), ("run", True)} and not state.tf32
 
 
 @pytest.mark.parametrize("wrong", ["activation", "scale", "penalty", "average", "update"])
@@ -314,14 +322,15 @@ def test_an_interrupt_keeps_what_was_measured(environment, tmp_path, monkeypatch
 
 
 @pytest.mark.parametrize(
-    "flags", [["--threads", "0"], ["--seconds", "0"], ["--only", "stepp"], ["--json", "no/such/folder/x.json"]]
+    "flags",
+    [["--tf32"], ["--threads", "0"], ["--seconds", "0"], ["--only", "stepp"], ["--json", "no/such/folder/x.json"]],
 )
 def test_bad_flags_are_one_sentence_and_status_2(flags, environment, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bench", *flags, "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as e:
         run_main(command.main)
     err = capsys.readouterr()[1]
-    assert e.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and flags[1] in err
+    assert e.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and flags[-1] in err
 
 
 def test_memory_is_that_of_a_process_of_its_own(environment):

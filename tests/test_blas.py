@@ -60,6 +60,8 @@ OPERANDS = {  # a, b, products in cuBLAS, copies
     "queries, keys": (heads(4, 3, 6, 5), heads(4, 3, 7, 5).swapaxes(-1, -2), 3, 0),
     "probabilities, values": (normal(2, 5, 6, 7), heads(2, 5, 7, 4), 2, 0),
     "their gradients": (normal(4, 3, 6, 7).swapaxes(-1, -2), heads(4, 3, 6, 5), 3, 0),
+    "a weight, columns of a convolution": (normal(4, 6), normal(6, 3, 5).transpose(1, 0, 2), 1, 0),
+    "its transpose, images": (turned(6, 4), normal(3, 4, 5), 1, 0),
     "every second column": (normal(5, 6)[:, ::2], normal(3, 7), 1, 1),
     "backwards": (normal(5, 3)[::-1], normal(3, 7), 1, 1),
     "one row for all": (np.broadcast_to(normal(3), (5, 3)), normal(3, 7), 1, 1),

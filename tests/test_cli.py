@@ -111,6 +111,7 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--data", "nowhere"], "nowhere"),
         (["--download", "mnist"], "--download needs --data"),
         (["--resume", "nowhere"], "there is no checkpoint"),
+        (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
         (["--augment", "saturation"], "saturation"),
         (["--augment", "sharpen"], "sharpen"),
     ],
@@ -154,7 +155,7 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
 
 def test_resume_takes_no_other_training_flag(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
-    with pytest.raises(InputError, match="only --device, --no-graph and --no-loops go with it"):
+    with pytest.raises(InputError, match="only --device, --no-graph, --no-loops and --tf32 go with it"):
         mnist.main(["--resume", str(tmp_path / "run"), "--batch", "8"])
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
 

@@ -11,9 +11,13 @@ from fake_cuda import fake_cuda
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
 
-import autograd.kernels.ops  # noqa: F401 - the ops that have kernels get them
+import autograd.kernels.conv
+import autograd.kernels.ops  # the ops that have kernels get them
 from autograd import Tensor, backend, grad, ops, use_fused
 from autograd.kernels import launch
+from autograd.random import Generator as Random
+from minigan.augment import Augment
+from minigan.data import stream
 from minigan.step import GAN, STATS
 
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
@@ -78,12 +82,23 @@ def test_three_steps_equal_the_cpus(variant, launched):
     nearly_equal(three_steps(**options, device="strict"), three_steps(**options))
     assert {"adam_update", "gather_images", "random_normal", "random_integers"} <= set(launched)
     assert launched.count("power_iteration") == (0 if variant == "vanilla" else 6)
-    assert variant == "cnn" or {"layer_norm_forward", "attention_backward"} <= set(launched)
+    assert {"im2col", "col2im"} <= set(launched)  # of convolutions, or of the patches that D sees
+    assert variant == "cnn" or {"layer_norm_forward", "attention_backward", "bias_sine_backward"} <= set(launched)
+
+
+AUGMENTED = {**SMALL, "augment": "translation,color,cutout,flip", "augment_p": 0.7, "channels": 3, "bcr": 1.0}
+
+
+def test_three_augmented_steps_equal_the_cpus(launched):
+    found, expected = three_steps(**AUGMENTED, device="strict"), three_steps(**AUGMENTED)
+    nearly_equal(found, expected)
+    assert found.rng.state == expected.rng.state
+    assert launched.count("augment_draw") == 6 and launched.count("augment_images") == 3 * 4  # D, its noise; G and back
 
 
 def test_replays_of_kernels_equal_launches(launched):
     """Bit for bit, with and without the lazy penalty."""
-    options = {**SMALL, "device": "strict", "penalty_every": 2}
+    options = {**AUGMENTED, "device": "strict", "penalty_every": 2}
     with fake_cuda() as cuda:
         graphed = three_steps(**options, graph=True)
         assert cuda.launches == 3 and len(graphed.graphs) == 2
@@ -91,6 +106,32 @@ def test_replays_of_kernels_equal_launches(launched):
     for group, arrays in eager.state()[0].items():
         for name, x in arrays.items():
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
+
+
+def test_streamed_images_go_through_the_same_kernel(launched, monkeypatch):
+    held = three_steps(**SMALL, device="strict")
+    monkeypatch.setattr(stream, "_free", lambda device: 0)
+    streamed = three_steps(**SMALL, device="strict")
+    assert streamed.prefetch is not None and launched.count("gather_images") == 6
+    np.testing.assert_array_equal(backend.to_host(streamed.stats), backend.to_host(held.stats))
+
+
+@pytest.mark.parametrize("policy", ["color,flip,translation,cutout", "brightness", "cutout,contrast"])
+def test_augmentation_to_the_second_order(policy, launched):
+    """Of cubes of the results, so that every derivative depends on x."""
+    x, augment = normal(4, 3, 9, 8), Augment(policy, 0.7, -0.5)
+    found = []
+    for device in ("strict", "cpu"):
+        image = Tensor(backend.to_device(x, device), requires_grad=True)
+        y = augment.apply(image, augment.draw(Random(3, device), x.shape))
+        first = grad((y * y * y).sum(), [image])
+        (slope,) = grad((y * y * y).sum(), [image], create_graph=True)
+        second = grad((slope * slope * slope).sum(), [image], create_graph=True)
+        third = grad((second[0] * second[0]).sum(), [image])
+        found.append([backend.to_host(a) for a in (y.data, *first, slope.data, second[0].data, *third)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+    assert {"augment_draw", "augment_images"} == set(launched)
 
 
 def normal(*shape: int) -> np.ndarray:
@@ -134,6 +175,11 @@ CASES = {  # f, inputs, kernels that run
     ),
     "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
     "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
+    "sine": (
+        lambda x, b: ops.bias_sine(x, b, omega=3.0),
+        [normal(3, 5, 9), normal(9)],
+        ["bias_sine_forward", "bias_sine_backward"],
+    ),
     "dot": (ops.attention, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2": (l2, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2, tied": (lambda q, v: l2(q, q, v), [heads(2, 2, 9, 4)] * 2, ["attention_forward", "attention_backward"]),
@@ -141,8 +187,88 @@ CASES = {  # f, inputs, kernels that run
     "fewer queries": (l2, [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)], []),
     "l1": (lambda q, k, v: ops.attention(q, k, v, similarity="l1"), [heads(2, 2, 5, 4)] * 3, []),
     "as printed": (lambda q, k, v: ops.attention(q, k, v, similarity="l2_printed"), [heads(1, 2, 5, 4)] * 3, []),
+    "conv": (
+        lambda x, w, b: ops.conv2d(x, w, b, stride=2, padding=1),
+        [normal(3, 2, 8, 7), normal(5, 2, 4, 4), normal(5)],
+        ["im2col", "col2im"],
+    ),
+    "conv, dilated, no bias": (
+        lambda x, w: ops.conv2d(x, w, stride=(1, 2), padding=(2, 0), dilation=(2, 1)),
+        [normal(2, 3, 7, 6), normal(4, 3, 3, 2)],
+        ["im2col", "col2im"],
+    ),
+    "conv 1×1": (ops.conv2d, [normal(2, 3, 4, 5), normal(6, 3, 1, 1), normal(6)], ["col2im"]),
+    "conv 1×1 of every second pixel": (
+        lambda x, w: ops.conv2d(x, w, stride=2),
+        [normal(2, 3, 4, 5), normal(6, 3, 1, 1)],
+        ["im2col", "col2im"],
+    ),
+    "conv of strided images": (
+        lambda x, w: ops.conv2d(x.swapaxes(2, 3), w),
+        [normal(2, 3, 5, 4), normal(2, 3, 2, 2)],
+        ["im2col"],
+    ),
+    "transposed conv": (
+        lambda x, w, b: ops.conv_transpose2d(x, w, b, 2, 1, (1, 0)),
+        [normal(3, 4, 5, 3), normal(4, 2, 3, 4), normal(2)],
+        ["im2col", "col2im"],
+    ),
+    "gradient of a conv's weight": (
+        lambda x, u: ops.conv2d_weight(x, (4, 2, 3, 3), u, padding=1),
+        [normal(3, 2, 5, 4), normal(3, 4, 5, 4)],
+        ["im2col", "col2im"],
+    ),
+    "unfold": (lambda x: ops.unfold(x, [3, 2], padding=1, stride=2), [normal(2, 3, 6, 5)], ["im2col", "col2im"]),
+    "fold": (
+        lambda x: ops.fold(x, (6, 5), (3, 2), stride=(1, 2)),
+        [normal(2, 3 * 6, 4 * 2)],
+        ["im2col", "col2im"],
+    ),
     "too large for a block": (l2, [heads(1, 1, 300, 64)] * 3, []),
 }
+
+
+@pytest.mark.parametrize("most", [2**26, 300])
+def test_convolutions_may_take_the_images_in_parts(most, launched, monkeypatch):
+    monkeypatch.setattr(autograd.kernels.conv, "MOST", most)
+    x, w, u = normal(9, 2, 6, 5), normal(4, 2, 3, 3), normal(9, 4, 6, 5)
+    for f in (
+        lambda x, w, u: ops.conv2d(x, w, padding=1),
+        lambda x, w, u: ops.conv_transpose2d(u, w, padding=1),
+        lambda x, w, u: ops.conv2d_weight(x, w.shape, u, padding=1),
+    ):
+        launched.clear()
+        found = f(*(Tensor(strict.asarray(a)) for a in (x, w, u)))
+        assert len(launched) == (1 if most > 300 else 9)
+        expected = f(*map(Tensor, (x, w, u))).data
+        np.testing.assert_allclose(found.numpy(), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x, w: ops.conv2d(x, w[:, :2]),
+        lambda x, w: ops.conv2d(x, w, w[0, 0, 0]),
+        lambda x, w: ops.conv2d(x, w, dilation=5),
+        lambda x, w: ops.conv2d(x[0], w),
+        lambda x, w: ops.conv_transpose2d(x, w),
+        lambda x, w: ops.conv_transpose2d(x[:, :2], w, output_padding=1),
+        lambda x, w: ops.conv_transpose2d(x[:, :2], w, padding=5),
+        lambda x, w: ops.conv2d_weight(x, w.shape, x),
+        lambda x, w: ops.unfold(x, 9),
+        lambda x, w: ops.unfold(x, 2.5),
+        lambda x, w: ops.fold(x[0], 5, 2),
+        lambda x, w: ops.fold(x[0], "5", 2),
+    ],
+)
+def test_what_is_wrong_is_said_as_on_the_cpu(call, launched):
+    arrays = normal(2, 3, 5, 6), normal(2, 3, 3, 3)
+    errors = []
+    for device in ("cpu", "strict"):
+        with pytest.raises(ValueError) as e:
+            call(*(Tensor(backend.to_device(a, device)) for a in arrays))
+        errors.append(str(e.value))
+    assert errors[0] == errors[1] and not launched
 
 
 @pytest.mark.parametrize("name", CASES)

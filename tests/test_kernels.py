@@ -25,12 +25,14 @@ from autograd.kernels.attention import attention, attention_backward, fits
 from autograd.kernels.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
 from autograd.kernels.column_sums import column_sums
 from autograd.kernels.gather_images import gather_images
+from autograd.kernels.im2col import Windows, col2im, im2col
 from autograd.kernels.layer_norm import layer_norm, layer_norm_backward
 from autograd.kernels.power_iteration import power_iteration, power_table
 from autograd.kernels.softmax import softmax, softmax_backward
+from autograd.ops.windows import count_windows
 from autograd.random import Generator
 from minigan.augment import Augment
-from nn import EMA, Adam, Linear, learning_rate
+from nn import EMA, Adam, Linear
 from nn.spectral import SpectralNorm
 
 DEVICES = ["emulator", *(["cuda"] if best_device() == "cuda" else [])]
@@ -193,8 +195,7 @@ def check_power_iteration(device: str, rng: np.random.Generator) -> None:
 
 def check_adam(device: str, rng: np.random.Generator) -> None:
     """Three updates of a layer whose size is no multiple of four; one of them is clipped and two are not."""
-    c = SimpleNamespace(lr=3e-3, betas=(0.5, 0.99), eps=1e-8, max_norm=80.0, ema=0.9, ema_ramp=2.0)
-    schedule = SimpleNamespace(steps=5, warmup=2, decay="cosine", final=0.1)
+    c = SimpleNamespace(lr=3e-3, betas=(0.5, 0.99), eps=1e-8, max_norm=80.0)
     layer = Linear(82, 61)
     for p in layer.parameters():
         p.data = p.data.astype(np.float64)
@@ -203,13 +204,14 @@ def check_adam(device: str, rng: np.random.Generator) -> None:
     assert n % 4 == 3
     host = [optimiser.flat.data, np.zeros(n), np.zeros(n), ema.flat.data]
     weights, m, v, average = (to_device(a.astype(np.float32), device) for a in host)
-    settings = to_device(adam_settings(**vars(c), **vars(schedule)), device)
     step, norm, factors = (to_device(np.zeros(k, t), device) for k, t in ((1, "int32"), (1, "float32"), (9, "float32")))
     for k, size in enumerate((1.0, 2.0, 0.01)):
         g = size * normal(rng, n)
-        optimiser.lr = c.lr * learning_rate(k, **vars(schedule))
+        c.lr, share = 3e-3 / (k + 1), 1 / (k + 2)
+        optimiser.lr = c.lr
         length = optimiser.step([g[: 61 * 82].reshape(61, 82).astype(np.float64), g[61 * 82 :].astype(np.float64)])
-        ema.update(optimiser.flat.data, 1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))  # as minigan/step.py
+        ema.update(optimiser.flat.data, share)
+        settings = to_device(adam_settings(**vars(c), share=share), device)
         adam_step(weights, to_device(g, device), m, v, average, settings, step, norm, factors)
         close(to_host(norm)[0], np.asarray(length))
         assert to_host(step)[0] == k + 1
@@ -284,6 +286,32 @@ def check_gather_images(device: str, rng: np.random.Generator) -> None:
         found = run(device, gather_images, images, index)
         assert found.dtype == expected.dtype == np.float32
         np.testing.assert_array_equal(found, expected)
+
+
+WINDOWS = [  # images (N, C, H, W); kernel, stride, padding, dilation
+    ((3, 2, 11, 14), (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((2, 3, 13, 12), (4, 4), (2, 2), (1, 1), (1, 1)),  # a row is left over
+    ((2, 1, 15, 17), (2, 3), (3, 2), (0, 2), (3, 2)),  # there are pixels that no window sees
+    ((1, 5, 9, 8), (1, 7), (1, 1), (0, 3), (1, 1)),
+    ((20, 1, 4, 4), (4, 4), (4, 4), (0, 0), (1, 1)),  # one window an image
+    ((4, 3, 6, 6), (1, 1), (1, 1), (0, 0), (1, 1)),
+]
+
+
+def check_im2col(device: str, rng: np.random.Generator) -> None:
+    """To columns bit for bit; back, with a bias and without."""
+    for shape, kernel, stride, padding, dilation in WINDOWS:
+        at = Windows(
+            shape[2:], kernel, count_windows(shape[2:], kernel, stride, padding, dilation), *(stride, padding, dilation)
+        )
+        x, bias = normal(rng, *shape), normal(rng, shape[1])
+        options = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        columns = ops.unfold(x, **options).data
+        np.testing.assert_array_equal(run(device, im2col, x, at), columns.transpose(1, 0, 2))
+        g = normal(rng, *columns.shape)
+        expected = ops.fold(g.astype(np.float64), output_size=shape[2:], **options).data
+        close(run(device, col2im, g, None, at), expected)
+        close(run(device, col2im, g, bias, at), expected + bias.reshape(-1, 1, 1))
 
 
 CHECKS = {name[6:]: f for name, f in list(globals().items()) if name.startswith("check_")}
@@ -437,6 +465,7 @@ def test_shapes_are_checked():
     a, b = np.zeros((2, 5, 8), np.float32), np.zeros(8, np.float32)
     flat = np.zeros(8, np.float32)
     q = np.zeros((1, 200, 1, 64), np.float32)
+    small = Windows((4, 4), (2, 2), (3, 3), (1, 1), (0, 0), (1, 1))
     for call in (
         lambda: layer_norm(a, b[:4], b[:4]),
         lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
@@ -449,8 +478,11 @@ def test_shapes_are_checked():
         lambda: attention_backward(q, q, q, q, np.zeros((1, 1, 200), np.float32)),  # too large for one block
         lambda: augment_kernel.augment(np.zeros((1, 5, 2, 2), np.float32), ["flip"], np.zeros((1, 2, 1), np.float32)),
         lambda: augment_kernel.augment(np.zeros((1, 3, 2, 2), np.float32), ["flip"], np.zeros((2, 2, 1), np.float32)),
+        lambda: im2col(np.zeros((1, 2, 5, 5), np.float32), small),
+        lambda: col2im(np.zeros((1, 9, 4), np.float32), None, small),
+        lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], small),
         lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
-        lambda: adam_step(flat, flat, flat[:4], flat, None, np.zeros(11), np.zeros(1, np.int32), flat[:1], flat),
+        lambda: adam_step(flat, flat, flat[:4], flat, None, np.zeros(6), np.zeros(1, np.int32), flat[:1], flat),
     ):
         with pytest.raises(ValueError):
             call()

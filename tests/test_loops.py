@@ -89,7 +89,7 @@ CASES = {
     "conv to fewer, wide frame": conv((3, 6, 4, 4), (2, 6, 2, 2), padding=(3, 3)),
     "conv 1 × 1": conv((2, 4, 6, 6), (3, 4, 1, 1)),
     "conv 1 × 1 of many": conv((2, 4, 30, 30), (3, 4, 1, 1), bias=False),
-    "conv with a rest": conv((2, 3, 11, 7), (4, 3, 3, 2), stride=(2, 3), padding=(2, 1), dilation=(1, 2)),
+    "conv with a rest": conv((2, 3, 11, 7), (4, 3, 3, 2), stride=(2, 3), padding=(2, 2), dilation=(1, 2)),
     "conv of a large image": conv((1, 64, 40, 40), (2, 64, 4, 4), stride=(2, 1)),
     "transposed": transposed((2, 3, 5, 6), (3, 4, 4, 4), stride=(2, 2), padding=(1, 1), output_padding=(1, 0)),
     "transposed to more channels": transposed((2, 2, 5, 6), (2, 5, 3, 3), padding=(1, 1)),

@@ -100,6 +100,8 @@ TORCH = {
     "sqrt": torch.sqrt,
     "abs": torch.abs,
     "sin": torch.sin,
+    "bias_gelu": lambda x, b, **how: F.gelu(x + b, **how),
+    "bias_sine": lambda x, b, omega=1.0: torch.sin(omega * (x + b)),
     "cos": torch.cos,
     "tanh": torch.tanh,
     "sigmoid": torch.sigmoid,

@@ -7,6 +7,7 @@ import time
 import h5py
 import numpy as np
 import pytest
+from fake_cuda import fake_cuda
 from strict_device import StrictArray
 from tiny_models import tiny
 
@@ -159,8 +160,8 @@ def test_too_much_to_hold_is_one_sentence(images, monkeypatch):
 # ---- training
 
 
-def make(images, device="cpu", **options):
-    return GAN(tiny(channels=3, log_every=20, **options), images, device)
+def make(images, device="cpu", graph=False, **options):
+    return GAN(tiny(channels=3, log_every=20, **options), images, device, graph=graph)
 
 
 def assert_same_state(one, other):
@@ -192,6 +193,19 @@ def test_a_resumed_run_goes_on_with_the_right_batch_held_or_streamed(images):
         steps(resumed, 1)  # its thread has read ahead, for nothing
         resumed.load_state(*half.state())
         assert_same_state(steps(resumed, 3), straight)
+
+
+def test_replays_of_streamed_steps_equal_eager_ones(images):
+    """With two graphs: the second is captured while batches are fetched."""
+    options = {"penalty_every": 2, "augment": "translation,color"}
+    with fake_cuda() as cuda:
+        graphed = make(images, "strict", graph=True, **options)
+        graphed.capture()
+        steps(graphed, 6)
+        assert graphed.prefetch is not None and cuda.launches == 6 and len(graphed.graphs) == 2
+        assert_same_state(graphed, steps(make(images, "strict", **options), 6))
+        graphed.load_state(*steps(make(IMAGES, **options), 3).state())
+        assert_same_state(steps(graphed, 2), steps(make(IMAGES, **options), 5))
 
 
 def test_what_does_not_fit_on_the_device_is_streamed_from_memory(monkeypatch):

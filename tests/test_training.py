@@ -10,6 +10,7 @@ import pytest
 from PIL import Image
 
 from autograd import Tensor
+from autograd.modes import state
 from minigan import checkpoint
 from minigan.config import Config, resolve
 from minigan.data import Dataset, content_hash, stroke_digits
@@ -49,6 +50,17 @@ def assert_same_state(a, b):
     for group in left:
         for name in left[group]:
             np.testing.assert_array_equal(left[group][name], right[group][name], err_msg=f"{group}/{name}")
+
+
+def test_tf32_is_on_in_steps_and_off_in_what_is_looked_at(tmp_path):
+    run, seen = start(tmp_path, steps=2, sample_every=1), set()
+    run.tf32 = True
+    for name in ("step", "sample"):
+        method = getattr(run.gan, name)
+        setattr(run.gan, name, lambda *a, n=name, f=method: seen.add((n, state.tf32)) or f(*a))
+    run.train()
+    assert seen == {("step", True), ("sample", False)}
+    assert json.loads((tmp_path / "config.json").read_text())["machine"]["tf32"] is True
 
 
 class Killed(BaseException):

@@ -6,7 +6,7 @@
 //                      θ ← θ − (lr/(1 − β₁ᵗ)) m / (√v/√(1 − β₂ᵗ) + ε),   θ̄ ← θ̄ + (1 − d)(θ − θ̄)
 //
 // The step counter and the settings lie on the device: a captured graph has its scalars baked in, but not what it
-// reads. nn/optim.py (Adam, learning_rate, EMA) and minigan/step.py (the decay d of the average) are the same in NumPy.
+// reads. nn/optim.py (Adam and EMA) is the same in NumPy.
 #include "common.cuh"
 
 // Any grid, block (32, 8): each thread strides over the whole array, then a block adds up its threads.
@@ -19,7 +19,7 @@ extern "C" __global__ void squared_sums(const float* g, float* sums, int n) {
 }
 
 // Where the host writes its settings, double precision: 1 − 0.999 in float32 is off in the fifth digit.
-enum Setting { LR, BETA1, BETA2, EPS, MAX_NORM, EMA, EMA_RAMP, STEPS, WARMUP, DECAY, FINAL };
+enum Setting { LR, BETA1, BETA2, EPS, MAX_NORM, SHARE };  // SHARE: 1 − d
 enum Factor { CLIP, KEEP_M, NEW_M, KEEP_V, NEW_V, RATE, ROOT, EPSILON, MOVE };
 
 // Grid (1), block (32): the warp adds the sums, then its first lane does the rest.
@@ -30,24 +30,21 @@ extern "C" __global__ void adam_factors(const float* sums, int count, const doub
     squares = warp_sum(squares);
     if (threadIdx.x > 0) return;
     const double* s = settings;
-    int k = *step, t = k + 1;
+    int t = *step + 1;
     *step = t;
 
     float length = sqrtf(squares);
     *norm = length;
     factors[CLIP] = s[MAX_NORM] > 0 ? fminf((float)s[MAX_NORM] / (length + 1e-12f), 1.0f) : 1.0f;
 
-    double done = fmin(k / fmax(s[STEPS], 1.0), 1.0);
-    double fall = s[DECAY] == 0 ? 1 : s[DECAY] == 1 ? 1 - done : 0.5 * (1 + cospi(done));  // constant, linear, cosine
-    double lr = s[LR] * fmin(1.0, t / fmax(s[WARMUP], 1.0)) * (s[FINAL] + (1 - s[FINAL]) * fall);
     factors[KEEP_M] = s[BETA1];
     factors[NEW_M] = 1 - s[BETA1];
     factors[KEEP_V] = s[BETA2];
     factors[NEW_V] = 1 - s[BETA2];
-    factors[RATE] = lr / (1 - pow(s[BETA1], (double)t));
+    factors[RATE] = s[LR] / (1 - pow(s[BETA1], (double)t));
     factors[ROOT] = 1 / sqrt(1 - pow(s[BETA2], (double)t));
     factors[EPSILON] = s[EPS];
-    factors[MOVE] = 1 - fmin(s[EMA], 1 - s[EMA_RAMP] / (k + s[EMA_RAMP]));
+    factors[MOVE] = s[SHARE];
 }
 
 __device__ void update(float& weight, float g, float& m, float& v, const float* f) {

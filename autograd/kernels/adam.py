@@ -1,5 +1,5 @@
-"""Adam, gradient clipping and the average of the weights, over flat arrays. Twins: `nn.optim.Adam`, `learning_rate` and
-`EMA`, and the decay of the average in `minigan.step`."""
+"""Adam, gradient clipping and the average of the weights, over flat arrays. Twins: `nn.optim.Adam` and
+`EMA`."""
 
 from typing import Any
 
@@ -7,28 +7,14 @@ import numpy as np
 
 from autograd.kernels import launch
 
-DECAYS = ("constant", "linear", "cosine")
 BLOCKS = 256  # at most: enough to keep a GPU's memory busy
 
 
 def adam_settings(
-    lr: float,
-    betas: tuple[float, float] = (0.9, 0.999),
-    eps: float = 1e-8,
-    max_norm: float | None = None,
-    ema: float = 0.999,
-    ema_ramp: float = 16.0,
-    steps: int = 1,
-    warmup: int = 0,
-    decay: str = "constant",
-    final: float = 0.0,
+    lr: float, betas: tuple[float, float], eps: float, max_norm: float | None, share: float
 ) -> np.ndarray:
-    """The settings as the kernel reads them, float64 (11): to be copied to the device once.
-
-    The average moves by 1 − min(ema, 1 − ema_ramp/(k + ema_ramp)) before update k.
-    """
-    settings = [lr, *betas, eps, max_norm or 0.0, ema, ema_ramp, steps, warmup, DECAYS.index(decay), final]
-    return np.array(settings, np.float64)
+    """The settings as the kernel reads them, float64 (6). share: of the new weights in the average."""
+    return np.array([lr, *betas, eps, max_norm or 0.0, share], np.float64)
 
 
 def adam_step(
@@ -42,7 +28,7 @@ def adam_step(
     n = len(weights)
     for a in (g, m, v, average):
         launch.require(a is None or a.shape == (n,), "adam: weights, g, m, v and average are flat and of one length")
-    launch.require(settings.shape == (11,) and factors.shape == (9,), "adam: settings (11) and factors (9)")
+    launch.require(settings.shape == (6,) and factors.shape == (9,), "adam: settings (6) and factors (9)")
     launch.require(step.shape == norm.shape == (1,), "adam: step and norm have one element")
     blocks = min(BLOCKS, launch.ceil_div(n, 1024))  # four parameters a thread, or more
     sums = launch.empty(weights, blocks)

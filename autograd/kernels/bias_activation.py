@@ -1,4 +1,4 @@
-"""A bias and what follows it, in one pass. Twins: `autograd.ops.gelu` and `sin`, after an addition."""
+"""A bias and what follows it, in one pass. Twins: `autograd.ops.gelu`, after an addition, and `bias_sine`."""
 
 from typing import Any
 

@@ -6,11 +6,14 @@ second derivatives, other inputs, float64 and the CPU go the readable way. `use_
 Tested on the CPU in an emulator of CUDA; not run on a GPU yet.
 """
 
+import math
 from collections.abc import Callable
 
 from autograd import ops
-from autograd.kernels import attention, bias_activation, launch, layer_norm, softmax
+from autograd.kernels import attention, bias_activation, conv, im2col, launch, layer_norm, softmax
+from autograd.kernels.im2col import Windows
 from autograd.operation import Op, stand_in
+from autograd.ops.windows import count_windows, pair
 
 
 def kernels_of(op: Op) -> Callable[[type], Op]:
@@ -82,6 +85,18 @@ class bias_gelu_kernels:
         return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x, bias)), approximate)
 
 
+@kernels_of(ops.bias_sine)
+class bias_sine_kernels:
+    def fits(x, bias, *, omega):
+        return x.ndim > 0 and bias.shape == x.shape[-1:]
+
+    def forward(xp, x, bias, *, omega=1.0):
+        return bias_activation.bias_sine(xp.ascontiguousarray(x), bias, omega)
+
+    def fused(xp, g, x, bias, *, omega):
+        return bias_activation.bias_sine_backward(*map(xp.ascontiguousarray, (g, x)), bias, omega)
+
+
 @kernels_of(ops.attention)
 class attention_kernels:
     residuals = ("lse",)
@@ -102,3 +117,78 @@ class attention_kernels:
 def _tokens_first(xp, *arrays):
     """(B, H, N, d) as (B, N, H, d), as the projections wrote it: then nothing is copied."""
     return [xp.ascontiguousarray(x.swapaxes(1, 2)) for x in arrays]
+
+
+def _windows(size, *options):
+    """The windows over an image of that size, by kernel_size, stride, padding and dilation; None where there are none:
+    then the op says what is wrong."""
+    try:
+        size, kernel, stride, padding, dilation = map(pair, (size, *options))
+        return Windows(size, kernel, count_windows(size, kernel, stride, padding, dilation), stride, padding, dilation)
+    except ValueError:
+        return None
+
+
+def _transposed(x, weight, stride, padding, output_padding, dilation):
+    """The windows over the output of conv_transpose2d."""
+    each = zip(x.shape[2:], weight.shape[2:], *map(pair, (stride, padding, output_padding, dilation)), strict=True)
+    size = tuple((n - 1) * s + d * (k - 1) + 1 + b - 2 * p for n, k, s, p, b, d in each)
+    return _windows(size, weight.shape[2:], stride, padding, dilation) if min(size) > 0 else None
+
+
+@kernels_of(ops.conv2d)
+class conv2d_kernels:
+    def fits(x, weight, bias, *, stride, padding, dilation):
+        match = x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[1] and x.size and weight.size
+        fit = match and (bias is None or bias.shape == weight.shape[:1])
+        return fit and _windows(x.shape[2:], weight.shape[2:], stride, padding, dilation) is not None
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, dilation=1):
+        at = _windows(x.shape[2:], weight.shape[2:], stride, padding, dilation)
+        return conv.conv2d(xp.ascontiguousarray(x), weight, bias, at)
+
+
+@kernels_of(ops.conv_transpose2d)
+class conv_transpose2d_kernels:
+    def fits(x, weight, bias, *, stride, padding, output_padding, dilation):
+        match = x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[0] and x.size and weight.size
+        fit = match and (bias is None or bias.shape == weight.shape[1:2])
+        at = _transposed(x, weight, stride, padding, output_padding, dilation) if fit else None
+        return at is not None and at.counts == x.shape[2:]
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
+        return conv.conv_transpose2d(x, weight, bias, _transposed(x, weight, stride, padding, output_padding, dilation))
+
+
+@kernels_of(ops.conv2d_weight)
+class conv2d_weight_kernels:
+    def fits(x, u, *, weight_size, stride, padding, dilation):
+        at = _windows(x.shape[2:], weight_size[2:], stride, padding, dilation) if x.ndim == 4 and x.size else None
+        fit = at is not None and x.shape[1] == weight_size[1] and u.size
+        return fit and u.shape == (len(x), weight_size[0], *at.counts)
+
+    def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
+        at = _windows(x.shape[2:], weight_size[2:], stride, padding, dilation)
+        return conv.conv2d_weight(xp.ascontiguousarray(x), u, at)
+
+
+@kernels_of(ops.unfold)
+class unfold_kernels:
+    def fits(x, *, kernel_size, dilation, padding, stride):
+        return x.ndim == 4 and x.size and _windows(x.shape[2:], kernel_size, stride, padding, dilation) is not None
+
+    def forward(xp, x, *, kernel_size, dilation=1, padding=0, stride=1):
+        at = _windows(x.shape[2:], kernel_size, stride, padding, dilation)
+        return im2col.im2col(xp.ascontiguousarray(x), at).transpose(1, 0, 2)
+
+
+@kernels_of(ops.fold)
+class fold_kernels:
+    def fits(x, *, output_size, kernel_size, dilation, padding, stride):
+        at = _windows(output_size, kernel_size, stride, padding, dilation)
+        fit = at is not None and x.ndim == 3 and x.size
+        return fit and x.shape[1] % math.prod(at.kernel) == 0 and x.shape[2] == math.prod(at.counts)
+
+    def forward(xp, x, *, output_size, kernel_size, dilation=1, padding=0, stride=1):
+        at = _windows(output_size, kernel_size, stride, padding, dilation)
+        return im2col.col2im(xp.ascontiguousarray(x), None, at)

@@ -63,6 +63,7 @@ from autograd.ops.shape import (
     take,
     transpose,
 )
+from autograd.ops.sine import bias_sine
 from autograd.ops.windows import fold, unfold
 from autograd.tensor import Tensor
 

@@ -1,7 +1,5 @@
 """Making images larger by an integer factor."""
 
-import numpy as np
-
 from autograd.backend import array_module, matmul
 from autograd.operation import op
 from autograd.ops import linalg
@@ -65,8 +63,7 @@ def upsample_conv2d(input, weight, bias=None):
     if (kh, kw) != (3, 3):
         raise ValueError(f"upsample_conv2d takes 3 × 3 kernels, not {kh} × {kw}")
     array = weight.data if isinstance(weight, Tensor) else weight
-    sums = array_module(array).asarray(_SUMS, dtype=array.dtype)
-    w = linalg.matmul(weight.reshape(out * channels, 9), sums).reshape(out, channels, 4, 3, 3)
+    w = linalg.matmul(weight.reshape(out * channels, 9), _kernels_of_sums(array)).reshape(out, channels, 4, 3, 3)
     w = w.swapaxes(1, 2).reshape(4 * out, channels, 3, 3)  # (out, upper or lower, left or right)
     y = conv2d(input, w, padding=1)
     n, _, height, width = y.shape
@@ -74,10 +71,16 @@ def upsample_conv2d(input, weight, bias=None):
     return y if bias is None else y + bias.reshape(out, 1, 1)
 
 
-# [a, p, i]: 1 where row a of the two that a pixel becomes sees, through row i of a kernel, the pixel p − 1 rows below.
-# From it, for rows and columns together, what each of the 3 × 3 weights gives to the four kernels of sums: (9, 4 · 9).
-_SEEN = np.array([[[1, 0, 0], [0, 1, 1], [0, 0, 0]], [[0, 0, 0], [1, 1, 0], [0, 0, 1]]])
-_SUMS = np.einsum("api,bqj->ijabpq", _SEEN, _SEEN).reshape(9, 36)
+def _kernels_of_sums(like):
+    """What each of the 3 × 3 weights gives to the four kernels of sums, (9, 4 · 9).
+
+    Row a (0 or 1) of the two that a pixel becomes sees, through row i, the pixel ⌊(a + i − 1)/2⌋ rows below.
+    """
+    xp = array_module(like)
+    a, p, i = xp.arange(2).reshape(2, 1, 1), xp.arange(3).reshape(3, 1), xp.arange(3)
+    seen = ((a + i + 1) // 2 == p).astype(like.dtype).transpose(2, 0, 1)  # (i, a, p)
+    both = seen[:, None, :, None, :, None] * seen[None, :, None, :, None, :]  # (i, j, a, b, p, q)
+    return both.reshape(9, 36)
 
 
 def hat(like, n, scale):

@@ -13,7 +13,7 @@ import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import command_line, run_main
+from experiments.cli import command_line, refuse_tf32_on_cpu, run_main
 
 if TYPE_CHECKING:
     from experiments.bench.case import Case
@@ -31,7 +31,7 @@ examples:
 
 plain  PyTorch as a careful user writes the model
 best   scaled_dot_product_attention where it is faster, one call for SLN, fused Adam; on a GPU torch.compile with
-       mode="reduce-overhead", while plain is eager; TF32 is on for both
+       mode="reduce-overhead", while plain is eager
 A ratio is ours over theirs, round by round: the median, and the quartiles in parentheses. Below 1 we are faster.
 """
 
@@ -49,6 +49,7 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--threads", type=int, default=1, metavar="N", help="of both sides (1)")
     p.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where the networks are (cpu)")
+    p.add_argument("--tf32", action="store_true", help="on a GPU: time all sides in TF32 (they are compared without)")
     p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="of page and chart (runs/bench)")
     p.add_argument("--json", metavar="FILE", help="every sample as JSON too, to a file or - for stdout")
     return p
@@ -71,6 +72,7 @@ def main(argv: list[str]) -> int:
 
     device_module(args.device)
     use_loops(not args.no_loops)
+    refuse_tf32_on_cpu(args.tf32, args.device)
     return measure_all(args)
 
 
@@ -139,7 +141,7 @@ def measure_all(args: argparse.Namespace) -> int:
     try:
         for case in cases:
             bar.set_description_str(f"{case.group}: {case.name}")
-            measured = measure(case, args.device, seconds, fewest, with_torch)
+            measured = measure(case, args.device, seconds, fewest, with_torch, args.tf32)
             if case.group != group:
                 say(show.heading(group := case.group))
             say(show.row(measured, fastest))

@@ -1,16 +1,17 @@
 """What is measured, and how: sides that do the same thing, first checked equal, then timed one after the other."""
 
+import contextlib
 import gc
 import importlib.util
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from autograd import backend
+from autograd import backend, use_tf32
 
 KINDS = ("ours", "plain", "best")
 SAMPLE = 0.02  # seconds that a sample should take at least: shorter runs are repeated within it
@@ -155,22 +156,36 @@ def alternate(samplers: dict[str, Callable[[], float]], seconds: float, fewest: 
     return samples
 
 
-def measure(case: Case, device: str, seconds: float, fewest: int, with_torch: bool) -> Measured:
-    """Build the sides, compare what they compute with ours, and time those of a case that agree."""
+@contextlib.contextmanager
+def rounding(tf32: bool, with_torch: bool) -> Iterator[None]:
+    """Inside, both sides multiply matrices on a GPU in TF32, or neither does."""
+    if with_torch:
+        import torch
+
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
+    with use_tf32(tf32):
+        yield
+
+
+def measure(case: Case, device: str, seconds: float, fewest: int, with_torch: bool, tf32: bool = False) -> Measured:
+    """Build the sides, compare what they compute with ours, and time those of a case that agree, in TF32 if it is asked
+    for: the comparison is exact."""
     from experiments.bench.flops import counted
 
     kinds = [k for k in case.kinds if k == "ours" or with_torch]
-    sides = {kind: case.make(kind, device) for kind in kinds}
-    results = {kind: side.results() for kind, side in sides.items()}
+    with rounding(False, with_torch):
+        sides = {kind: case.make(kind, device) for kind in kinds}
+        results = {kind: side.results() for kind, side in sides.items()}
     for kind in kinds[1:]:
         if why := differences(case, results["ours"], results[kind]):
             return Measured(case, {}, f"{kind}: {why}")
     results.clear()
-    with counted() as total:
-        sides["ours"].run()
-    samplers = {kind: sampler(side.run, device, kind) for kind, side in sides.items()}
-    wall, processor = time.perf_counter(), time.process_time()
-    samples = alternate(samplers, seconds, fewest)
+    with rounding(tf32, with_torch):
+        with counted() as total:
+            sides["ours"].run()
+        samplers = {kind: sampler(side.run, device, kind) for kind, side in sides.items()}
+        wall, processor = time.perf_counter(), time.process_time()
+        samples = alternate(samplers, seconds, fewest)
     share = 1.0 if device == "cuda" else (time.process_time() - processor) / (time.perf_counter() - wall)
     samples = {kind: [t / case.calls for t in taken] for kind, taken in samples.items()}
     return Measured(case, samples, flops=total.flops / case.calls, processor_share=min(1.0, share))

@@ -87,8 +87,6 @@ def torch_side(options: dict[str, Any], kind: str, device: str) -> Side:
 
     from experiments.bench.torch_gan import SharedNumbers, TorchGAN, TorchNumbers
 
-    if device == "cuda":
-        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = True
     gan = gan_of(options, "cpu")
     twin = TorchGAN(gan, SharedNumbers(gan, device=device), kind == "best", device)
     schedule: list[tuple[float, float, float]] = []

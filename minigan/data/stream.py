@@ -7,7 +7,7 @@ can be fetched early, a resumed run goes on with the right one, and held or stre
 import os
 from collections import deque
 from collections.abc import Callable
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
@@ -47,6 +47,10 @@ class Prefetch:
             self.waiting.append(self.pool.submit(self.fetch, self.step + len(self.waiting)))
         self.step += 1
         return self.waiting.popleft().result()
+
+    def wait(self) -> None:
+        """Until the thread has nothing to do."""
+        wait(self.waiting)
 
     def forget(self) -> None:
         while self.waiting:

@@ -48,4 +48,3 @@ static inline uint4 make_uint4(unsigned int x, unsigned int y, unsigned int z, u
 static inline unsigned int __umulhi(unsigned int a, unsigned int b) { return (unsigned int)(((uint64_t)a * b) >> 32); }
 static inline float __fmul_rn(float a, float b) { return a * b; }  // compiled with -ffp-contract=off
 static inline float __fadd_rn(float a, float b) { return a + b; }
-static inline double cospi(double x) { return cos(M_PI * x); }
