@@ -67,7 +67,8 @@ class Total:
 def counted() -> Iterator[Total]:
     """Inside, the total grows by what every op and every rule of it does."""
     total = Total()
-    forwards = {name: OPS[name].forward for name in FORWARD}
+    every = [op for name in FORWARD for op in (OPS[name], OPS[name].kernels, OPS[name].loops) if op is not None]
+    forwards = {op: op.forward for op in every}
     run_rule = Op.run_rule
 
     def counting(op: Op, forward: Callable) -> Callable:
@@ -89,15 +90,15 @@ def counted() -> Iterator[Total]:
         finally:
             total.depth -= not create_graph
 
-    for name, forward in forwards.items():
-        OPS[name].forward = counting(OPS[name], forward)
+    for op, forward in forwards.items():
+        op.forward = counting(op, forward)
     Op.run_rule = rule  # type: ignore[method-assign]
     try:
         yield total
     finally:
         Op.run_rule = run_rule  # type: ignore[method-assign]
-        for name, forward in forwards.items():
-            OPS[name].forward = forward
+        for op, forward in forwards.items():
+            op.forward = forward
 
 
 def _shapes(names: list[str], values: Any) -> Shapes:
