@@ -15,6 +15,8 @@ from autograd.modes import HOOKS, state
 from autograd.tensor import Tensor
 
 OPS: dict[str, "Op"] = {}  # every op by name, in order of definition
+OUTPUT, SHAPES, KEPT, INPUTS, LATER = -1, -2, -3, -4, -5  # what a node saves besides single inputs: see `Op._save`
+FLOAT32 = np.dtype("float32")
 OPS_NAMESPACE: Any = None  # autograd.ops, set there: the xp of a rule that runs on Tensors
 
 
@@ -51,7 +53,8 @@ class Op:
         if self.fused:
             self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
         self.need_slot = self.slots.index("need") if "need" in self.slots else None
-        self.sources = [(self.inputs.index(s) if s in self.inputs and not self.variadic else -1, s) for s in self.slots]
+        self.sources = [self._source(name) for name in self.slots]
+        self.option_names = tuple(self.defaults)
         self.kernels: Op | None = None  # its stand-in on a GPU, for the inputs that it `fits`: autograd/kernels/ops.py
         self.loops: Op | None = None  # and on the CPU: autograd/loops/ops.py
         self.fits: Any = None  # of a stand-in: (xp, arrays, options) -> bool
@@ -99,7 +102,8 @@ class Op:
             n = len(self.inputs)
             if len(inputs) - n > len(self.defaults):
                 raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
-            options = {**dict(zip(self.defaults, inputs[n:], strict=False)), **options}
+            for name, value in zip(self.option_names, inputs[n:], strict=False):
+                options.setdefault(name, value)
             inputs = inputs[:n]
         arrays = []
         recorded = False
@@ -109,7 +113,7 @@ class Op:
                 recorded = recorded or x.node is not None
                 x = x.data
             arrays.append(x)
-            if xp is np:
+            if xp is np and type(x) is not np.ndarray:
                 xp = MODULES.get(type(x), np)
         faster = self.loops if xp is np else self.kernels
         if faster is not None and state.fused and faster.fits(xp, arrays, options):
@@ -137,20 +141,26 @@ class Op:
             node.site = _caller()
         return result
 
+    def _source(self, slot: str) -> int:
+        """Where `_save` finds what goes into a slot: the number of an input, or one of the constants below."""
+        if slot in self.inputs and not self.variadic:
+            return self.inputs.index(slot)
+        return {"y": OUTPUT, "shapes": SHAPES, "need": LATER}.get(slot, INPUTS) if slot not in self.residuals else KEPT
+
     def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
         return tuple(
             [
-                arrays[i] if i >= 0 else y if name == "y" else self._save_other(name, arrays, kept)
-                for i, name in self.sources
+                arrays[i] if i >= 0 else y if i == OUTPUT else self._save_other(i, slot, arrays, kept)
+                for i, slot in zip(self.sources, self.slots, strict=True)
             ]
         )
 
-    def _save_other(self, name: str, arrays: list, kept: Sequence) -> Any:
-        if name == "need":
-            return None  # known when the rule runs
-        if name == "shapes":
-            return tuple(getattr(a, "shape", ()) for a in arrays)
-        return kept[self.residuals.index(name)] if name in self.residuals else tuple(arrays)
+    def _save_other(self, source: int, slot: str, arrays: list, kept: Sequence) -> Any:
+        if source == SHAPES:
+            return tuple([getattr(a, "shape", ()) for a in arrays])
+        if source == KEPT:
+            return kept[self.residuals.index(slot)]
+        return tuple(arrays) if source == INPUTS else None  # None: known when the rule runs
 
     def as_tensors(self, node: Node) -> list:
         """What a node saved, with arrays put back in their place in the graph (for create_graph)."""
@@ -218,8 +228,10 @@ def stand_in(op: Op, cls: type) -> Op:
     fits = cls.__dict__["fits"]
 
     def all_fit(xp, arrays, options):
-        float32 = all(a is None or getattr(a, "dtype", None) == np.float32 for a in arrays)
-        return float32 and fits(*arrays, **{**op.defaults, **options})
+        for a in arrays:
+            if a is not None and getattr(a, "dtype", None) != FLOAT32:
+                return False
+        return fits(*arrays, **{**op.defaults, **options})
 
     new.fits = all_fit
     return new

@@ -111,6 +111,7 @@ class Run:
             "machine": {
                 "device": gan.device,
                 "tf32": self.tf32,
+                "loops": backend.LOOPS is not None,
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 "numpy": np.__version__,

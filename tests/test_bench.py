@@ -123,6 +123,16 @@ def test_sides_take_turns(monkeypatch):
     assert len(alternate({"A": lambda: 1.0}, 1e9, 3)["A"]) == cases.MOST_ROUNDS
 
 
+def test_a_side_is_made_ready_between_comparison_and_timing():
+    calls = []
+    side = Side(
+        lambda: calls.append("run"), lambda: calls.append("results") or {"y": 1.0}, lambda: calls.append("ready")
+    )
+    measure(Case("step", "x", lambda kind, device: side), "cpu", 0.01, 2, False)
+    assert calls[:3] == ["results", "run", "ready"] and calls.count("ready") == 1
+    assert set(calls[3:]) == {"run"}
+
+
 def test_a_ratio_is_that_of_rounds():
     found = Measured(Case("step", "x", None), {"ours": [1.0, 2.0, 30.0], "plain": [2.0, 4.0, 40.0]})
     assert found.ratio("plain") == (0.5, 0.5, 0.625) and found.median("ours") == 2 and found.ratio("best") is None

@@ -25,6 +25,7 @@ class Side:
 
     run: Callable[[], Any]
     results: Callable[[], dict[str, Any]]
+    ready: Callable[[], Any] = lambda: None  # called once, after the comparison and before the first sample
 
 
 @dataclass
@@ -183,6 +184,8 @@ def measure(case: Case, device: str, seconds: float, fewest: int, with_torch: bo
     with rounding(tf32, with_torch):
         with counted() as total:
             sides["ours"].run()
+        for side in sides.values():
+            side.ready()
         samplers = {kind: sampler(side.run, device, kind) for kind, side in sides.items()}
         wall, processor = time.perf_counter(), time.process_time()
         samples = alternate(samplers, seconds, fewest)
