@@ -168,6 +168,27 @@ def test_nan_stays_nan(name):
     assert np.isnan(y.data).any()
 
 
+@pytest.mark.parametrize(
+    "op, x, options",
+    [
+        (ops.softmax, np.linspace(-200, 0, 4001)[None], {}),
+        (ops.gelu, np.linspace(-200, 0, 4001), {"approximate": "tanh"}),
+        (ops.gelu, np.linspace(-200, 0, 4001), {"approximate": "none"}),
+        (ops.attention, np.linspace(0, 20, 200).reshape(1, 1, 200, 1), {"similarity": "l2"}),
+    ],
+    ids=["softmax", "gelu tanh", "gelu", "attention"],
+)
+def test_nothing_is_nearly_denormal(op, x, options):
+    """A training whose activations become denormal takes several times as long."""
+    x = Tensor(x.astype(np.float32), requires_grad=True)
+    inputs = [x] * 3 if op is ops.attention else [x]
+    y = op.apply(*inputs, **options)
+    g = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
+    for array in (y.data, grad(y, [x], g)[0], *(a for a in y.node.saved if isinstance(a, np.ndarray))):
+        size = np.abs(array[array != 0])
+        assert size.min() > 1e-25
+
+
 @pytest.mark.parametrize("name", STAND_INS, ids=lambda op: op.name)
 def test_examples_of_float32_agree(name):
     for example in EXAMPLES[name.name]:

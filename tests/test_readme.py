@@ -16,7 +16,10 @@ BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
 def test_the_first_screen_has_the_picture_and_the_two_commands():
     first = README[:2500]
     assert "docs/digits.png" in first
-    assert "python3 -m venv .venv && .venv/bin/pip install -e . && .venv/bin/python -m experiments.mnist\n" in first
+    assert (
+        "python3 -m venv .venv && .venv/bin/pip install -e '.[fast]' && .venv/bin/python -m experiments.mnist\n"
+        in first
+    )
     assert "python3 -m venv .venv && .venv/bin/pip install -e '.[test]' && .venv/bin/python -m pytest\n" in first
 
 
