@@ -269,6 +269,23 @@ def test_conv2d_and_conv_transpose2d_are_adjoint(size, kernel, options):
     np.testing.assert_allclose(there, back, rtol=1e-12)
 
 
+@pytest.mark.parametrize("bias", [True, False])
+def test_upsample_conv2d(torch, functional, bias):
+    """Values, first and second derivatives are those of the convolution of the larger image."""
+    shapes = (2, 3, 4, 5), (4, 3, 3, 3), *([(4,)] if bias else [])
+    assert_same(
+        torch,
+        lambda *a: ops.upsample_conv2d(*a),
+        lambda x, *a: functional.conv2d(functional.interpolate(x, scale_factor=2), *a, padding=1),
+        *shapes,
+    )
+
+
+def test_upsample_conv2d_takes_small_kernels():
+    with pytest.raises(ValueError, match="takes 3 × 3 kernels, not 5 × 5"):
+        ops.upsample_conv2d(np.zeros((1, 2, 4, 4)), np.zeros((3, 2, 5, 5)))
+
+
 @pytest.mark.parametrize("size, scale", [((3, 4), 2), ((1, 5), 3), ((4, 2), (1, 4)), ((3, 3), 1)])
 @pytest.mark.parametrize("mode", ["nearest", "bilinear"])
 def test_interpolate(torch, functional, mode, size, scale):

@@ -11,6 +11,8 @@ import numpy as np
 from llvmlite import ir
 from numba.extending import intrinsic
 
+from autograd.backend import LEAST_EXPONENT
+
 F = np.float32
 U = np.uintp  # an index that cannot be negative, for arrays that are read as one row of numbers
 
@@ -59,9 +61,7 @@ def _larger(typing, a, b):
     return numba.float32(numba.float32, numba.float32), build
 
 
-# Below 1e-20 exp and sigmoid are 0. What smaller numbers are multiplied with soon makes denormal ones, with which a
-# processor is a hundred times slower; a sharp attention, or a GELU far on its left, is full of them.
-LEAST = F(-46.0)
+LEAST = F(LEAST_EXPONENT)  # below it exp and sigmoid are 0
 
 
 @each

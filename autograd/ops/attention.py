@@ -14,7 +14,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
-from autograd.backend import matmul, sum_products
+from autograd.backend import LEAST_EXPONENT, matmul, sum_products
 from autograd.operation import op
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
@@ -33,6 +33,7 @@ class attention:
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         p = _scores_by_key(xp, q, k, similarity, scale)
         p -= xp.max(p, axis=0)
+        xp.maximum(p, LEAST_EXPONENT, out=p)
         xp.exp(p, out=p)
         p /= xp.sum(p, axis=0)
         return matmul(xp, _by_query(xp, p), v, out=_heads_inside(xp, q, v)), p
