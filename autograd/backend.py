@@ -19,8 +19,8 @@ LOOPS: Any = None  # autograd.loops while they are in use, for what is no op
 PRODUCTS: dict[ModuleType | Any, Callable] = {}  # module -> what multiplies its matrices, if not its own matmul
 
 
-# e^−46 = 1e-20: what products of far smaller numbers make are denormal numbers, with which a processor is a hundred times
-# slower. A sharp attention, or a GELU far on its left, would be full of them.
+# e^−46 = 1e-20: products of far smaller numbers are denormal ones, with which a processor is a hundred times as slow.
+# A sharp attention, or a GELU far on its left, would be full of them.
 LEAST_EXPONENT = -46.0
 
 
