@@ -29,6 +29,9 @@ class Op:
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
     """
 
+    def __new__(kind, cls: type):
+        return super().__new__(OpWithCall if "call" in cls.__dict__ else kind)
+
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
         self.doc = cls.__doc__ or ""
@@ -93,9 +96,6 @@ class Op:
     def __repr__(self) -> str:
         return f"<op {self.name}: {inspect.cleandoc(self.doc)}>"
 
-    def __call__(self, *args, **options):
-        return self.call(self.apply, *args, **options) if self.call else self.apply(*args, **options)
-
     def apply(self, *inputs, **options) -> Tensor:
         """Run forward on the arrays of `inputs` and record it if any of them is being differentiated."""
         if len(inputs) > len(self.inputs) and not self.variadic:  # NumPy allows sum(x, 1): the rest are options
@@ -105,14 +105,16 @@ class Op:
             for name, value in zip(self.option_names, inputs[n:], strict=False):
                 options.setdefault(name, value)
             inputs = inputs[:n]
-        arrays = []
+        arrays, parents = [], []
         recorded = False
         xp = np
         for x in inputs:
+            parent = None
             if isinstance(x, Tensor):
-                recorded = recorded or x.node is not None
-                x = x.data
+                parent, x = x.node, x.data
+                recorded = recorded or parent is not None
             arrays.append(x)
+            parents.append(parent)
             if xp is np and type(x) is not np.ndarray:
                 xp = MODULES.get(type(x), np)
         faster = self.loops if xp is np else self.kernels
@@ -120,7 +122,7 @@ class Op:
             return faster.apply(*inputs, **options)
         try:
             if HOOKS:
-                y = _hooked(self, "forward", lambda: self.forward(xp, *arrays, **options))
+                y = _hooked(self, "forward", functools.partial(self.forward, xp, *arrays, **options))
             else:
                 y = self.forward(xp, *arrays, **options)
         except Exception as e:
@@ -135,11 +137,12 @@ class Op:
         if not (recorded and state.recording):
             result.node = None
             return result
-        parents = tuple([x.node if isinstance(x, Tensor) else None for x in inputs])
-        result.node = node = Node(self, parents, self._save(arrays, y, kept), options, y, xp)
+        result.node = node = Node(self, tuple(parents), self._save(arrays, y, kept), options, y, xp)
         if state.debug:
             node.site = _caller()
         return result
+
+    __call__ = apply
 
     def _source(self, slot: str) -> int:
         """Where `_save` finds what goes into a slot: the number of an input, or one of the constants below."""
@@ -201,12 +204,19 @@ class Op:
         xp = OPS_NAMESPACE if create_graph else node.xp
         try:
             if HOOKS:
-                grads = _hooked(self, "backward", lambda: rule(xp, g, *saved, **options))
+                grads = _hooked(self, "backward", functools.partial(rule, xp, g, *saved, **options))
             else:
                 grads = rule(xp, g, *saved, **options)
         except Exception as e:
             raise _located(e, self, [g, *saved], options, node) from None
         return grads if type(grads) is tuple else (grads,)
+
+
+class OpWithCall(Op):
+    """An op whose arguments are those of its `call`, which passes them on to `apply`."""
+
+    def __call__(self, *args, **options):
+        return self.call(self.apply, *args, **options)
 
 
 def op(cls: type) -> Op:

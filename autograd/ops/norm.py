@@ -11,9 +11,9 @@ class softmax:
     "y = eˣ / Σ eˣ              ∂L/∂x = y (g − Σ g y)"
 
     def forward(xp, x, *, axis=-1):
-        y = x - xp.max(x, axis=axis, keepdims=True)
+        y = x - x.max(axis=axis, keepdims=True)
         xp.exp(y, out=y)
-        y /= xp.sum(y, axis=axis, keepdims=True)
+        y /= y.sum(axis=axis, keepdims=True)
         return y
 
     def backward(xp, g, y, *, axis):
