@@ -7,6 +7,7 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 import ctypes
 import importlib.util
 import math
+import warnings
 from collections.abc import Callable
 from types import ModuleType
 from typing import Any
@@ -20,7 +21,7 @@ PRODUCTS: dict[ModuleType | Any, Callable] = {}  # module -> what multiplies its
 
 
 # e^−46 = 1e-20: products of far smaller numbers are denormal ones, with which a processor is a hundred times as slow.
-# A sharp attention, or a GELU far on its left, would be full of them.
+# A sharp attention would be full of them, so it cuts its scores there; the compiled loops cut every exponential.
 LEAST_EXPONENT = -46.0
 
 
@@ -106,6 +107,11 @@ def use_loops(on: bool = True) -> bool:
     if not on or importlib.util.find_spec("numba") is None:
         LOOPS = None
     elif LOOPS is None:
+        try:
+            import numba  # noqa: F401
+        except ImportError as e:  # it is there, but not for this NumPy
+            warnings.warn(f"numba cannot be used, so NumPy runs alone: {e}", RuntimeWarning, stacklevel=2)
+            return False
         from autograd import loops
         from autograd.loops import adam, ops, philox  # noqa: F401 - all that LOOPS has to offer
 

@@ -29,9 +29,6 @@ class Op:
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
     """
 
-    def __new__(kind, cls: type):
-        return super().__new__(OpWithCall if "call" in cls.__dict__ else kind)
-
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
         self.doc = cls.__doc__ or ""
@@ -221,7 +218,7 @@ class OpWithCall(Op):
 
 def op(cls: type) -> Op:
     """Class decorator: turn a class with a formula, a forward and a backward into an Op, and register it."""
-    new = Op(cls)
+    new = OpWithCall(cls) if "call" in cls.__dict__ else Op(cls)
     old = OPS.get(new.name)
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
         raise TypeError(f"op {new.name} is defined twice")
@@ -232,16 +229,16 @@ def op(cls: type) -> Op:
 def stand_in(op: Op, cls: type) -> Op:
     """A faster Op for some inputs of `op`, whose formula and rule stay. cls: `fits`, `forward`, `fused`, on raw arrays.
 
-    fits(inputs…, *, options): whether it is for these, besides that all of them are float32.
+    fits(inputs…, *, options): whether it is for these, besides that all are float32 and none is empty.
     """
     new = Op(type(op.name, (), {**cls.__dict__, "backward": op.backward, "__doc__": op.doc}))
     fits = cls.__dict__["fits"]
 
     def all_fit(xp, arrays, options):
         for a in arrays:
-            if a is not None and getattr(a, "dtype", None) != FLOAT32:
+            if a is not None and (getattr(a, "dtype", None) != FLOAT32 or a.size == 0):
                 return False
-        return fits(*arrays, **{**op.defaults, **options})
+        return arrays[0].ndim > 0 and fits(*arrays, **{**op.defaults, **options})
 
     new.fits = all_fit
     return new

@@ -143,7 +143,7 @@ def start(
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops(not args.no_loops)
+    use_loops(device == "cpu" and not args.no_loops)
     refuse_tf32_on_cpu(args.tf32, device)
     for flag in ("epochs", "minutes"):
         if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
@@ -152,10 +152,8 @@ def start(
         raise InputError("give one of --steps, --epochs and --minutes")
     if args.resume:
         given = {k for k, v in vars(args).items() if v is not None and v is not False}
-        if given - {"resume", "device", "no_graph", "no_loops", "tf32", "dry_run"}:
-            raise InputError(
-                "--resume goes on with its own settings: only --device, --no-graph, --no-loops and --tf32 go with it"
-            )
+        if given - {"resume", "device", "no_graph", "tf32", "dry_run"}:
+            raise InputError("--resume goes on with its own settings: only --device, --no-graph and --tf32 go with it")
         arrays, meta = checkpoint.load(args.resume / "checkpoint.h5")
         if "config" not in meta:
             raise InputError(f"{args.resume / 'checkpoint.h5'}: a checkpoint, but not one of a training run")
@@ -168,6 +166,8 @@ def start(
         except TypeError as e:
             raise InputError(f"{directory / 'checkpoint.h5'}: not of this version ({e})") from e
         data = load(options)
+        if device == "cpu" and meta.get("device") == "cpu" and use_loops(meta["loops"]) != meta["loops"]:
+            print("the run used numba, which is not here: it goes on, but rounded otherwise", file=sys.stderr)
     else:
         options = {**options, "evaluation": evaluation_options(args)}
         data = load(options)

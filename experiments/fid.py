@@ -110,7 +110,7 @@ def main(argv: list[str]) -> int:
     check(args)
     if args.device == "auto":
         args.device = best_device()
-    use_loops()
+    use_loops(args.device == "cpu")
     try:
         return statistics_alone(args) if args.b is None else compare(args)
     except (NumericalError, np.linalg.LinAlgError) as e:

@@ -99,7 +99,7 @@ def main(argv: list[str]) -> int:
         raise InputError("images are numbered from 0 to 2³² - 1")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops()
+    use_loops(device == "cpu")
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
     out = args.out or free_directory(path.parent / "generated")

@@ -88,6 +88,8 @@ class Run:
             "seconds": self.seconds,
             "command": self.command,
             "best": self.best,
+            "device": self.gan.device,
+            "loops": backend.LOOPS is not None,
         }
 
     def load(self, arrays: dict, meta: dict[str, Any]) -> None:

@@ -156,7 +156,9 @@ class Adam:
         rate, root, _ = self.numbers
         for part, g in zip(self.flat.parts, grads, strict=True):
             data, m, v = self.flat.data[part], self.m[part], self.v[part]
-            backend.LOOPS.adam.adam(data, 0 * data if g is None else g, m, v, clip, self.betas, rate, root, self.eps)
+            backend.LOOPS.adam.adam(
+                data, np.zeros_like(data) if g is None else g, m, v, clip, self.betas, rate, root, self.eps
+            )
         return norm
 
     def _on_gpu(self) -> bool:

@@ -184,6 +184,7 @@ def test_nothing_is_nearly_denormal(op, x, options):
     inputs = [x] * 3 if op is ops.attention else [x]
     y = op.apply(*inputs, **options)
     g = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
+    assert y.node.op is STAND_INS[op]
     for array in (y.data, grad(y, [x], g)[0], *(a for a in y.node.saved if isinstance(a, np.ndarray))):
         size = np.abs(array[array != 0])
         assert size.min() > 1e-25
@@ -198,7 +199,35 @@ def test_examples_of_float32_agree(name):
         found = name.apply(*inputs, **example.options).data
         with use_fused(False):
             expected = name.apply(*inputs, **example.options).data
+        assert found.shape == expected.shape and found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
+
+
+def test_sizes_that_do_not_match_are_refused():
+    """A compiled loop looks at no bounds."""
+    flat, short = np.ones(10, np.float32), np.ones(4, np.float32)
+    with pytest.raises(ValueError, match="not of one size"):
+        backend.LOOPS.adam.adam(flat, short, flat.copy(), flat.copy(), 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
+    with pytest.raises(ValueError, match="cannot follow"):
+        backend.LOOPS.adam.average(flat, short, 0.5)
+    q, k = np.ones((2, 3, 5, 4), np.float32), np.ones((2, 1, 5, 4), np.float32)
+    for similarity in ("dot", "l2"):  # keys shared by all heads: NumPy's affair
+        y = ops.attention(q, k, k, similarity=similarity)
+        np.testing.assert_allclose(y.data, 1, rtol=1e-6)
+
+
+def test_nothing_and_single_numbers_are_left_to_numpy():
+    empty, one = np.zeros((0, 3, 8), np.float32), np.asarray(2.0, np.float32)
+    rows = np.zeros((0, 1, 8), np.float32)
+    assert ops.normalize(empty, rows, rows, axes=(-1,), eps=1e-5).shape == (0, 3, 8)
+    assert ops.gelu(np.zeros((3, 0), np.float32)).shape == (3, 0)
+    assert ops.leaky_relu(one).shape == () and ops.gelu(one).shape == ()
+    assert ops.max_pool2d(np.zeros((0, 2, 4, 4), np.float32), 2).shape == (0, 2, 2, 2)
+
+
+def test_gelu_far_out():
+    y = ops.gelu(np.array([-1e20, -7, 1e20, -np.inf], np.float32)).data
+    assert y[0] == 0 and abs(y[1]) < 1e-9 and y[2] == np.float32(1e20) and np.isnan(y[3])
 
 
 def test_second_derivatives_go_by_the_rule():
@@ -268,17 +297,28 @@ def test_three_training_steps_agree(variant):
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
-def test_a_changed_file_makes_all_loops_compile_anew(tmp_path):
-    (tmp_path / "__pycache__").mkdir()
-    kept, source = tmp_path / "__pycache__" / "a.nbi", tmp_path / "b.py"
-    for path in (kept, tmp_path / "__pycache__" / "a.cpython-311.pyc", source):
+def test_numpy_alone_keeps_attention_from_denormals():
+    use_loops(False)
+    x = Tensor(np.linspace(0, 20, 200, dtype=np.float32).reshape(1, 1, 200, 1), requires_grad=True)
+    y = ops.attention(x, x, x, similarity="l2")
+    p = y.node.saved[y.node.op.slots.index("p")]
+    assert p.min() > 1e-25
+
+
+@pytest.mark.parametrize("changed", ["loops/b.py", "backend.py"])
+def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
+    loops, past = tmp_path / "loops", time.time() - 10
+    (loops / "__pycache__").mkdir(parents=True)
+    kept = loops / "__pycache__" / "a.nbi"
+    for path in (kept, loops / "__pycache__" / "a.cpython-311.pyc", loops / "b.py", tmp_path / "backend.py"):
         path.write_text("")
-    os.utime(source, (time.time() - 10,) * 2)
-    jit.forget_stale(tmp_path)
+    for source in (loops / "b.py", tmp_path / "backend.py"):
+        os.utime(source, (past, past))
+    jit.forget_stale(loops)
     assert kept.exists()
-    os.utime(source, (time.time() + 10,) * 2)
-    jit.forget_stale(tmp_path)
-    assert not kept.exists() and len(list((tmp_path / "__pycache__").iterdir())) == 1
+    os.utime(tmp_path / changed, (time.time() + 10,) * 2)
+    jit.forget_stale(loops)
+    assert not kept.exists() and len(list((loops / "__pycache__").iterdir())) == 1
 
 
 def test_without_numba_there_are_no_loops_and_nothing_else_changes():

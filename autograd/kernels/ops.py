@@ -13,6 +13,7 @@ from autograd import ops
 from autograd.kernels import attention, bias_activation, conv, im2col, launch, layer_norm, softmax
 from autograd.kernels.im2col import Windows
 from autograd.operation import Op, stand_in
+from autograd.ops.norm import is_layer_norm
 from autograd.ops.windows import count_windows, pair
 
 
@@ -40,18 +41,11 @@ class softmax_kernels:
         return softmax.softmax_backward(xp.ascontiguousarray(g), y)
 
 
-def layer_norm_fits(x, weight, bias, *, axes, eps):
-    """Over the last axis, with one weight and bias for all, or one for each sample."""
-    one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
-    pair = weight is not None and bias is not None and weight.shape == bias.shape
-    return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
-
-
 @kernels_of(ops.normalize)
 class layer_norm_kernels:
     residuals = ("mean", "rstd")
 
-    fits = layer_norm_fits
+    fits = is_layer_norm
 
     def forward(xp, x, weight, bias, *, axes, eps):
         return layer_norm.layer_norm(*map(xp.ascontiguousarray, (x, weight, bias)), eps)
@@ -64,7 +58,7 @@ class layer_norm_kernels:
 @kernels_of(ops.gelu)
 class gelu_kernels:
     def fits(x, *, approximate):
-        return x.ndim > 0
+        return True
 
     def forward(xp, x, *, approximate="none"):
         return bias_activation.bias_gelu(xp.ascontiguousarray(x), None, approximate)
@@ -76,7 +70,7 @@ class gelu_kernels:
 @kernels_of(ops.bias_gelu)
 class bias_gelu_kernels:
     def fits(x, bias, *, approximate):
-        return bias.shape == x.shape[-1:]
+        return bias is not None and bias.shape == x.shape[-1:]
 
     def forward(xp, x, bias, *, approximate="none"):
         return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
@@ -88,13 +82,13 @@ class bias_gelu_kernels:
 @kernels_of(ops.bias_sine)
 class bias_sine_kernels:
     def fits(x, bias, *, omega):
-        return x.ndim > 0 and bias.shape == x.shape[-1:]
+        return bias.shape == x.shape[-1:]
 
     def forward(xp, x, bias, *, omega=1.0):
-        return bias_activation.bias_sine(xp.ascontiguousarray(x), bias, omega)
+        return bias_activation.bias_sine(*map(xp.ascontiguousarray, (x, bias)), omega)
 
     def fused(xp, g, x, bias, *, omega):
-        return bias_activation.bias_sine_backward(*map(xp.ascontiguousarray, (g, x)), bias, omega)
+        return bias_activation.bias_sine_backward(*map(xp.ascontiguousarray, (g, x, bias)), omega)
 
 
 @kernels_of(ops.attention)
@@ -157,6 +151,7 @@ class conv_transpose2d_kernels:
         return at is not None and at.counts == x.shape[2:]
 
     def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
+        bias = None if bias is None else xp.ascontiguousarray(bias)
         return conv.conv_transpose2d(x, weight, bias, _transposed(x, weight, stride, padding, output_padding, dilation))
 
 

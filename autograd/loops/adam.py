@@ -25,10 +25,14 @@ def move(start, stop, average, weights, share):
 def adam(weights, g, m, v, clip, betas: tuple[float, float], rate: float, root: float, eps: float) -> None:
     """m, v and weights in place; rate: lr/(1 − β₁ᵗ), root: 1/√(1 − β₂ᵗ), clip: what g is multiplied by first."""
     (beta1, beta2), n = betas, weights.size
+    if not n == g.size == m.size == v.size:  # a loop looks at no bounds
+        raise ValueError(f"adam: weights {n}, gradient {g.size}, moments {m.size} and {v.size} are not of one size")
     numbers = (clip, beta1, 1 - beta1, beta2, 1 - beta2, rate, root, eps)
     in_parts(update, n, n, weights, np.ascontiguousarray(g).reshape(-1), m, v, *map(F, numbers))
 
 
 def average(mean: np.ndarray, weights: np.ndarray, share: float) -> None:
     """mean ← mean + share (weights − mean), in place."""
+    if mean.size != weights.size:
+        raise ValueError(f"the average of {mean.size} weights cannot follow {weights.size}")
     in_parts(move, mean.size, mean.size, mean, weights, F(share))

@@ -19,7 +19,8 @@ C0, C1, C2, C3, C4, C5, C6 = (F(c) for c in TANH_ERF)
 @each
 def normal_cdf(x):
     z = x * ROOT_HALF
-    z = F(-4.5) if z < F(-4.5) else z
+    below = z < F(-4.5)
+    z = F(-4.5) if below else z
     z = F(4.5) if z > F(4.5) else z
     s = z * z
     p = C0 * s + C1
@@ -28,7 +29,7 @@ def normal_cdf(x):
     p = p * s + C4
     p = p * s + C5
     p = p * s + C6
-    return sigmoid(F(2.0) * z * p)
+    return F(0.0) if below else sigmoid(F(2.0) * z * p)
 
 
 @loop

@@ -1,5 +1,6 @@
 """What the loops share: how they are compiled, a few functions of one number, and how rows are shared among threads."""
 
+import contextlib
 import os
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -16,10 +17,17 @@ from autograd.backend import LEAST_EXPONENT
 F = np.float32
 U = np.uintp  # an index that cannot be negative, for arrays that are read as one row of numbers
 
+
 # A loop releases Python's lock, and may add in any order: only so can a sum use all lanes of the processor. Innermost
 # loops count from 0, or by U: an index that might be negative counts from the end in Python, and the test for it costs
 # more than half of the speed.
-loop = numba.njit(nogil=True, cache=True, error_model="numpy", fastmath={"reassoc", "contract", "nsz"})
+def loop(f: Callable) -> Callable:
+    how: Any = {"nogil": True, "error_model": "numpy", "fastmath": {"reassoc", "contract", "nsz"}}
+    try:
+        return numba.njit(cache=True, **how)(f)
+    except RuntimeError:  # there is no place to keep it
+        return numba.njit(**how)(f)
+
 
 # A function of one number becomes part of the loop that calls it. It is computed in the order in which it is written,
 # and NaN stays NaN, so that a training that fails is seen to fail.
@@ -27,11 +35,13 @@ each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 
 def forget_stale(here: Path = Path(__file__).parent) -> None:
-    """numba keeps compiled loops by the date of their own file; drop those of before the last change to any of them."""
-    changed = max(path.stat().st_mtime for path in here.glob("*.py"))
-    for kept in (here / "__pycache__").glob("*.nb[ic]"):
-        if kept.stat().st_mtime < changed:
-            kept.unlink(missing_ok=True)
+    """numba keeps compiled loops in __pycache__, by the date of their own file: drop those of before the last change to
+    any file here, or to `backend.py`, whose constants are compiled in. (Not where NUMBA_CACHE_DIR keeps them.)"""
+    with contextlib.suppress(OSError):  # another process was faster, or nothing may be written here
+        changed = max(path.stat().st_mtime for path in [*here.glob("*.py"), here.parent / "backend.py"])
+        for kept in (here / "__pycache__").glob("*.nb[ic]"):
+            if kept.stat().st_mtime < changed:
+                kept.unlink()
 
 
 @intrinsic
@@ -51,8 +61,8 @@ def _from_bits(typing, i):
 
 
 @intrinsic
-def _larger(typing, a, b):
-    """The larger of two numbers, either one if one is NaN: so a maximum may be taken in all lanes at once."""
+def larger(typing, a, b):
+    """The larger of two numbers, any number if one is NaN: so a maximum may be taken in all lanes at once."""
 
     def build(context, builder, signature, args):
         flags = ("nnan", "nsz")
@@ -90,31 +100,6 @@ def sigmoid(x):
     return F(0.0) if x < LEAST else s
 
 
-@loop
-def softmax_row(x):
-    """In place. NaN stays NaN: e^(NaN − maximum) is."""
-    m = x[0]
-    for j in range(len(x)):
-        m = _larger(x[j], m)
-    total = F(0.0)
-    for j in range(len(x)):
-        x[j] = exp(x[j] - m)
-        total += x[j]
-    total = F(1.0) / total
-    for j in range(len(x)):
-        x[j] *= total
-
-
-@loop
-def softmax_row_backward(g, y):
-    """In place of g. Arrays that overlap without being one would keep a loop from running in lanes."""
-    inner = F(0.0)
-    for j in range(len(y)):
-        inner += g[j] * y[j]
-    for j in range(len(y)):
-        g[j] = y[j] * (g[j] - inner)
-
-
 TOGETHER = 256  # rows whose gradients of one weight are added up before those sums are
 
 
@@ -123,7 +108,8 @@ def matrix(a: np.ndarray) -> np.ndarray:
     return a.reshape(-1, a.shape[-1])
 
 
-THREADS = int(os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or 1)  # as the products use
+_set = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
+THREADS = int(_set.split(",")[0])  # what matrix products were told to use; one where they were told nothing
 SMALLEST = 2**16  # numbers that are worth waking another thread
 _pool: list[ThreadPoolExecutor] = []
 

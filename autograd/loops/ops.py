@@ -1,7 +1,8 @@
 """The ops that have loops, all of them, and the inputs for which they run: float32 arrays of NumPy that `fits` names.
 
 Each class stands in for the op above it, as in `autograd.kernels.ops`: formula and rule stay the op's own, so second
-derivatives, other inputs and float64 go the readable way. `use_fused(False)` leaves only that.
+derivatives, other inputs and float64 go the readable way. `use_fused(False)` leaves only that (Adam,
+its average and Philox keep their loops).
 """
 
 from collections.abc import Callable
@@ -9,10 +10,10 @@ from collections.abc import Callable
 import numpy as np
 
 from autograd import ops
-from autograd.kernels.ops import layer_norm_fits
 from autograd.loops import attention, conv, gelu, jit, leaky_relu, pool, rows, spectral
 from autograd.operation import Op, stand_in
 from autograd.ops.conv import check_channels, transposed_size
+from autograd.ops.norm import is_layer_norm
 from autograd.ops.pool import check_pool
 from autograd.ops.windows import check_images, count_windows, pair
 
@@ -52,7 +53,7 @@ class softmax_loops:
 @loops_of(ops.normalize)
 class layer_norm_loops:
     residuals = ("mean", "rstd")
-    fits = layer_norm_fits
+    fits = is_layer_norm
 
     def forward(xp, x, weight, bias, *, axes, eps):
         return rows.layer_norm(*map(contiguous, (x, weight, bias)), eps)
@@ -64,7 +65,7 @@ class layer_norm_loops:
 @loops_of(ops.bias_gelu)
 class bias_gelu_loops:
     def fits(x, bias, *, approximate):
-        return bias.shape == x.shape[-1:]
+        return bias is not None and bias.shape == x.shape[-1:]
 
     def forward(xp, x, bias, *, approximate="none"):
         return gelu.bias_gelu(contiguous(x), contiguous(bias), approximate)
@@ -76,7 +77,7 @@ class bias_gelu_loops:
 @loops_of(ops.gelu)
 class gelu_loops:
     def fits(x, *, approximate):
-        return x.ndim > 0
+        return True
 
     def forward(xp, x, *, approximate="none"):
         return gelu.bias_gelu(contiguous(x), np.zeros(x.shape[-1], np.float32), approximate)
@@ -102,7 +103,8 @@ class attention_loops:
     residuals = ("p",)
 
     def fits(q, k, v, *, similarity, scale):
-        return similarity in ("dot", "l2")
+        alike = q.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2] and q.shape[3] == k.shape[3]
+        return similarity in ("dot", "l2") and alike and k.shape[2] == v.shape[2]
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         return attention.attention(q, k, v, similarity, scale)
@@ -170,8 +172,13 @@ class conv_transpose2d_loops:
 @loops_of(ops.conv2d_weight)
 class conv2d_weight_loops:
     def fits(x, u, *, weight_size, stride, padding, dilation):
-        windows = count_windows(x.shape[2:], *_where(weight_size, stride, padding, dilation))
-        return x.shape[1] == weight_size[1] and u.shape == (x.shape[0], weight_size[0], *windows)
+        if x.ndim != 4 or len(weight_size) != 4 or x.shape[1] != weight_size[1]:
+            return False
+        try:
+            windows = count_windows(x.shape[2:], *_where(weight_size, stride, padding, dilation))
+        except ValueError:  # the op says what is wrong
+            return False
+        return u.shape == (x.shape[0], weight_size[0], *windows)
 
     def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
         return conv.conv2d_weight(*map(contiguous, (x, u)), weight_size, _where(weight_size, stride, padding, dilation))

@@ -91,6 +91,13 @@ class normalize:
         return gx, gw, gb
 
 
+def is_layer_norm(x, weight, bias, *, axes, eps):
+    """Whether `normalize` is over the last axis, with one weight and bias for all, or with one for each sample."""
+    one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
+    pair = weight is not None and bias is not None and weight.shape == bias.shape
+    return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
+
+
 def _means(xp, a, axes, b=None):
     """The mean of a, or of a b, over `axes`, which stay with length 1."""
     if axes in (-1, (-1,)) and (b is None or a.shape == b.shape):

@@ -71,7 +71,7 @@ def main(argv: list[str]) -> int:
     from autograd.backend import device_module, use_loops
 
     device_module(args.device)
-    use_loops(not args.no_loops)
+    use_loops(args.device == "cpu" and not args.no_loops)
     refuse_tf32_on_cpu(args.tf32, args.device)
     return measure_all(args)
 

@@ -64,7 +64,7 @@ def main(argv: list[str]) -> int:
             raise InputError(f"--{flag} {path} does not exist")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops()
+    use_loops(device == "cpu")
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
