@@ -13,6 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from autograd import backend, use_loops
+
 if TYPE_CHECKING:
     from experiments.bench.case import Side
 
@@ -32,6 +34,7 @@ def cases() -> list[str]:
 def of_process(name: str, kind: str, device: str, threads: int) -> dict[str, float]:
     """MiB by "step" and "all", of a fresh process that takes the steps; RuntimeError where it fails."""
     command = [sys.executable, "-m", "experiments.bench.memory", name, kind, device, str(threads)]
+    command += ["loops"] if backend.LOOPS is not None else []
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
@@ -49,12 +52,13 @@ def peak_and_now() -> tuple[float, float]:
     return most, most
 
 
-def main(name: str, kind: str, device: str, threads: str) -> None:
+def main(name: str, kind: str, device: str, threads: str, *loops: str) -> None:
     from experiments.bench.steps import STEPS, our_side, torch_side
 
     def make(options: dict[str, Any]) -> "Side":
         return our_side(options, device) if kind == "ours" else torch_side(options, kind, device)
 
+    use_loops(bool(loops))
     if kind != "ours":
         import torch
 
@@ -74,8 +78,6 @@ def main(name: str, kind: str, device: str, threads: str) -> None:
 def _on_gpu(kind: str) -> float:
     """Bytes that were allocated at the peak: of CuPy's pool, which does not shrink, or by PyTorch."""
     if kind == "ours":
-        from autograd import backend
-
         return float(backend.device_module("cuda").get_default_memory_pool().total_bytes())
     import torch
 
