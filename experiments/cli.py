@@ -132,7 +132,7 @@ def start(
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
     "note", a sentence for the report or None, are among them.
     """
-    from autograd import use_loops, use_tf32
+    from autograd import backend, use_loops, use_tf32
     from autograd.backend import best_device, device_module
     from minigan import checkpoint
     from minigan.config import Config, resolve
@@ -196,7 +196,8 @@ def start(
     if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
         print(f"the run in {directory} is finished: {gan.steps_done:,} steps")
         return 0
-    print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}")
+    how = ", by compiled loops" if backend.LOOPS else ""
+    print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}{how}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
     if evaluator is not None:
         print(evaluator.describe())

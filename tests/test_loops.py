@@ -321,6 +321,29 @@ def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
     assert not kept.exists() and len(list((loops / "__pycache__").iterdir())) == 1
 
 
+BITS = """
+import hashlib, sys
+import numpy as np
+sys.path.insert(0, sys.argv[1])
+from test_loops import CASES, run, single
+from autograd import use_loops
+use_loops()
+for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", "transposed", "spectral norm"):
+    op, inputs, options = CASES[name]
+    found, _ = run(op, single(inputs), options)
+    print(name, *(hashlib.md5(a.tobytes()).hexdigest() for a in found if a is not None))
+"""
+
+
+def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-c", BITS, os.path.dirname(__file__)]
+    compiled, kept = (
+        subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout for _ in range(2)
+    )
+    assert compiled == kept and compiled.count("\n") == 7 and any(tmp_path.rglob("*.nbc"))
+
+
 def test_without_numba_there_are_no_loops_and_nothing_else_changes():
     script = (
         "import sys; sys.modules['numba'] = None\n"

@@ -29,8 +29,9 @@ def loop(f: Callable) -> Callable:
         return numba.njit(**how)(f)
 
 
-# A function of one number becomes part of the loop that calls it. It is computed in the order in which it is written,
-# and NaN stays NaN, so that a training that fails is seen to fail.
+# A loop calls no other loop: one that came from the disk could not become part of it, and a sum in another order ends
+# in other last digits. A function of one number is never kept alone, and becomes part of the loop that calls it. It is
+# computed in the order in which it is written, and NaN stays NaN, so that a training that fails is seen to fail.
 each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 

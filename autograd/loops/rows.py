@@ -6,40 +6,32 @@ from autograd.loops.jit import TOGETHER, F, exp, in_parts, larger, loop, matrix
 
 
 @loop
-def softmax_row(x):
-    """In place. NaN stays NaN: e^(NaN − maximum) is."""
-    m = x[0]
-    for j in range(len(x)):
-        m = larger(x[j], m)
-    total = F(0.0)
-    for j in range(len(x)):
-        x[j] = exp(x[j] - m)
-        total += x[j]
-    total = F(1.0) / total
-    for j in range(len(x)):
-        x[j] *= total
-
-
-@loop
-def softmax_row_backward(g, y):
-    """In place of g. Arrays that overlap without being one would keep a loop from running in lanes."""
-    inner = F(0.0)
-    for j in range(len(y)):
-        inner += g[j] * y[j]
-    for j in range(len(y)):
-        g[j] = y[j] * (g[j] - inner)
-
-
-@loop
 def softmax_rows(start, stop, x):
+    """In place. NaN stays NaN: e^(NaN − maximum) is."""
     for i in range(start, stop):
-        softmax_row(x[i])
+        row = x[i]
+        m = row[0]
+        for j in range(len(row)):
+            m = larger(row[j], m)
+        total = F(0.0)
+        for j in range(len(row)):
+            row[j] = exp(row[j] - m)
+            total += row[j]
+        total = F(1.0) / total
+        for j in range(len(row)):
+            row[j] *= total
 
 
 @loop
 def softmax_rows_backward(start, stop, g, y):
+    """In place of g. Arrays that overlap without being one would keep a loop from running in lanes."""
     for i in range(start, stop):
-        softmax_row_backward(g[i], y[i])
+        slope, row = g[i], y[i]
+        inner = F(0.0)
+        for j in range(len(row)):
+            inner += slope[j] * row[j]
+        for j in range(len(row)):
+            slope[j] = row[j] * (slope[j] - inner)
 
 
 def softmax(x: np.ndarray) -> np.ndarray:
