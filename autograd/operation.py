@@ -99,8 +99,7 @@ class Op:
             n = len(self.inputs)
             if len(inputs) - n > len(self.defaults):
                 raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
-            for name, value in zip(self.option_names, inputs[n:], strict=False):
-                options.setdefault(name, value)
+            options = {**dict(zip(self.option_names, inputs[n:])), **options}  # noqa: B905
             inputs = inputs[:n]
         arrays, parents = [], []
         recorded = False
@@ -114,18 +113,19 @@ class Op:
             parents.append(parent)
             if xp is np and type(x) is not np.ndarray:
                 xp = MODULES.get(type(x), np)
+        op = self
         faster = self.loops if xp is np else self.kernels
         if faster is not None and state.fused and faster.fits(xp, arrays, options):
-            return faster.apply(*inputs, **options)
+            op = faster
         try:
             if HOOKS:
-                y = _hooked(self, "forward", functools.partial(self.forward, xp, *arrays, **options))
+                y = _hooked(op, "forward", functools.partial(op.forward, xp, *arrays, **options))
             else:
-                y = self.forward(xp, *arrays, **options)
+                y = op.forward(xp, *arrays, **options)
         except Exception as e:
-            raise _located(e, self, arrays, options) from None
+            raise _located(e, op, arrays, options) from None
         kept: tuple = ()
-        if self.residuals:
+        if op.residuals:
             y, *kept = y
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
             y = xp.asarray(y)
@@ -134,7 +134,7 @@ class Op:
         if not (recorded and state.recording):
             result.node = None
             return result
-        result.node = node = Node(self, tuple(parents), self._save(arrays, y, kept), options, y, xp)
+        result.node = node = Node(op, tuple(parents), op._save(arrays, y, kept), options, y, xp)
         if state.debug:
             node.site = _caller()
         return result
@@ -148,19 +148,19 @@ class Op:
         return {"y": OUTPUT, "shapes": SHAPES, "need": LATER}.get(slot, INPUTS) if slot not in self.residuals else KEPT
 
     def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
-        return tuple(
-            [
-                arrays[i] if i >= 0 else y if i == OUTPUT else self._save_other(i, slot, arrays, kept)
-                for i, slot in zip(self.sources, self.slots, strict=True)
-            ]
-        )
-
-    def _save_other(self, source: int, slot: str, arrays: list, kept: Sequence) -> Any:
-        if source == SHAPES:
-            return tuple([getattr(a, "shape", ()) for a in arrays])
-        if source == KEPT:
-            return kept[self.residuals.index(slot)]
-        return tuple(arrays) if source == INPUTS else None  # None: known when the rule runs
+        saved = []
+        for i, source in enumerate(self.sources):
+            if source >= 0:
+                saved.append(arrays[source])
+            elif source == OUTPUT:
+                saved.append(y)
+            elif source == SHAPES:
+                saved.append(tuple([a.shape if type(a) in MODULES else np.shape(a) for a in arrays]))
+            elif source == KEPT:
+                saved.append(kept[self.residuals.index(self.slots[i])])
+            else:
+                saved.append(tuple(arrays) if source == INPUTS else None)  # None: known when the rule runs
+        return tuple(saved)
 
     def as_tensors(self, node: Node) -> list:
         """What a node saved, with arrays put back in their place in the graph (for create_graph)."""
