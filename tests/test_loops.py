@@ -15,7 +15,7 @@ from autograd.random import Generator
 
 numba = pytest.importorskip("numba")
 
-from autograd.loops import jit  # noqa: E402
+from autograd.loops import jit, layout  # noqa: E402
 from autograd.loops.ops import STAND_INS  # noqa: E402
 
 EPS = np.finfo(np.float32).eps
@@ -82,21 +82,23 @@ CASES = {
     "attention l2": attend("l2", 17, 17, 8),
     "attention l2, one asks": attend("l2", 1, 17, 5, 0.4),
     "spectral norm": (ops.spectral_normalize, spectral(19, 35), {}),
-    "conv": conv((3, 2, 9, 8), (5, 2, 3, 3), padding=(1, 1)),
-    "conv of small images": conv((300, 2, 5, 5), (3, 2, 3, 3), stride=(2, 2)),
-    "conv to fewer channels": conv((3, 6, 9, 8), (2, 6, 3, 3), padding=(1, 1)),
-    "conv to fewer, dilated": conv((3, 6, 9, 8), (2, 6, 3, 2), padding=(1, 0), dilation=(2, 2)),
-    "conv to fewer, wide frame": conv((3, 6, 4, 4), (2, 6, 2, 2), padding=(3, 3)),
-    "conv 1 × 1": conv((2, 4, 6, 6), (3, 4, 1, 1)),
-    "conv 1 × 1 of many": conv((2, 4, 30, 30), (3, 4, 1, 1), bias=False),
-    "conv with a rest": conv((2, 3, 11, 7), (4, 3, 3, 2), stride=(2, 3), padding=(2, 2), dilation=(1, 2)),
-    "conv of a large image": conv((1, 64, 40, 40), (2, 64, 4, 4), stride=(2, 1)),
-    "transposed": transposed((2, 3, 5, 6), (3, 4, 4, 4), stride=(2, 2), padding=(1, 1), output_padding=(1, 0)),
-    "transposed to more channels": transposed((2, 2, 5, 6), (2, 5, 3, 3), padding=(1, 1)),
-    "conv weight": weight((2, 3, 7, 6), (5, 3, 2, 2), (2, 5, 4, 3), stride=(2, 2), padding=(1, 0)),
-    "conv weight of fewer": weight((2, 6, 7, 6), (2, 6, 3, 3), (2, 2, 7, 6), padding=(1, 1)),
-    "average": pool(ops.avg_pool2d, (2, 3, 7, 6), 3, 2, 1),
-    "maximum": pool(ops.max_pool2d, (2, 3, 7, 6), (3, 2), None, (1, 0)),
+    "conv": conv((9, 2, 9, 8), (5, 2, 3, 3), padding=(1, 1)),
+    "conv of many images": conv((300, 2, 5, 5), (3, 2, 3, 3), stride=(2, 2)),
+    "conv to fewer channels": conv((9, 6, 9, 8), (2, 6, 3, 3), padding=(1, 1)),
+    "conv to fewer, dilated": conv((9, 6, 9, 8), (2, 6, 3, 2), padding=(1, 0), dilation=(2, 2)),
+    "conv to fewer, wide frame": conv((9, 6, 4, 4), (2, 6, 2, 2), padding=(3, 3)),
+    "conv 1 × 1": conv((8, 4, 6, 6), (3, 4, 1, 1)),
+    "conv 1 × 1 of some": conv((8, 4, 7, 6), (3, 4, 1, 1), bias=False, stride=(2, 1)),
+    "conv with a rest": conv((8, 3, 11, 7), (4, 3, 3, 2), stride=(2, 3), padding=(2, 2), dilation=(1, 2)),
+    "conv of large images": conv((8, 64, 20, 20), (2, 64, 4, 4), stride=(2, 1)),
+    "transposed": transposed((8, 3, 5, 6), (3, 4, 4, 4), stride=(2, 2), padding=(1, 1), output_padding=(1, 0)),
+    "transposed to more channels": transposed((8, 2, 5, 6), (2, 5, 3, 3), padding=(1, 1)),
+    "conv weight": weight((8, 3, 7, 6), (5, 3, 2, 2), (8, 5, 4, 3), stride=(2, 2), padding=(1, 0)),
+    "conv weight of fewer": weight((8, 6, 7, 6), (2, 6, 3, 3), (8, 2, 7, 6), padding=(1, 1)),
+    "pixel shuffle": (ops.pixel_shuffle, (image(9, 12, 3, 2),), {"upscale_factor": 2}),
+    "pixel unshuffle": (ops.pixel_unshuffle, (image(9, 2, 6, 9),), {"downscale_factor": 3}),
+    "average": pool(ops.avg_pool2d, (9, 3, 7, 6), 3, 2, 1),
+    "maximum": pool(ops.max_pool2d, (9, 3, 7, 6), (3, 2), None, (1, 0)),
 }
 
 
@@ -203,6 +205,36 @@ def test_examples_of_float32_agree(name):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+def test_images_keep_their_order_in_memory_from_one_loop_to_the_next():
+    """Turning a batch takes as long as a convolution's columns: it happens once, before the first."""
+    x, w = normal(9, 4, 6, 6).astype(np.float32), normal(4, 4, 3, 3).astype(np.float32)
+    for f in (
+        lambda x: ops.conv2d(x, w, padding=1),
+        lambda x: ops.conv_transpose2d(x, w, stride=2),
+        lambda x: ops.leaky_relu(x, 0.2),
+        lambda x: ops.pixel_shuffle(x, 2),
+        lambda x: ops.pixel_unshuffle(x, 2),
+        lambda x: ops.max_pool2d(x, 2),
+        lambda x: ops.avg_pool2d(x, 3, 1, 1),
+        ops.tanh,
+    ):
+        leaf = Tensor(layout.batch_first(layout.batch_innermost(x)), requires_grad=True)
+        y = f(leaf)
+        (gx,) = grad(y, [leaf], np.ones_like(y.data))
+        assert np.shares_memory(layout.batch_innermost(y.data), y.data)
+        if y.node.op.name not in ("max_pool2d", "avg_pool2d"):  # whose gradients are folds
+            assert np.shares_memory(layout.batch_innermost(gx), gx)
+
+
+@pytest.mark.parametrize("shape", [(9, 3, 5, 7), (40, 2, 6, 6), (1, 2, 3, 4), (33, 1, 1, 50)])
+def test_a_batch_is_turned(shape):
+    x = normal(*shape).astype(np.float32)
+    turned = layout.batch_innermost(x)
+    assert turned.flags.c_contiguous
+    np.testing.assert_array_equal(turned, np.moveaxis(x, 0, -1))
+    np.testing.assert_array_equal(layout.batch_first(turned), x)
+
+
 def test_sizes_that_do_not_match_are_refused():
     """A compiled loop looks at no bounds."""
     flat, short = np.ones(10, np.float32), np.ones(4, np.float32)
@@ -249,7 +281,7 @@ def test_float64_and_what_does_not_fit_run_on_numpy():
 
 
 def test_mistakes_read_as_without_loops():
-    x, w = np.ones((1, 3, 5, 5), np.float32), np.ones((2, 4, 3, 3), np.float32)
+    x, w = np.ones((9, 3, 5, 5), np.float32), np.ones((2, 4, 3, 3), np.float32)
     for call in (
         lambda: ops.conv2d(x, w),
         lambda: ops.conv2d(x[0], w),
@@ -257,6 +289,8 @@ def test_mistakes_read_as_without_loops():
         lambda: ops.conv2d_weight(x, (2, 3, 3, 3), x),
         lambda: ops.max_pool2d(x, 2, padding=2),
         lambda: ops.avg_pool2d(x, 9),
+        lambda: ops.pixel_shuffle(x, 2),
+        lambda: ops.pixel_unshuffle(x, 2),
     ):
         said = []
         for on in (True, False):

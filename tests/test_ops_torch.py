@@ -150,6 +150,8 @@ TORCH = {
     "fold": F.fold,
     "avg_pool2d": F.avg_pool2d,
     "max_pool2d": F.max_pool2d,
+    "pixel_shuffle": F.pixel_shuffle,
+    "pixel_unshuffle": F.pixel_unshuffle,
     "upsample_nearest": lambda x, scale_factor: F.interpolate(x, scale_factor=scale_factor, mode="nearest"),
     "upsample_bilinear": lambda x, scale_factor: F.interpolate(x, scale_factor=scale_factor, mode="bilinear"),
 }

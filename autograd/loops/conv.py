@@ -1,107 +1,104 @@
 """Convolution as matrix products with columns (im2col) that stay in the cache. Twin: `autograd.ops.conv`.
 
-The columns of a few images at a time, (C kh kw) × (images · windows), are written and used before the next: by then a
-step's columns, many times the images, would have gone out to memory and come back.
+The columns of a few windows of all images, (C kh kw) × (windows · N), are written and used before the next: by then a
+step's columns, many times the images, would have gone out to memory and come back. Images are (C, H, W, N) here, so a
+window's place in the kernel is one run of N numbers, whatever the stride. where: (kernel, stride, padding, dilation).
 """
 
 import numpy as np
 
 from autograd.loops.jit import F, U, in_parts, loop
-from autograd.loops.windows import windows_of
 
 BLOCK = 2**18  # numbers in the columns that are in use at once: a megabyte
-WIDE = 256  # columns that make a good matrix product: small images go through it together
 
 
 @loop
-def im2col(start, stop, framed, offsets, first, columns):
-    """Rows start … stop of columns (C · places, images, windows) of framed images (images, C, H, W).
+def im2col(start, stop, x, where, first, across, columns):
+    """Rows start … stop of columns (C kh kw, windows, N): window `first` and those after it, `across` of them in a row.
 
-    Row (c, place) is channel c seen from a place of the kernel: `offsets` (places) from the first number of each
-    window, which stands at `first` (windows) in the plane.
+    Row (c, i, j) is channel c of x (C, H, W, N) as the kernel's place (i, j) sees it, 0 outside.
     """
-    images, channels, height, width = framed.shape
-    windows = len(first)
-    source, target = framed.reshape(-1), columns.reshape(-1)
+    (kh, kw), (sh, sw), (top, left), (dh, dw) = where
+    _, height, width, n = x.shape
+    source, target = x.reshape(-1), columns.reshape(-1)
     for k in range(start, stop):
-        c, place = k // len(offsets), k % len(offsets)
-        for n in range(images):
-            seen, out = U((n * channels + c) * height * width + offsets[place]), U((k * images + n) * windows)
-            for t in range(U(windows)):
-                target[out + t] = source[seen + first[t]]
+        c, i, j = k // (kh * kw), k // kw % kh, k % kw
+        begin = j * dw - left
+        row, col = first // across * sh + i * dh - top, begin + first % across * sw
+        out = U(k * columns.shape[1] * n)
+        for _ in range(columns.shape[1]):
+            if 0 <= row < height and 0 <= col < width:
+                seen = U(((c * height + row) * width + col) * n)
+                for m in range(U(n)):
+                    target[out + m] = source[seen + m]
+            else:
+                for m in range(U(n)):
+                    target[out + m] = F(0.0)
+            out += U(n)
+            col += sw
+            if col == begin + across * sw:
+                row, col = row + sh, begin
 
 
 @loop
-def col2im(start, stop, columns, offsets, first, framed):
-    """Channels start … stop of framed images: each number of columns is added where `im2col` would read it."""
-    images, channels, height, width = framed.shape
-    windows = len(first)
-    source, target = columns.reshape(-1), framed.reshape(-1)
-    for c in range(start, stop):
-        for n in range(images):
-            plane = U((n * channels + c) * height * width)
-            for t in range(U(height * width)):
-                target[plane + t] = F(0.0)
-            for place in range(len(offsets)):
-                out, row = plane + U(offsets[place]), U(((c * len(offsets) + place) * images + n) * windows)
-                for t in range(U(windows)):
-                    target[out + first[t]] += source[row + t]
-
-
-def blocks(images: int, rows: int, windows: int) -> list[slice]:
-    """The images in groups whose columns are wide enough and yet stay in the cache."""
-    together = max(1, min(-(-WIDE // max(windows, 1)), BLOCK // max(1, rows * windows)))
-    return [slice(n, min(n + together, images)) for n in range(0, images, together)]
+def col2im(start, stop, columns, where, first, across, y):
+    """Channels start … stop of y (C, H, W, N): each number of columns is added where `im2col` would read it."""
+    (kh, kw), (sh, sw), (top, left), (dh, dw) = where
+    _, height, width, n = y.shape
+    source, target = columns.reshape(-1), y.reshape(-1)
+    for k in range(start * kh * kw, stop * kh * kw):
+        c, i, j = k // (kh * kw), k // kw % kh, k % kw
+        begin = j * dw - left
+        row, col = first // across * sh + i * dh - top, begin + first % across * sw
+        seen = U(k * columns.shape[1] * n)
+        for _ in range(columns.shape[1]):
+            if 0 <= row < height and 0 <= col < width:
+                out = U(((c * height + row) * width + col) * n)
+                for m in range(U(n)):
+                    target[out + m] += source[seen + m]
+            seen += U(n)
+            col += sw
+            if col == begin + across * sw:
+                row, col = row + sh, begin
 
 
 def conv2d(x, weight, bias, size, where) -> np.ndarray:
-    """(N, out, H', W') of x (N, C, H, W); size: (H', W'), where: (kernel, stride, padding, dilation), pairs."""
+    """(out, H', W', N) of x (C, H, W, N); size: (H', W')."""
     out, channels = weight.shape[:2]
     if out < channels and (other := _from_the_other_side(where)):
         return conv_transpose2d(x, _mirrored(weight), bias, size, other)
     w = weight.reshape(out, -1)
-    y = np.empty((len(x), out, *size), np.float32)
-    of_image = y.reshape(len(x), out, -1)
-    for part, span, columns in _columns(x, w.shape[1], size, where):
-        written = of_image[part, :, span]
-        if len(written) == 1:
-            np.matmul(w, columns, out=written[0])
-        else:
-            written[...] = np.matmul(w, columns).reshape(out, len(written), -1).swapaxes(0, 1)
+    y = np.empty((out, *size, x.shape[-1]), np.float32)
+    for span, columns in _columns(x, w.shape[1], size, where):
+        written = y.reshape(out, -1)[:, span]
+        np.matmul(w, columns, out=written)
         if bias is not None:
             written += bias.reshape(-1, 1)
     return y
 
 
 def conv_transpose2d(x, weight, bias, size, where) -> np.ndarray:
-    """(N, out, H, W) of x (N, C, H', W'); size: (H, W), where as of `conv2d`, which reads where this writes."""
+    """(out, H, W, N) of x (C, H', W', N); size: (H, W), where as of `conv2d`, which reads where this writes."""
     channels, out = weight.shape[:2]
     if channels < out and (other := _from_the_other_side(where)):
         return conv2d(x, _mirrored(weight), bias, size, other)
     w = weight.reshape(channels, -1)
-    see = windows_of(tuple(size), x.shape[2:], where)
-    parts = blocks(len(x), w.shape[1], len(see.first))
-    y = np.empty((len(x), out, *size), np.float32)
-    space = np.empty((parts[0].stop if parts else 0, out, *see.size), np.float32)
-    for part in parts:
-        columns, framed = np.matmul(w.T, _side_by_side(x[part])), space[: part.stop - part.start]
-        in_parts(col2im, out, columns.size, columns, see.offsets, see.first, framed)
-        y[part] = framed[:, :, see.top : see.top + size[0], see.left : see.left + size[1]]
-        if bias is not None:
-            y[part] += bias.reshape(-1, 1, 1)
+    y = np.empty((out, *size, x.shape[-1]), np.float32)
+    y[...] = 0.0 if bias is None else bias.reshape(-1, 1, 1, 1)
+    for first, span, columns in _spans(w.shape[1], x.shape[1:3], x.shape[-1]):
+        np.matmul(w.T, x.reshape(channels, -1)[:, span], out=columns.reshape(len(columns), -1))
+        in_parts(col2im, out, columns.size, columns, where, first, x.shape[2], y)
     return y
 
 
 def conv2d_weight(x, u, weight_size, where) -> np.ndarray:
-    """(out, C, kh, kw) of x (N, C, H, W) and u (N, out, H', W')."""
+    """(out, C, kh, kw) of x (C, H, W, N) and u (out, H', W', N)."""
     out, channels, kh, kw = weight_size
     if out < channels and (other := _from_the_other_side(where)):
         return _mirrored(conv2d_weight(u, x, (channels, out, kh, kw), other))
-    rows = channels * kh * kw
-    y = np.zeros((rows, out), np.float32)
-    of_image = u.reshape(len(u), out, -1)
-    for part, span, columns in _columns(x, rows, u.shape[2:], where):
-        y += np.matmul(columns, _side_by_side(of_image[part, :, span]).T)
+    y = np.zeros((channels * kh * kw, out), np.float32)
+    for span, columns in _columns(x, len(y), u.shape[1:3], where):
+        y += np.matmul(columns, u.reshape(out, -1)[:, span].T)
     return np.ascontiguousarray(y.T).reshape(weight_size)
 
 
@@ -121,27 +118,20 @@ def _from_the_other_side(where):
 
 
 def _columns(x, rows, counts, where):
-    """(images, windows, columns): slices of both with their columns (rows, images · windows), in memory used again."""
-    see = windows_of(x.shape[2:], tuple(counts), where)
-    windows = len(see.first)
-    parts = blocks(len(x), rows, windows)
+    """(span, columns) for all windows of x, columns (rows, windows · N): those of the windows · images in `span`."""
     if where[:3] == ((1, 1), (1, 1), (0, 0)):  # the images are their columns
-        yield from ((part, slice(0, windows), _side_by_side(x[part])) for part in parts)
+        yield slice(None), x.reshape(len(x), -1)
         return
-    most, wide = parts[0].stop if parts else 0, max(WIDE, BLOCK // rows)
-    spans = [slice(t, min(t + wide, windows)) for t in range(0, windows, wide)] if most == 1 else [slice(0, windows)]
-    space, frames = (np.empty(most * n, np.float32) for n in (rows * min(wide, windows), x.shape[1] * see.pixels))
-    for part in parts:
-        framed = see.framed(x[part], frames)
-        for span in spans:
-            first = see.first[span]
-            columns = space[: rows * len(framed) * len(first)].reshape(rows, -1)
-            in_parts(im2col, rows, columns.size, framed, see.offsets, first, columns)
-            yield part, span, columns
+    for first, span, columns in _spans(rows, counts, x.shape[-1]):
+        in_parts(im2col, rows, columns.size, x, where, first, counts[1], columns)
+        yield span, columns.reshape(rows, -1)
 
 
-def _side_by_side(images):
-    """(N, C, …) as a matrix (C, N · …)."""
-    if len(images) == 1:
-        return images[0].reshape(images.shape[1], -1)
-    return images.swapaxes(0, 1).reshape(images.shape[1], -1)
+def _spans(rows, counts, n):
+    """(first window, span, room for columns (rows, windows, N) in memory used again), a BLOCK at a time."""
+    windows = counts[0] * counts[1]
+    wide = max(1, BLOCK // (rows * n))
+    room = np.empty(rows * min(wide, windows) * n, np.float32)
+    for first in range(0, windows, wide):
+        here = min(wide, windows - first)
+        yield first, slice(first * n, (first + here) * n), room[: rows * here * n].reshape(rows, here, n)

@@ -11,14 +11,17 @@ import numpy as np
 
 from autograd import ops
 from autograd.loops import attention, conv, gelu, jit, leaky_relu, pool, rows, spectral
+from autograd.loops.layout import batch_first, batch_innermost
 from autograd.operation import Op, stand_in
 from autograd.ops.conv import check_channels, transposed_size
 from autograd.ops.norm import is_layer_norm
 from autograd.ops.pool import check_pool
+from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import check_images, count_windows, pair
 
 jit.forget_stale()
 contiguous = np.ascontiguousarray
+MANY = 8  # images in a batch from which on runs of as many numbers are worth while
 STAND_INS: dict[Op, Op] = {}
 
 
@@ -92,10 +95,10 @@ class leaky_relu_loops:
         return True
 
     def forward(xp, x, *, negative_slope=0.01):
-        return leaky_relu.leaky_relu(contiguous(x), negative_slope)
+        return leaky_relu.leaky_relu(x, negative_slope)
 
     def fused(xp, g, x, *, negative_slope):
-        return leaky_relu.leaky_relu_backward(contiguous(g), contiguous(x), negative_slope)
+        return leaky_relu.leaky_relu_backward(g, x, negative_slope)
 
 
 @loops_of(ops.attention)
@@ -129,50 +132,51 @@ class spectral_normalize_loops:
 @loops_of(ops.conv2d)
 class conv2d_loops:
     def fits(x, weight, bias, *, stride, padding, dilation):
-        return True
+        return len(x) >= MANY
 
     def forward(xp, x, weight, bias, *, stride=1, padding=0, dilation=1):
         check_images(x, "the input of conv2d")
         check_channels("conv2d", x.shape[1], weight, 1, bias)
         where = _where(weight.shape, stride, padding, dilation)
-        return conv.conv2d(contiguous(x), contiguous(weight), bias, count_windows(x.shape[2:], *where), where)
+        size = count_windows(x.shape[2:], *where)
+        return batch_first(conv.conv2d(batch_innermost(x), contiguous(weight), bias, size, where))
 
     def fused(xp, g, x, weight, need, *, stride, padding, dilation):
-        g, x, weight = map(contiguous, (g, x, weight))
+        g, weight, size = batch_innermost(g), contiguous(weight), x.shape[2:]
         where = _where(weight.shape, stride, padding, dilation)
         return (
-            conv.conv_transpose2d(g, weight, None, x.shape[2:], where) if need[0] else None,
-            conv.conv2d_weight(x, g, weight.shape, where) if need[1] else None,
-            g.sum(axis=(2, 3)).sum(axis=0) if need[2] else None,
+            batch_first(conv.conv_transpose2d(g, weight, None, size, where)) if need[0] else None,
+            conv.conv2d_weight(batch_innermost(x), g, weight.shape, where) if need[1] else None,
+            g.reshape(len(g), -1).sum(axis=1) if need[2] else None,
         )
 
 
 @loops_of(ops.conv_transpose2d)
 class conv_transpose2d_loops:
     def fits(x, weight, bias, *, stride, padding, output_padding, dilation):
-        return True
+        return len(x) >= MANY
 
     def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
         check_images(x, "the input of conv_transpose2d")
         check_channels("conv_transpose2d", x.shape[1], weight, 0, bias)
         size = transposed_size(x.shape[2:], weight.shape[2:], stride, padding, output_padding, dilation)
         where = _where(weight.shape, stride, padding, dilation)
-        return conv.conv_transpose2d(contiguous(x), contiguous(weight), bias, size, where)
+        return batch_first(conv.conv_transpose2d(batch_innermost(x), contiguous(weight), bias, size, where))
 
     def fused(xp, g, x, weight, need, *, stride, padding, dilation):
-        g, x, weight = map(contiguous, (g, x, weight))
+        g, weight, size = batch_innermost(g), contiguous(weight), x.shape[2:]
         where = _where(weight.shape, stride, padding, dilation)
         return (
-            conv.conv2d(g, weight, None, x.shape[2:], where) if need[0] else None,
-            conv.conv2d_weight(g, x, weight.shape, where) if need[1] else None,
-            g.sum(axis=(2, 3)).sum(axis=0) if need[2] else None,
+            batch_first(conv.conv2d(g, weight, None, size, where)) if need[0] else None,
+            conv.conv2d_weight(g, batch_innermost(x), weight.shape, where) if need[1] else None,
+            g.reshape(len(g), -1).sum(axis=1) if need[2] else None,
         )
 
 
 @loops_of(ops.conv2d_weight)
 class conv2d_weight_loops:
     def fits(x, u, *, weight_size, stride, padding, dilation):
-        if x.ndim != 4 or len(weight_size) != 4 or x.shape[1] != weight_size[1]:
+        if len(x) < MANY or x.ndim != 4 or len(weight_size) != 4 or x.shape[1] != weight_size[1]:
             return False
         try:
             windows = count_windows(x.shape[2:], *_where(weight_size, stride, padding, dilation))
@@ -181,32 +185,57 @@ class conv2d_weight_loops:
         return u.shape == (x.shape[0], weight_size[0], *windows)
 
     def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
-        return conv.conv2d_weight(*map(contiguous, (x, u)), weight_size, _where(weight_size, stride, padding, dilation))
+        where = _where(weight_size, stride, padding, dilation)
+        return conv.conv2d_weight(batch_innermost(x), batch_innermost(u), weight_size, where)
+
+
+@loops_of(ops.pixel_shuffle)
+class pixel_shuffle_loops:
+    def fits(x, *, upscale_factor):
+        return x.ndim == 4 and len(x) >= MANY
+
+    def forward(xp, x, *, upscale_factor):
+        r = check_shuffle(x, upscale_factor)
+        x = batch_innermost(x)
+        c, h, w, n = x.shape
+        x = x.reshape(c // r**2, r, r, h, w, n).transpose(0, 3, 1, 4, 2, 5)
+        return batch_first(x.reshape(c // r**2, h * r, w * r, n))
+
+
+@loops_of(ops.pixel_unshuffle)
+class pixel_unshuffle_loops:
+    def fits(x, *, downscale_factor):
+        return x.ndim == 4 and len(x) >= MANY
+
+    def forward(xp, x, *, downscale_factor):
+        r = check_unshuffle(x, downscale_factor)
+        x = batch_innermost(x)
+        c, h, w, n = x.shape
+        x = x.reshape(c, h // r, r, w // r, r, n).transpose(0, 2, 4, 1, 3, 5)
+        return batch_first(x.reshape(c * r**2, h // r, w // r, n))
 
 
 @loops_of(ops.avg_pool2d)
 class avg_pool2d_loops:
     def fits(x, *, kernel_size, stride, padding):
-        return True
+        return len(x) >= MANY
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
-        return pool.pool2d(pool.average, contiguous(x), *_pooled(x, kernel_size, stride, padding), 0.0)
+        return _pooled(pool.average, x, kernel_size, stride, padding)
 
 
 @loops_of(ops.max_pool2d)
 class max_pool2d_loops:
     def fits(x, *, kernel_size, stride, padding):
-        return True
+        return len(x) >= MANY
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
-        return pool.pool2d(pool.maximum, contiguous(x), *_pooled(x, kernel_size, stride, padding), -np.inf)
+        return _pooled(pool.maximum, x, kernel_size, stride, padding)
 
 
-def _pooled(x, kernel_size, stride, padding):
-    """How many windows, and where they are."""
-    kernel_size, stride, padding = check_pool(x, kernel_size, stride, padding)
-    where = kernel_size, stride, padding, (1, 1)
-    return count_windows(x.shape[2:], *where), where
+def _pooled(over, x, kernel_size, stride, padding):
+    where = *check_pool(x, kernel_size, stride, padding), (1, 1)
+    return batch_first(pool.pool2d(over, batch_innermost(x), count_windows(x.shape[2:], *where), where))
 
 
 def _where(weight_size, stride, padding, dilation):

@@ -48,7 +48,14 @@ from autograd.ops.norm import (
 )
 from autograd.ops.pool import avg_pool2d, max_pool2d
 from autograd.ops.reduce import logsumexp, max, mean, min, sum, var
-from autograd.ops.resample import interpolate, upsample_bilinear, upsample_conv2d, upsample_nearest
+from autograd.ops.resample import (
+    interpolate,
+    pixel_shuffle,
+    pixel_unshuffle,
+    upsample_bilinear,
+    upsample_conv2d,
+    upsample_nearest,
+)
 from autograd.ops.shape import (
     broadcast_to,
     concatenate,

@@ -2,9 +2,9 @@
 
 from autograd.backend import array_module, matmul
 from autograd.operation import op
-from autograd.ops import linalg
+from autograd.ops import linalg, shape
 from autograd.ops.conv import conv2d
-from autograd.ops.windows import check_images, pair, positions
+from autograd.ops.windows import check_images, pair, positions, run
 from autograd.tensor import Tensor
 
 
@@ -52,12 +52,56 @@ def interpolate(input, *, scale_factor, mode="nearest"):
     return modes[mode](input, scale_factor=scale_factor)
 
 
+@op
+class pixel_shuffle:
+    """y[n, c, h r + i, w r + j] = x[n, c r² + i r + j, h, w]       (sub-pixel convolution: Shi et al., 1609.05158)
+    ∂L/∂x = pixel_unshuffle(g)       r = upscale_factor"""
+
+    def forward(xp, x, *, upscale_factor):
+        r = check_shuffle(x, upscale_factor)
+        n, c, h, w = x.shape
+        x = x.reshape(n, c // r**2, r, r, h, w).transpose(0, 1, 4, 2, 5, 3)
+        return x.reshape(n, c // r**2, h * r, w * r)
+
+    def backward(xp, g, *, upscale_factor):
+        return run(xp, pixel_unshuffle, g, downscale_factor=upscale_factor)
+
+
+@op
+class pixel_unshuffle:
+    """y[n, c r² + i r + j, h, w] = x[n, c, h r + i, w r + j]
+    ∂L/∂x = pixel_shuffle(g)         r = downscale_factor"""
+
+    def forward(xp, x, *, downscale_factor):
+        r = check_unshuffle(x, downscale_factor)
+        n, c, h, w = x.shape
+        x = x.reshape(n, c, h // r, r, w // r, r).transpose(0, 1, 3, 5, 2, 4)
+        return x.reshape(n, c * r**2, h // r, w // r)
+
+    def backward(xp, g, *, downscale_factor):
+        return run(xp, pixel_shuffle, g, upscale_factor=downscale_factor)
+
+
+def check_shuffle(x, r):
+    check_images(x, "the input of pixel_shuffle")
+    if r < 1 or x.shape[1] % r**2:
+        raise ValueError(f"pixel_shuffle by {r} needs a multiple of {r**2} channels, not {x.shape[1]}")
+    return r
+
+
+def check_unshuffle(x, r):
+    check_images(x, "the input of pixel_unshuffle")
+    if r < 1 or x.shape[2] % r or x.shape[3] % r:
+        raise ValueError(f"pixel_unshuffle by {r} needs a height and width that it divides, not {x.shape[2:]}")
+    return r
+
+
 def upsample_conv2d(input, weight, bias=None):
     """conv2d(interpolate(input, scale_factor=2), weight, bias, padding=1) with 3 × 3 kernels, at the smaller size.
 
     Of the two rows that a pixel becomes, the upper one sees row −1 once and row 0 twice, the lower one row 0 twice and
     row 1 once; columns likewise. So each output is a convolution of the input itself, with a kernel of sums, and all
-    four together are one convolution with four times the channels (sub-pixel convolution: Shi et al., 1609.05158).
+    four together are one convolution with four times the channels, and a pixel shuffle.
     """
     out, channels, kh, kw = weight.shape
     if (kh, kw) != (3, 3):
@@ -65,10 +109,9 @@ def upsample_conv2d(input, weight, bias=None):
     array = weight.data if isinstance(weight, Tensor) else weight
     w = linalg.matmul(weight.reshape(out * channels, 9), _kernels_of_sums(array)).reshape(out, channels, 4, 3, 3)
     w = w.swapaxes(1, 2).reshape(4 * out, channels, 3, 3)  # (out, upper or lower, left or right)
-    y = conv2d(input, w, padding=1)
-    n, _, height, width = y.shape
-    y = y.reshape(n, out, 2, 2, height, width).transpose(0, 1, 4, 2, 5, 3).reshape(n, out, 2 * height, 2 * width)
-    return y if bias is None else y + bias.reshape(out, 1, 1)
+    if bias is not None:
+        bias = shape.broadcast_to(bias.reshape(out, 1), (out, 4)).reshape(4 * out)
+    return pixel_shuffle(conv2d(input, w, bias, padding=1), 2)
 
 
 def _kernels_of_sums(like):

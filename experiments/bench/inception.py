@@ -13,7 +13,7 @@ from experiments.bench.case import Case, Side
 from minigan.metrics.inception import FID_2015, Inception, shapes
 from minigan.metrics.resize import resize
 
-IMAGES = 4  # in a call
+IMAGES = 16  # in a call
 
 
 def cases() -> list[Case]:

@@ -24,7 +24,7 @@ PUBLISHED = "6726825d"  # how the SHA-256 begins of pytorch-fid's file with the 
 CLASSES = {FID_2015: 1008, TORCHVISION: 1000}
 TAPS = (64, 192, 768, 2048)  # the feature vectors, by their length
 BN_EPS = 1e-3
-CHUNK, CPU_CHUNK = 64, 4  # images that go through the network together: on a CPU few, for its caches
+CHUNK, CPU_CHUNK = 64, 16  # images that go through the network together: on a CPU few, for its memory
 FORMAT = "minigan inception"
 VERSION = 1
 
@@ -194,6 +194,8 @@ class Inception:
 
     def __init__(self, tensors: dict[str, np.ndarray], architecture: str = FID_2015, eps: float = BN_EPS, device="cpu"):
         check_tensors(tensors, architecture)
+        if device == "cpu":
+            backend.keep_freed_memory()
         self.architecture, self.device = architecture, device
         self.layers = network(architecture)
         self.folded = {
@@ -241,7 +243,8 @@ class Inception:
                 x = ops.concatenate([self._run(inner, x) for inner in layer], axis=1)
             elif isinstance(layer, Conv):
                 weight, bias = self.folded[layer.name]
-                x = ops.relu(ops.conv2d(x, weight, bias, layer.stride, layer.padding))
+                x = ops.conv2d(x, weight, bias, layer.stride, layer.padding)
+                backend.array_module(x.data).maximum(x.data, 0, out=x.data)  # ReLU; nobody else has seen x
             elif layer.kind == "max":
                 x = ops.max_pool2d(x, 3, layer.stride, layer.padding)
             else:
