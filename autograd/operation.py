@@ -99,7 +99,10 @@ class Op:
             n = len(self.inputs)
             if len(inputs) - n > len(self.defaults):
                 raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
-            options = {**dict(zip(self.option_names, inputs[n:])), **options}  # noqa: B905
+            for name, value in zip(self.option_names, inputs[n:], strict=False):
+                if name in options:
+                    raise TypeError(f"{self.name}() got two values of {name}")
+                options[name] = value
             inputs = inputs[:n]
         arrays, parents = [], []
         recorded = False
@@ -155,7 +158,7 @@ class Op:
             elif source == OUTPUT:
                 saved.append(y)
             elif source == SHAPES:
-                saved.append(tuple([a.shape if type(a) in MODULES else np.shape(a) for a in arrays]))
+                saved.append(tuple([np.shape(a) for a in arrays]) if len(arrays) > 1 else (arrays[0].shape,))
             elif source == KEPT:
                 saved.append(kept[self.residuals.index(self.slots[i])])
             else:

@@ -199,6 +199,8 @@ def start(
     how = ", by compiled loops" if backend.LOOPS else ""
     print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}{how}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
+    if args.resume:
+        print(f"going on at step {gan.steps_done:,}")
     if evaluator is not None:
         print(evaluator.describe())
     try:
@@ -238,6 +240,8 @@ def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | Non
     steps = config.steps
     epochs = steps * config.batch / len(data)
     minutes = steps * pace / 60
-    long = f"{minutes:.0f} minutes" if minutes < 120 else f"{minutes / 60:.0f} hours"
+    long = f"{60 * minutes:.0f} seconds" if minutes < 2 else f"{minutes:.0f} minutes"
+    if minutes >= 120:
+        long = f"{minutes / 60:.0f} hours"
     print(f"{1 / pace:.1f} steps/s: about {long} for {steps:,} steps ({epochs:.1f} epochs)")
     return 0

@@ -316,7 +316,8 @@ def describe(figures: dict[str, Any]) -> str:
         f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
     ]
     if "classes" in figures:
-        parts.append(f"{figures['classes']} classes, {100 * figures['confident']:.1f} % confident")
+        noun = "class" if figures["classes"] == 1 else "classes"
+        parts.append(f"{figures['classes']} {noun}, {100 * figures['confident']:.1f} % confident")
     return "; ".join(parts)
 
 

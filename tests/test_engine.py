@@ -525,6 +525,8 @@ def test_errors_name_the_op_and_the_shapes():
         RuntimeError, match=r"^in the rule of broken\(float64\[3, 4\], float64\[3, 4\], scale=3\): a rule"
     ):
         grad(y.sum(), [x])
+    with pytest.raises(TypeError, match=r"sum\(\) got two values of axis"):
+        ops.sum(np.ones((2, 2)), 0, axis=1)
     with pytest.raises(TypeError, match=r"tanh\(\) takes at most 1 arguments, got 2"):
         ops.tanh(x, 1)
     with pytest.raises(TypeError, match=r"^in tanh\(float64\[3, 4\], axis=1\): .* unexpected keyword argument 'axis'"):

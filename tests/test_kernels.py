@@ -466,6 +466,7 @@ def test_shapes_are_checked():
     flat = np.zeros(8, np.float32)
     q = np.zeros((1, 200, 1, 64), np.float32)
     small = Windows((4, 4), (2, 2), (3, 3), (1, 1), (0, 0), (1, 1))
+    large = Windows((64, 64), (2, 2), (63, 63), (1, 1), (0, 0), (1, 1))
     for call in (
         lambda: layer_norm(a, b[:4], b[:4]),
         lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
@@ -481,6 +482,8 @@ def test_shapes_are_checked():
         lambda: im2col(np.zeros((1, 2, 5, 5), np.float32), small),
         lambda: col2im(np.zeros((1, 9, 4), np.float32), None, small),
         lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], small),
+        lambda: im2col(np.broadcast_to(np.float32(0), (2**20, 1, 64, 64)), large),
+        lambda: col2im(np.broadcast_to(np.float32(0), (2**20, 4, 63 * 63)), None, large),
         lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
         lambda: adam_step(flat, flat, flat[:4], flat, None, np.zeros(6), np.zeros(1, np.int32), flat[:1], flat),
     ):

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from autograd.kernels import launch
 
 THREADS = 256
+MOST = 2**31 - THREADS  # threads that a kernel may count, by an int
 
 
 class Windows(NamedTuple):
@@ -27,6 +28,7 @@ def im2col(x: Any, at: Windows) -> Any:
     images, channels = x.shape[:2]
     launch.require(x.shape[2:] == at.size, f"im2col: x {x.shape} beside windows of {at.size}")
     rows, windows = channels * math.prod(at.kernel), math.prod(at.counts)
+    launch.require(images * windows <= MOST, f"im2col: {images * windows:,} windows in one call, {MOST:,} are the most")
     columns = launch.empty(x, (rows, images, windows))
     grid = (rows * launch.ceil_div(images * windows, THREADS),)
     launch.launch("im2col", grid, (THREADS,), x, columns, images, channels, *at.numbers())
@@ -40,6 +42,8 @@ def col2im(columns: Any, bias: Any, at: Windows) -> Any:
     launch.require(fits, f"col2im: columns {columns.shape} beside {at.counts} windows of {at.kernel}")
     channels = rows // area
     launch.require(bias is None or bias.shape == (channels,), f"col2im: a bias for each of {channels} channels")
+    pixels = images * channels * math.prod(at.size)
+    launch.require(pixels <= MOST, f"col2im: {pixels:,} pixels in one call, {MOST:,} are the most")
     y = launch.empty(columns, (images, channels, *at.size))
     grid = (launch.ceil_div(y.size, THREADS),)
     launch.launch("col2im", grid, (THREADS,), columns, bias, y, images, channels, *at.numbers())

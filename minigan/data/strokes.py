@@ -9,6 +9,7 @@ say nothing about MNIST.
 from typing import NamedTuple
 
 import numpy as np
+from tqdm import tqdm
 
 SIZE = 28
 _CHUNK = 250  # images drawn together, from one child seed; drawn whole, so that image i does not depend on n
@@ -98,15 +99,18 @@ def _glyph(weight: float, text: str) -> _Glyph:
 _GLYPHS = {digit: [_glyph(*style) for style in styles] for digit, styles in _SKELETONS.items()}
 
 
-def stroke_digits(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+def stroke_digits(n: int, seed: int = 0, progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
     """Draw n pen-stroke digits: images uint8 (n, 28, 28), ink 255 on 0; labels int64 (n,), ten equal classes.
 
     Drawn by a program, not MNIST. The same seed gives the same sequence, and a longer call only continues a
-    shorter one: `stroke_digits(10, s)` is the beginning of `stroke_digits(60_000, s)`.
+    shorter one: `stroke_digits(10, s)` is the beginning of `stroke_digits(60_000, s)`. A bar is shown when it takes
+    longer than a second.
     """
     images = np.empty((n, SIZE, SIZE), np.uint8)
     labels = np.empty(n, np.int64)
-    for chunk, at in enumerate(range(0, n, _CHUNK)):
+    starts = range(0, n, _CHUNK)
+    bar = tqdm(starts, "drawing digits", delay=1, disable=not progress, bar_format="{l_bar}{bar}| {remaining} left")
+    for chunk, at in enumerate(bar):
         drawn, digits = _draw_chunk(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,))))
         images[at : at + _CHUNK] = drawn[: n - at]
         labels[at : at + _CHUNK] = digits[: n - at]

@@ -18,11 +18,14 @@ def kid(
     Bińkowski et al. (2018), arXiv 1801.01401. Unlike the Fréchet distance the estimate has no bias: its expectation
     does not depend on the number of images and is 0 for sets of one distribution, so it may well be negative.
     Each subset draws `subset_size` images of either side without repetition, all of them where there are fewer; the
-    std is that of one subset's estimate, and means little where the subsets are most of the images.
+    std is that of one subset's estimate: it means little where the subsets are most of the images, and is 0 where they
+    are all of them.
     """
     fake, real = feature_pair(fake, real)
     m, n = min(subset_size, len(fake)), min(subset_size, len(real))
     rng = np.random.default_rng(seed)
+    if (m, n) == (len(fake), len(real)):  # every subset is all of it
+        subsets = 1
     estimates = [
         squared_mmd(fake[rng.permutation(len(fake))[:m]], real[rng.permutation(len(real))[:n]])
         for _ in tqdm(range(subsets), "KID", disable=not progress, leave=False, file=sys.stderr)
