@@ -158,7 +158,7 @@ class Op:
             elif source == OUTPUT:
                 saved.append(y)
             elif source == SHAPES:
-                saved.append(tuple([np.shape(a) for a in arrays]) if len(arrays) > 1 else (arrays[0].shape,))
+                saved.append(tuple([a.shape if type(a) in MODULES else np.shape(a) for a in arrays]))
             elif source == KEPT:
                 saved.append(kept[self.residuals.index(self.slots[i])])
             else:
