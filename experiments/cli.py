@@ -229,6 +229,7 @@ def dry_run(config: "Config", data: "Dataset", device: str, minutes: float | Non
     from minigan.train import seconds_per_step
 
     generator, discriminator = build(config)
+    print("timing a step …", file=sys.stderr)
     pace = seconds_per_step(config, device)
     if minutes:
         config.steps = int(60 * minutes / pace)
