@@ -29,6 +29,8 @@ def batch_innermost(x: np.ndarray) -> np.ndarray:
     turned = x.transpose(1, 2, 3, 0)
     if turned.flags.c_contiguous:
         return turned
+    if x.strides[0] == x.itemsize:  # part of such a batch: runs already
+        return np.ascontiguousarray(turned)
     x = np.ascontiguousarray(x)
     y = np.empty(turned.shape, np.float32)
     in_parts(turn, -(-x[0].size // TILE), x.size, x.reshape(len(x), -1), y.reshape(-1, len(x)))
