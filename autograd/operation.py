@@ -241,7 +241,9 @@ def stand_in(op: Op, cls: type) -> Op:
         for a in arrays:
             if a is not None and (getattr(a, "dtype", None) != FLOAT32 or a.size == 0):
                 return False
-        return arrays[0].ndim > 0 and fits(*arrays, **{**op.defaults, **options})
+        options = {**op.defaults, **options}
+        known = len(options) == len(op.defaults)  # what is not, the op itself refuses
+        return known and arrays[0].ndim > 0 and fits(*arrays, **options)
 
     new.fits = all_fit
     return new

@@ -306,6 +306,11 @@ def test_mistakes_read_as_without_loops():
         assert said[0] == said[1]
 
 
+def test_an_unknown_option_is_refused_by_the_op():
+    with pytest.raises(TypeError, match=r"^in pixel_shuffle\(float32\[9, 4, 3, 3\], .* keyword argument 'bogus'"):
+        ops.pixel_shuffle(np.ones((9, 4, 3, 3), np.float32), 2, bogus=1)
+
+
 def test_random_words_are_those_of_numpy():
     for seed, start, n in ((0, 0, 9), (2**63 + 11, 2**32 - 2, 1000), (7, 2**40, 1)):
         found = Generator(seed)

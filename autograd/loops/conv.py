@@ -9,7 +9,7 @@ import numpy as np
 
 from autograd.loops.jit import F, U, in_parts, loop
 
-BLOCK = 2**18  # numbers in the columns that are in use at once: a megabyte
+BLOCK = 2**18  # numbers in the columns that are in use at once, a megabyte, or those of one window
 
 
 @loop

@@ -1,8 +1,8 @@
 """The ops that have loops, all of them, and the inputs for which they run: float32 arrays of NumPy that `fits` names.
 
 Each class stands in for the op above it, as in `autograd.kernels.ops`: formula and rule stay the op's own, so second
-derivatives, other inputs and float64 go the readable way. `use_fused(False)` leaves only that (Adam,
-its average and Philox keep their loops).
+derivatives, other inputs and float64 go the readable way. `use_fused(False)` leaves only that (Adam, its average and
+Philox keep their loops).
 """
 
 from collections.abc import Callable
