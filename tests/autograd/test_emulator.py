@@ -1,10 +1,8 @@
-"""The emulator of CUDA kernels finds what it promises to: kernels with one mistake each, in emulation/broken.cu."""
-
-from pathlib import Path
+"""The emulator of CUDA kernels finds what it promises to: broken.cu holds kernels with one mistake each."""
 
 import numpy as np
 import pytest
-from emulation.emulator import AVAILABLE, EmulationError, Emulator
+from emulation.emulator import AVAILABLE, HERE, EmulationError, Emulator
 
 from autograd.kernels import launch
 
@@ -29,7 +27,7 @@ MISTAKES = {
 
 @pytest.fixture(scope="module")
 def broken(tmp_path_factory) -> tuple[Emulator, dict]:
-    source = (Path(__file__).parent / "emulation" / "broken.cu").read_text(encoding="utf-8")
+    source = (HERE / "broken.cu").read_text(encoding="utf-8")
     kernels = launch.parse(source)
     return Emulator(source, kernels, tmp_path_factory.mktemp("broken")), kernels
 

@@ -8,30 +8,18 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from tiny_runs import DATA, IMAGES, LABELS, TINY, start
 
 from autograd import Tensor
 from autograd.modes import state
 from minigan import checkpoint
 from minigan.config import Config, resolve
-from minigan.data import Dataset, content_hash, stroke_digits
+from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.lock import alone
 from minigan.log import read_log
 from minigan.step import GAN
 from minigan.train import UNTIMED, NonFinite, Run, free_directory, new_directory
-
-IMAGES, LABELS = stroke_digits(64, seed=5)
-DATA = Dataset(IMAGES, LABELS, "drawn digits", 10)
-TINY = {
-    **{f"{net}_{k}": v for net in "gd" for k, v in {"width": 16, "depth": 1, "heads": 2}.items()},
-    **{"g_head_width": 8, "latent": 8, "cnn_width": 4, "batch": 4, "eval_samples": 20},
-    **{"steps": 12, "log_every": 4, "sample_every": 6, "save_every": 5, "eval_every": 0, "penalty_every": 2},
-}
-
-
-def start(directory, **options):
-    c = resolve(**{**TINY, **options})
-    return Run(GAN(c, IMAGES), directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
 
 
 def resume(directory):

@@ -1,4 +1,4 @@
-"""Bugs of public ViTGAN code, one test each: none of them can happen here.
+"""Bugs of other people's public ViTGAN repositories, one test each: none of them can happen here.
 
 The repositories: mlpc-ucsd/ViTGAN (the authors'), Nicolivain/ViTGAN (behind the poster), teodorToshkov/ViTGAN-pytorch,
 wilile26811249/ViTGAN, YouvaADDAD/ViTGAN (in full: ViTGAN-Training-GANs-with-Vision-Transformers_), tfwcn/VITGAN-tf2,

@@ -366,11 +366,10 @@ def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
 
 
 BITS = """
-import hashlib, sys
-import numpy as np
-sys.path.insert(0, sys.argv[1])
-from test_loops import CASES, run, single
+import hashlib, runpy, sys
 from autograd import use_loops
+here = runpy.run_path(sys.argv[1])
+CASES, run, single = here["CASES"], here["run"], here["single"]
 use_loops()
 for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", "transposed", "spectral norm"):
     op, inputs, options = CASES[name]
@@ -380,8 +379,8 @@ for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", 
 
 
 def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
-    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path)}
-    command = [sys.executable, "-c", BITS, os.path.dirname(__file__)]
+    environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    command = [sys.executable, "-c", BITS, __file__]
     compiled, kept = (
         subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout for _ in range(2)
     )

@@ -452,7 +452,7 @@ def test_dry_run_lists_the_runs_and_their_time(tmp_path, monkeypatch, capsys):
     assert not (tmp_path / "poster").exists()
 
 
-def test_real_runs_interrupted_resumed_and_shown(tmp_path):
+def test_real_runs_interrupted_resumed_and_shown(tmp_path, pytestconfig):
     out = tmp_path / "poster"
     scale = Scale(f"--steps 300 --sample-every 300 --features none --digits 50 {TINY}", "--steps 1", "--steps 1")
     script = (
@@ -462,7 +462,7 @@ def test_real_runs_interrupted_resumed_and_shown(tmp_path):
     arguments = ["--only", "vitgan", "--no-ablation", "--device", "cpu", "--jobs", "2", "--out", str(out)]
     call = [sys.executable, "-W", "error", "-c", script, *arguments]
     pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
-    process = subprocess.Popen(call, cwd=Path(__file__).parent.parent, **pipes)
+    process = subprocess.Popen(call, cwd=pytestconfig.rootpath, **pipes)
     deadline = time.time() + 120
     while runs.last_step(out / "figures" / "vitgan") < 3 and time.time() < deadline and process.poll() is None:
         time.sleep(0.02)
@@ -472,7 +472,7 @@ def test_real_runs_interrupted_resumed_and_shown(tmp_path):
     assert (out / "figures" / "vitgan" / "checkpoint.h5").exists() and not (out / "poster.html").exists()
     before = runs.last_step(out / "figures" / "vitgan")
 
-    done = subprocess.run(call, cwd=Path(__file__).parent.parent, capture_output=True, text=True, timeout=300)
+    done = subprocess.run(call, cwd=pytestconfig.rootpath, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     log = (out / "figures" / "vitgan" / "log.jsonl").read_text().splitlines()
     steps = [json.loads(line)["step"] for line in log if '"train"' in line]

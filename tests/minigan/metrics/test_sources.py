@@ -4,15 +4,15 @@ import gzip
 import io
 import os
 import shutil
-import struct
 import zipfile
-from dataclasses import asdict
 
 import h5py
 import numpy as np
 import pytest
+from image_files import folder, hdf5, idx
 from PIL import Image
-from tiny_models import draw_images, tiny, tiny_gan
+from tiny_models import draw_images, tiny
+from tiny_runs import write_run
 
 from minigan import checkpoint
 from minigan.data import stroke_digits
@@ -26,28 +26,9 @@ GREY = draw_images(tiny(), 7, seed=1)
 COLOUR = np.random.default_rng(2).integers(0, 256, (7, 12, 10, 3), dtype=np.uint8)  # not square
 
 
-def idx(path, images, opener=open):
-    with opener(path, "wb") as file:
-        file.write(struct.pack(">HBB3I", 0, 8, 3, *images.shape) + images.tobytes())
-
-
-def hdf5(path, **arrays):
-    with h5py.File(path, "w") as f:
-        for name, array in arrays.items():
-            f[name] = array
-
-
 def numpy_file(save, path, *arrays, **named):
     with open(path, "wb") as file:  # NumPy would append a suffix to a path
         save(file, *arrays, **named)
-
-
-def folder(path, images, names=None):
-    path.mkdir(parents=True)
-    for i, image in enumerate(images):
-        name = path / (names[i] if names else f"{i}.png")
-        name.parent.mkdir(exist_ok=True)
-        Image.fromarray(image).save(name)
 
 
 def pack(path, images, form):
@@ -145,18 +126,7 @@ def test_num_draws_by_the_seed(tmp_path, writer):
 
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
-    """A run directory; its best generator and its last one differ."""
-    directory = tmp_path_factory.mktemp("run")
-    for name, seed in (("checkpoint.h5", 1), ("best.h5", 2)):
-        gan = tiny_gan("cnn", seed=seed)
-        gan.steps_done = 10 * seed
-        save(gan, directory / name)
-    return directory
-
-
-def save(gan, path):
-    arrays, meta = gan.state()
-    checkpoint.save(path, arrays, meta | {"config": asdict(gan.config)})
+    return write_run(tmp_path_factory.mktemp("run"))
 
 
 def test_a_checkpoint_samples_images_that_depend_on_the_seed_alone(trained):

@@ -12,8 +12,9 @@ import h5py
 import numpy as np
 import pytest
 import strict_device  # noqa: F401  (registers a device that refuses silent copies)
+from image_files import folder, hdf5
 from PIL import Image
-from test_sources import folder, hdf5, save, trained  # noqa: F401  (trained is a fixture)
+from tiny_runs import write_run
 
 from experiments import fid
 from experiments.cli import run_main
@@ -47,6 +48,11 @@ class Counting(Extractor):
         values = np.array([[x[13, 13], x[13, 14], x[14, 13], x.mean()] for x in grey], np.float32) / 255
         p = np.stack([values[:, 3], values[:, 0] / 2, 2 - values[:, 3] - values[:, 0] / 2], axis=1)
         return values, p / 2
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    return write_run(tmp_path_factory.mktemp("run"))
 
 
 @pytest.fixture(scope="module")
@@ -433,7 +439,7 @@ def test_json_holds_everything(files, tmp_path, capsys):
     assert json.loads((tmp_path / "out.json").read_text())["metrics"].keys() == record["metrics"].keys()
 
 
-def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):  # noqa: F811
+def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):
     _, out, _ = run(trained, files / "real.h5", "--num", "60", "--json", tmp_path / "j", capsys=capsys)
     assert f"A  {trained}: 60 images, 28×28 grey, made by best.h5, step 20" in out and "digit-FID[60/60]" in out
     record = json.loads((tmp_path / "j").read_text())
@@ -443,7 +449,7 @@ def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):  # 
     assert "made by checkpoint.h5, step 10" in out and re.search(r"digit-FID\[60/60\] +0 ", out)
 
 
-def test_a_generator_on_a_device_makes_the_same_comparison(trained, files):  # noqa: F811
+def test_a_generator_on_a_device_makes_the_same_comparison(trained, files):
     expected = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits")
     found = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits", device="strict")
     assert found.values["frechet"] == pytest.approx(expected.values["frechet"], rel=1e-2)  # a pixel may round otherwise

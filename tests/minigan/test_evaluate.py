@@ -4,7 +4,7 @@ import math
 
 import numpy as np
 import pytest
-from test_training import TINY, start
+from tiny_runs import TINY, start
 
 from minigan import checkpoint
 from minigan.config import resolve
