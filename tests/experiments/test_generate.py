@@ -171,10 +171,11 @@ def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sa
     for device in (trained, sampled):
         arguments = ["--num", 3, "--truncation", 0.8, "--interpolation", 0, 1, "--hdf5"]
         call(path, *arguments, "--device", device, "--out", tmp_path / device)
-    for a, b in zip(samples(tmp_path / trained)[:2], samples(tmp_path / sampled)[:2], strict=True):
-        np.testing.assert_array_equal(a, b)
-    gifs = [(tmp_path / device / "interpolation.gif").read_bytes() for device in (trained, sampled)]
-    assert gifs[0] == gifs[1]
+    (images, z, _), (others, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
+    np.testing.assert_array_equal(z, other_z)
+    frames, other_frames = (read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled))
+    for a, b in ((images, others), (frames, other_frames)):  # compiled loops round unlike NumPy: one level of 256
+        np.testing.assert_allclose(a.astype(int), b.astype(int), rtol=0, atol=1)
 
 
 def test_batch_norm_takes_its_running_statistics(tmp_path):

@@ -128,7 +128,7 @@ def test_sequential_applies_layers_and_functions_in_order():
     net = Sequential(a, ops.relu, b, lambda x: x * 2)
     x = array(5, 3, dtype="float32")
     hidden = np.maximum(x @ a.weight.data.T + a.bias.data, 0)
-    np.testing.assert_allclose(net(Tensor(x)).data, 2 * (hidden @ b.weight.data.T + b.bias.data), rtol=1e-5)
+    np.testing.assert_allclose(net(Tensor(x)).data, 2 * (hidden @ b.weight.data.T + b.bias.data), rtol=1e-5, atol=1e-6)
     assert [name for name, _ in net.named_parameters()][:3] == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
 
 
