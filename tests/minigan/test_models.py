@@ -146,9 +146,10 @@ def test_images_of_a_batch_do_not_mix():
     for variant in VARIANTS:
         c = tiny(variant)
         for network, x in zip(networks(variant), (latents(c), image_batch(c)), strict=True):
+            network, x = in_float64(network), x.astype("float64")
             together = network(Tensor(x)).data
             alone = np.concatenate([network(Tensor(x[i : i + 1])).data for i in range(len(x))])
-            np.testing.assert_allclose(together, alone, rtol=1e-4, atol=1e-5)
+            np.testing.assert_allclose(together, alone, rtol=1e-10, atol=1e-12)
 
 
 # ---- the generator
@@ -229,10 +230,10 @@ def test_an_implicit_patch_is_its_formula_and_depends_on_the_coordinates(fourier
 
 
 def test_a_linear_patch_is_one_linear_map():
-    head = shake(LinearPatch(6, 4, 3, rng=Random(0)))
-    y = random(2, 9, 6).astype("float32")
+    head = in_float64(shake(LinearPatch(6, 4, 3, rng=Random(0))))
+    y = random(2, 9, 6)
     expected = (y @ head.out.weight.data.T + head.out.bias.data).reshape(2, 9, 16, 3)
-    np.testing.assert_allclose(head(Tensor(y)).data, expected, rtol=1e-5, atol=1e-6)
+    np.testing.assert_allclose(head(Tensor(y)).data, expected, rtol=1e-12, atol=1e-13)
 
 
 def test_generated_images_begin_at_the_background():
