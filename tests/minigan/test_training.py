@@ -3,30 +3,24 @@
 import json
 import os
 import signal
+import time
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_runs import DATA, IMAGES, LABELS, TINY, start
+from tiny_runs import IMAGES, LABELS, TINY, resume, start
 
 from autograd import Tensor
 from autograd.modes import state
 from minigan import checkpoint
-from minigan.config import Config, resolve
+from minigan.config import resolve
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.lock import alone
 from minigan.log import read_log
 from minigan.step import GAN
 from minigan.train import UNTIMED, NonFinite, Run, free_directory, new_directory
-
-
-def resume(directory):
-    arrays, meta = checkpoint.load(directory / "checkpoint.h5")
-    run = Run(GAN(Config(**meta["config"]), IMAGES), directory, DATA, meta["command"])
-    run.load(arrays, meta)
-    return run
 
 
 def assert_same_state(a, b):
@@ -69,7 +63,7 @@ def kill_at(run, k, how):
 @pytest.fixture(scope="module")
 def unbroken(tmp_path_factory):
     directory = tmp_path_factory.mktemp("runs") / "unbroken"
-    start(directory).train()
+    start(directory, report=True).train()
     return directory
 
 
@@ -88,7 +82,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, 
 
 @pytest.mark.parametrize(("k", "number"), [(1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)])
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(tmp_path, unbroken, k, number):
-    run = start(tmp_path / "run")
+    run = start(tmp_path / "run", report=True)
     kill_at(run, k, lambda: os.kill(os.getpid(), number))
     run.train()
     assert run.stop_signal == number and run.gan.steps_done == k
@@ -223,12 +217,12 @@ def test_a_run_killed_in_its_last_evaluation_is_not_finished(tmp_path, unbroken)
     def die(samples):
         raise Killed
 
-    run = start(tmp_path / "run")
+    run = start(tmp_path / "run", report=True)
     run.evaluate = die
     with pytest.raises(Killed):
         run.train()
     assert not (tmp_path / "run" / "samples.h5").exists() and not (tmp_path / "run" / "report.html").exists()
-    again = resume(tmp_path / "run")
+    again = resume(tmp_path / "run", report=True)
     again.evaluate = lambda samples: {"mean": float(samples.mean())}
     again.train()
     assert [r["step"] for r in read_log(tmp_path / "run" / "log.jsonl") if r["kind"] == "eval"] == [12]
@@ -253,13 +247,31 @@ def test_content_hash_sees_pixels_and_shape():
     assert len({content_hash(x), content_hash(y), content_hash(x.reshape(4, 2, 4))}) == 3
 
 
-def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
+@pytest.fixture
+def clock(monkeypatch):
+    """time.perf_counter stands still, except that each step of a run that was `timed` takes a hundredth of a second."""
+    now = [0.0]
+    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
+
+    def timed(run):
+        step = run.gan.step
+
+        def step_by_the_clock():
+            step()
+            now[0] += 0.01
+
+        run.gan.step = step_by_the_clock
+        return run
+
+    return timed
+
+
+def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch, clock):
     monkeypatch.setattr("minigan.train.CALIBRATION", (1, 3))
-    run = start(tmp_path / "run", steps=10**9)
-    run.minutes = 1.5 / 60
+    run = clock(start(tmp_path / "run", steps=UNTIMED))
+    run.minutes = 0.205 / 60  # 20 steps, and a tenth is kept for evaluations
     run.train()
-    assert 3 < run.gan.steps_done == run.gan.config.steps < 10**6
-    assert run.seconds < 10
+    assert run.gan.steps_done == run.gan.config.steps == 18 and run.seconds == pytest.approx(0.18)
 
 
 def test_samples_are_uint8_images_of_the_tanh_range():
@@ -271,7 +283,7 @@ def test_samples_are_uint8_images_of_the_tanh_range():
 
 
 def test_a_signal_during_the_last_evaluation_finds_the_run_saved(tmp_path):
-    run = start(tmp_path / "run")
+    run = start(tmp_path / "run", report=True)
     run.evaluate = lambda samples: os.kill(os.getpid(), signal.SIGTERM) or {"mean": float(samples.mean())}
     run.train()
     assert checkpoint.load(tmp_path / "run" / "checkpoint.h5")[1]["steps_done"] == 12
@@ -296,17 +308,17 @@ def test_a_half_written_line_of_the_log_swallows_no_other(tmp_path):
     assert [r["step"] for r in read_log(run.directory / "log.jsonl")] == [4, 8]
 
 
-def test_minutes_measures_the_pace_again_where_it_was_stopped_before(tmp_path, monkeypatch):
+def test_minutes_measures_the_pace_again_where_it_was_stopped_before(tmp_path, monkeypatch, clock):
     monkeypatch.setattr("minigan.train.CALIBRATION", (2, 6))
-    run = start(tmp_path / "run", steps=UNTIMED)
-    run.minutes = 1.5 / 60
+    run = clock(start(tmp_path / "run", steps=UNTIMED))
+    run.minutes = 0.205 / 60
     kill_at(run, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
     run.train()
     assert run.gan.steps_done == 4 and run.gan.config.steps == UNTIMED
-    again = resume(tmp_path / "run")
-    again.minutes = 1.5 / 60
+    again = clock(resume(tmp_path / "run"))
+    again.minutes = 0.205 / 60
     again.train()
-    assert 9 < again.gan.steps_done == again.gan.config.steps < 10**6
+    assert again.gan.steps_done == again.gan.config.steps == 18
 
 
 def test_two_processes_do_not_train_one_run(tmp_path):

@@ -5,7 +5,7 @@ from dataclasses import asdict
 from tiny_models import tiny_gan
 
 from minigan import checkpoint
-from minigan.config import resolve
+from minigan.config import Config, resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.step import GAN
 from minigan.train import Run
@@ -19,10 +19,24 @@ TINY = {
 }
 
 
-def start(directory, **options):
-    """A new run in `directory`; train() runs it."""
+def start(directory, report=False, **options):
+    """A new run in `directory`; train() runs it. report: whether it ends with pictures and a report, which take 1 s."""
     c = resolve(**{**TINY, **options})
-    return Run(GAN(c, IMAGES), directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
+    run = Run(GAN(c, IMAGES), directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
+    return run if report else without_report(run)
+
+
+def resume(directory, report=False):
+    """The run as its last checkpoint left it."""
+    arrays, meta = checkpoint.load(directory / "checkpoint.h5")
+    run = Run(GAN(Config(**meta["config"]), IMAGES), directory, DATA, meta["command"])
+    run.load(arrays, meta)
+    return run if report else without_report(run)
+
+
+def without_report(run):
+    run.summarise = lambda: None
+    return run
 
 
 def save(gan, path):
