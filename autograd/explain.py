@@ -1,4 +1,4 @@
-"""The tape as people read it: a text table, and a Mermaid flowchart."""
+"""Show the tape: as a text table, and as a Mermaid flowchart."""
 
 import inspect
 import re
@@ -17,8 +17,10 @@ def explain(y: Tensor, limit: int = 100, source: bool = False, names: Mapping[st
     """The ops that lead to y, in order of creation, one line each.
 
     Columns: step, op, output shape and dtype, inputs (a step, a leaf, or `const`), the bytes kept for the rule, formula
-    and gradient. An array that several steps keep is counted at the first. Of more than `limit` steps the middle is
-    left out. source=True adds the code of every rule once; names={"W": W} labels leaves.
+    and gradient. An array that several steps keep is counted once, at the first of them. If there are more than `limit`
+    steps, those in the middle are left out. source=True appends the code of every rule once. names={"W": W} labels
+    leaves.
+    Raises ValueError if y depends on nothing with requires_grad=True.
     """
     tape = _tape(y)
     leaves = _leaves(tape, names)
@@ -44,7 +46,10 @@ def explain(y: Tensor, limit: int = 100, source: bool = False, names: Mapping[st
 
 
 def mermaid(y: Tensor, names: Mapping[str, Tensor] | None = None) -> str:
-    """The ops that lead to y as a Mermaid flowchart: leaves rounded, ops in boxes, shapes beneath the names."""
+    """The ops that lead to y as a Mermaid flowchart: rounded leaves, rectangular ops, each with its shape.
+
+    names={"W": W} labels leaves. Raises ValueError if y depends on nothing with requires_grad=True.
+    """
     tape = _tape(y)
     leaves = _leaves(tape, names)
     ids = {node: f"n{i}" for i, node in enumerate(tape)}
@@ -70,14 +75,14 @@ def _tape(y: Tensor) -> list[Node]:
 
 
 def _leaves(tape: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[Node, str]:
-    """The leaves and what to call them: by `names`, else leaf 1, leaf 2, …"""
+    """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …"""
     given = {tensor.node: name for name, tensor in (names or {}).items()}
     leaves = [node for node in tape if node.op is None]
     return {node: given.get(node, f"leaf {i}") for i, node in enumerate(leaves, 1)}
 
 
 def _bytes_kept(steps: Sequence[Node]) -> dict[Node, int]:
-    """The bytes of the buffers behind the saved arrays, each counted at the first step that keeps it."""
+    """The bytes that each step keeps: the buffers behind its saved arrays, without those that an earlier step keeps."""
     counted: set[int] = set()
     kept = {}
     for node in steps:
@@ -88,6 +93,7 @@ def _bytes_kept(steps: Sequence[Node]) -> dict[Node, int]:
 
 
 def _arrays(saved: Any) -> list:
+    """The arrays in nested tuples of saved values."""
     if isinstance(saved, tuple):
         return [a for value in saved for a in _arrays(value)]
     return [saved] if is_array(saved) else []
@@ -101,18 +107,20 @@ def _buffer(a: Any) -> Any:
 
 
 def _formulas(op: Op) -> list[tuple[str, str]]:
-    """The docstring: its first line split at the gap into formula and gradient, and what follows."""
+    """The lines of the docstring as pairs (formula, gradient). A gap of three spaces splits the first line into both;
+    the lines after it belong to the gradient."""
     first, *more = inspect.cleandoc(op.doc).splitlines()
     formula, gradient = re.split(r" {3,}|$", first, maxsplit=1)
     return [(formula, _narrow(gradient)), *(("", _narrow(line)) for line in more)]
 
 
 def _narrow(line: str) -> str:
+    """The line with its gaps shortened to three spaces."""
     return re.sub(r" {3,}", "   ", line)
 
 
 def _sources(steps: Sequence[Node]) -> str:
-    """The code of every distinct rule once, each under the name of its op."""
+    """The code of every rule once, under the name of its op."""
     texts = []
     for op in dict.fromkeys(node.op for node in steps):
         try:
@@ -124,7 +132,7 @@ def _sources(steps: Sequence[Node]) -> str:
 
 
 def _size(n: float) -> str:
-    """Bytes in three digits, by thousands."""
+    """n bytes with three digits and a decimal unit."""
     units = ["B", "kB", "MB", "GB", "TB"]
     while n >= 999.5 and len(units) > 1:
         n /= 1000
@@ -133,7 +141,7 @@ def _size(n: float) -> str:
 
 
 def _columns(rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:
-    """Rows as text, every column as wide as its widest cell; those of `right` flush right."""
+    """The rows as text. A column is as wide as its widest cell; the columns numbered in `right` are flush right."""
     widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
     lines = []
     for row in rows:
@@ -144,5 +152,5 @@ def _columns(rows: Sequence[Sequence[str]], right: Sequence[int]) -> str:
 
 
 def _width(text: str) -> int:
-    """How many places a text takes: the hat of x̂ takes none."""
+    """How many characters wide a text is printed: a combining character, such as the hat of x̂, adds nothing."""
     return sum(not unicodedata.combining(c) for c in text)

@@ -1,7 +1,14 @@
 """Commands to run: `python -m experiments.mnist` and its companions."""
 
 import os
+import sys
 
 # One BLAS thread: with two a step of the small preset was a tenth shorter on a quiet machine, and nine times longer
 # beside another process. Set the variable yourself for the large presets.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
+
+try:
+    import minigan  # noqa: F401  (it fails where another package is installed in the place of its engine)
+except ImportError as e:
+    print(f"error: {e}", file=sys.stderr)
+    sys.exit(2)

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from autograd import GradcheckError, Tensor, gradcheck, no_grad, ops
-from autograd.differences import slope
+from autograd.gradcheck.differences import slope
 from autograd.operation import OPS, Op
 
 
@@ -423,7 +423,7 @@ WRONG = [
     (writes_g, (X,), ["in the rule of writes_g", "read-only\nIt writes into what it was given"]),
     (writes_y, (X,), ["in the rule of writes_y", "read-only\nIt writes into what it was given"]),
     (single_precision, (X,), ["in the rule of single_precision", "returned float32 for a float64 input"]),
-    (fused_differs, (X,), ["right on arrays and another one on Tensors: `fused` and `backward` disagree"]),
+    (fused_differs, (X,), ["right on arrays and different on Tensors: `fused` and `backward` disagree"]),
 ]
 
 

@@ -1,7 +1,7 @@
-"""What is wrong with a wrong gradient, in words: the report of a failed gradcheck.
+"""The report of a failed gradcheck: what is wrong with a wrong gradient, in words.
 
-`PATTERNS` holds one function per way of being wrong, tried in order; each compares the analytic gradient with
-the whole numeric one and answers with a sentence, or with None.
+`PATTERNS` lists one function for each kind of mistake, in the order in which they are tried. Each function compares
+the analytic gradient with the whole numeric one, and returns a sentence, or None if its mistake was not made.
 """
 
 import math
@@ -15,27 +15,40 @@ import numpy as np
 ROWS = 5  # of the table of worst elements
 
 
-@dataclass
+@dataclass(kw_only=True)
 class Case:
-    """One wrong gradient: arrays of the shape of the input x, unless said otherwise."""
+    """One wrong gradient. The arrays have the shape of the input x, unless another shape is given."""
 
-    name: str
+    name: str  # of x
     analytic: np.ndarray
     numeric: np.ndarray
     error: np.ndarray  # of numeric, estimated
     x: np.ndarray
-    y: np.ndarray | None  # the output, in its shape; None in the second order
+    y: np.ndarray | None  # the output, in its own shape; None in the second order
     g: np.ndarray  # the cotangent, in any shape
-    parts: np.ndarray  # numeric gradient through each element of y alone: y.shape + x.shape
-    others: dict[str, np.ndarray]  # numeric gradients of inputs of the same shape
+    parts: np.ndarray  # the numeric gradient through each element of y alone: y.shape + x.shape
+    others: dict[str, np.ndarray]  # the numeric gradients of the other inputs of x's shape, by name
 
     def __post_init__(self):
         self.wrong = ~self.near(self.analytic, self.numeric)
 
     def near(self, a: Any, b: Any) -> np.ndarray:
-        """Element by element: equal, as far as the numeric gradient is known."""
+        """Whether a equals b, element by element, as far as the numeric gradient is known."""
         floor = 1e-9 * abs(self.numeric).max(initial=0)
         return abs(a - b) <= 10 * self.error + 1e-6 * (abs(a) + abs(b)) + floor
+
+
+def report(case: Case) -> str:
+    """The diagnosis of a wrong gradient, and a table of its worst elements."""
+    found = next(filter(None, (pattern(case) for pattern in PATTERNS)), None)
+    lines = []
+    if case.y is None and case.wrong.any():
+        lines.append("  the first order is right, the second order is wrong:")
+        lines.append("  something in the rule was treated as a constant (raw .data?)")
+    lines.append(f"  {found or 'no simple pattern: compare the formula term by term'}")
+    count = case.wrong.sum()
+    lines += [f"  {count} of {case.wrong.size} elements {'is' if count == 1 else 'are'} wrong, the worst:", ""]
+    return "\n".join([*lines, *_table(case)])
 
 
 def not_finite(c: Case) -> str | None:
@@ -44,6 +57,7 @@ def not_finite(c: Case) -> str | None:
 
 
 def rounded(c: Case) -> str | None:
+    """The check failed, yet every element alone is within tolerance."""
     if c.wrong.any():
         return None
     return "right to about six digits, element by element: the rule, or f, loses digits (look for 1 − y with y near 1)"
@@ -56,11 +70,9 @@ def proportional(c: Case) -> str | None:
 def without_g(c: Case) -> str | None:
     if c.y is None or c.y.shape != c.x.shape:
         return None
-    return (
-        "analytic × g = numeric everywhere: the rule forgot g"
-        if c.near(c.analytic * c.g.reshape(c.x.shape), c.numeric).all()
-        else None
-    )
+    if c.near(c.analytic * c.g.reshape(c.x.shape), c.numeric).all():
+        return "analytic × g = numeric everywhere: the rule forgot g"
+    return None
 
 
 def transposed(c: Case) -> str | None:
@@ -79,17 +91,15 @@ def swapped(c: Case) -> str | None:
 
 
 def one_slice(c: Case) -> str | None:
-    """A broadcast input whose rule looks at one slice of g in place of the sum."""
+    """x was broadcast, and the rule returns one slice of g where the sum over the slices belongs."""
     if c.y is None or c.x.shape == c.y.shape:
         return None
     extra = c.y.ndim - c.x.ndim
     if extra < 0 or any(n not in (1, m) for n, m in zip(c.x.shape, c.y.shape[extra:], strict=True)):
         return None
     for axis, m in enumerate(c.y.shape):
-        if m == 1 or axis >= extra and c.x.shape[axis - extra] != 1:
-            continue
-        along = np.moveaxis(c.parts, axis, 0)
-        for i, part in enumerate(along):
+        stretched = m > 1 and (axis < extra or c.x.shape[axis - extra] == 1)
+        for i, part in enumerate(np.moveaxis(c.parts, axis, 0) if stretched else ()):
             if c.near(c.analytic, part.sum(axis=tuple(range(c.y.ndim - 1)))).all():
                 where = f"y[{':, ' * axis}{i}]"
                 return f"analytic is the gradient through {where} alone: look for a missing sum over axis {axis} of g"
@@ -97,16 +107,18 @@ def one_slice(c: Case) -> str | None:
 
 
 def along_axis(c: Case) -> str | None:
-    """Normalisations: the error is constant along an axis, or a multiple of x or y there."""
-    wrong = c.analytic - c.numeric
+    """As in a wrong normalisation: along one axis the error is constant, or a multiple of x or of y."""
+    error = c.analytic - c.numeric
     one = np.ones_like(c.x)
-    bases = [("constant", "a missing mean or sum over that axis", [one])]
+    constant = ("constant", "a missing mean or sum over that axis", [one])
+    of_x = (f"a multiple of {c.name}", f"a missing sum over that axis that is multiplied by {c.name}", [c.x])
+    candidates = [constant, of_x]
     if c.y is not None and c.y.shape == c.x.shape:
-        bases.append(("a multiple of y", "a missing y Σ g y or y mean(g y) over that axis", [c.y]))
-        bases.append(("a + b y", "both a missing mean of g and a missing y mean(g y) over that axis", [one, c.y]))
-    bases.insert(2, (f"a multiple of {c.name}", f"a missing sum over that axis that is multiplied by {c.name}", [c.x]))
-    for words, look, basis in bases:
-        axes = [a for a, n in enumerate(c.x.shape) if n > len(basis) and c.near(_fit(wrong, basis, a), wrong).all()]
+        of_y = ("a multiple of y", "a missing y Σ g y or y mean(g y) over that axis", [c.y])
+        of_both = ("a + b y", "both a missing mean of g and a missing y mean(g y) over that axis", [one, c.y])
+        candidates = [constant, of_y, of_x, of_both]
+    for words, look, basis in candidates:
+        axes = [a for a, n in enumerate(c.x.shape) if n > len(basis) and c.near(_fit(error, basis, a), error).all()]
         if axes:
             where = " and ".join(map(str, axes))
             return f"the error is {words} along axis {where}: look for {look}"
@@ -114,7 +126,7 @@ def along_axis(c: Case) -> str | None:
 
 
 def partial(c: Case) -> str | None:
-    """Right in one region of x, wrong in the other."""
+    """The gradient is right for some elements: those on one side of a threshold, or at some indices."""
     if not 0 < c.wrong.mean() < 0.85:  # a few may be right by chance
         return None
     how = _multiple(c, c.wrong, " there")
@@ -136,62 +148,21 @@ def partial(c: Case) -> str | None:
 PATTERNS = (not_finite, rounded, proportional, without_g, transposed, swapped, one_slice, along_axis, partial)
 
 
-def report(
-    title: str,
-    names: Sequence[str],
-    k: int,
-    analytic: np.ndarray,
-    points: Sequence[np.ndarray],
-    parts: Sequence,
-    y: np.ndarray | None,
-    g: np.ndarray,
-    along: str,
-) -> str:
-    """The whole message of a failed check of input k.
-
-    points: the inputs. parts[j]: g · ∂y/∂x of input j and its error, arrays (y.size, x.size), or None.
-    y: the output, None in the second order. g: the cotangent.
-    """
-    order = "" if y is not None else "second-order "
-    lines = [f"{title}: the {order}gradient of {names[k]} is wrong", ""]
-    if parts[k] is None:
-        lines += [f"  {names[k]} has {analytic.size} elements: check fewer of them for a diagnosis", f"  {along}"]
-        return "\n".join(lines)
-    c = Case(
-        names[k],
-        analytic,
-        parts[k][0].sum(axis=0).reshape(analytic.shape),
-        parts[k][1].sum(axis=0).reshape(analytic.shape),
-        points[k],
-        y,
-        g,
-        parts[k][0].reshape((y.shape if y is not None else (-1,)) + analytic.shape),
-        {names[j]: p[0].sum(axis=0).reshape(analytic.shape) for j, p in enumerate(parts) if j != k and p is not None},
-    )
-    found = next(filter(None, (pattern(c) for pattern in PATTERNS)), None)
-    if y is None and c.wrong.any():
-        lines.append("  the first order is right, the second order is wrong:")
-        lines.append("  something in the rule was treated as a constant (raw .data?)")
-    lines.append(f"  {found or 'no simple pattern: compare the formula term by term'}")
-    count = c.wrong.sum()
-    lines += [f"  {count} of {c.wrong.size} elements {'is' if count == 1 else 'are'} wrong, the worst:", ""]
-    return "\n".join([*lines, *_table(c, names[k]), "", f"  {along}"])
-
-
-def _table(c: Case, name: str) -> list[str]:
-    excess = np.where(np.isfinite(c.analytic), abs(c.analytic - c.numeric), np.inf)
-    rows = [("index", name, "analytic", "numeric", "analytic / numeric")]
-    for i in np.argsort(-excess, axis=None, kind="stable")[: min(ROWS, c.wrong.sum() or 1)]:
+def _table(c: Case) -> list[str]:
+    """The elements with the largest errors, as lines of text in columns."""
+    error = np.where(np.isfinite(c.analytic), abs(c.analytic - c.numeric), np.inf)
+    rows = [("index", c.name, "analytic", "numeric", "analytic / numeric")]
+    for i in np.argsort(-error, axis=None, kind="stable")[: min(ROWS, c.wrong.sum() or 1)]:
         index = ", ".join(str(n) for n in np.unravel_index(i, c.x.shape))
         a, n = c.analytic.flat[i], c.numeric.flat[i]
-        ratio = f"{a / n + 0.0:.4g}" if n else "–"  # + 0.0: no −0
+        ratio = f"{a / n + 0.0:.4g}" if n else "–"  # + 0.0 turns −0 into 0
         rows.append((f"[{index}]", f"{c.x.flat[i]:.5g}", f"{a:.7g}", f"{n:.7g}", ratio))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["    " + "   ".join(s.rjust(w) for s, w in zip(row, widths, strict=True)) for row in rows]
 
 
 def _multiple(c: Case, mask: np.ndarray, where: str) -> str | None:
-    """Whether analytic is one multiple of numeric under the mask."""
+    """A sentence if, under the mask, analytic is one and the same multiple of numeric."""
     a, n = c.analytic[mask], c.numeric[mask]
     if not a.any():
         return f"analytic is zero{where}"
@@ -202,13 +173,13 @@ def _multiple(c: Case, mask: np.ndarray, where: str) -> str | None:
         return None
     if abs(ratio + 1) < 1e-6:
         return f"sign flipped: analytic = −1 × numeric{where}"
-    if len(a) == 1 < c.x.size:
+    if len(a) == 1 < c.x.size:  # one element is always a multiple of another
         return None
     return f"analytic = {ratio:.6g} × numeric{where}: look for a missing factor{_origin(ratio, c)}"
 
 
 def _origin(ratio: float, c: Case) -> str:
-    """Where a factor may come from: an axis length, or a simple fraction."""
+    """Where a factor may come from: the length of an axis, or a simple fraction."""
     for what, shape in ((c.name, c.x.shape), ("y", c.y.shape if c.y is not None else ())):
         for axis, n in enumerate(shape):
             for value, words in ((1 / n, "mean where a sum belongs"), (n, "sum where a mean belongs")):
@@ -219,7 +190,7 @@ def _origin(ratio: float, c: Case) -> str:
 
 
 def _fit(error: np.ndarray, basis: Sequence[np.ndarray], axis: int) -> np.ndarray:
-    """The least-squares fit of error along axis by the basis, one set of coefficients for each line."""
+    """The least-squares fit of error by the basis, with separate coefficients for each line along the axis."""
     lines = [np.moveaxis(b, axis, -1).reshape(-1, b.shape[axis]) for b in (error, *basis)]
     fit = np.empty_like(lines[0])
     for i, (target, *columns) in enumerate(zip(*lines, strict=True)):
@@ -230,7 +201,7 @@ def _fit(error: np.ndarray, basis: Sequence[np.ndarray], axis: int) -> np.ndarra
 
 
 def _between(a: float, b: float) -> float:
-    """The shortest decimal in [a, b]."""
+    """A short decimal in [a, b]."""
     for digits in range(17):
         n = round((a + b) / 2, digits)
         if a <= n <= b:
