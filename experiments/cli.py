@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 def run_main(main: Callable[[list[str]], int]) -> None:
     """Call `main(arguments)` and exit: bad input is one sentence on stderr and status 2, never a traceback."""
-    from autograd.backend import DeviceError
+    from autograd.arrays import DeviceError
     from minigan.errors import InputError, NumericalError
 
     if isinstance(sys.stdout, io.TextIOWrapper):
@@ -132,9 +132,9 @@ def start(
     there are none). The checkpoint keeps the JSON-able `options`, so that --resume needs no other flag; "seed" and
     "note", a sentence for the report or None, are among them.
     """
-    from autograd import backend, use_loops, use_tf32
-    from autograd.backend import best_device, device_module
-    from minigan import checkpoint
+    from autograd import use_tf32
+    from autograd.arrays import best_device, device_module
+    from minigan import accelerate, checkpoint
     from minigan.config import Config, resolve
     from minigan.errors import InputError
     from minigan.evaluate import make_evaluator
@@ -143,7 +143,7 @@ def start(
 
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops(device == "cpu" and not args.no_loops)
+    accelerate.use(None if args.no_loops and device == "cpu" else device)
     refuse_tf32_on_cpu(args.tf32, device)
     for flag in ("epochs", "minutes"):
         if (value := getattr(args, flag)) is not None and not 0 < value < math.inf:
@@ -166,7 +166,7 @@ def start(
         except TypeError as e:
             raise InputError(f"{directory / 'checkpoint.h5'}: not of this version ({e})") from e
         data = load(options)
-        if device == "cpu" and meta.get("device") == "cpu" and use_loops(meta["loops"]) != meta["loops"]:
+        if device == meta.get("device") == "cpu" and accelerate.use("cpu" if meta["loops"] else None) != meta["loops"]:
             print("the run used numba, which is not here: it goes on, but rounded otherwise", file=sys.stderr)
     else:
         options = {**options, "evaluation": evaluation_options(args)}
@@ -196,7 +196,7 @@ def start(
     if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
         print(f"the run in {directory} is finished: {gan.steps_done:,} steps")
         return 0
-    how = ", by compiled loops" if backend.LOOPS else ""
+    how = ", by compiled loops" if accelerate.in_use("cpu") else ""
     print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {device}{how}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {directory}")
     if args.resume:

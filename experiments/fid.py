@@ -104,13 +104,14 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
-    from autograd.backend import best_device, use_loops
+    from autograd.arrays import best_device
+    from minigan import accelerate
     from minigan.errors import NumericalError
 
     check(args)
     if args.device == "auto":
         args.device = best_device()
-    use_loops(args.device == "cpu")
+    accelerate.use(args.device)
     try:
         return statistics_alone(args) if args.b is None else compare(args)
     except (NumericalError, np.linalg.LinAlgError) as e:

@@ -77,7 +77,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.backend import best_device, device_module, use_loops
+    from autograd.arrays import best_device, device_module
+    from minigan import accelerate
     from minigan.errors import InputError
     from minigan.sampling import NUMBERS, SEEDS, find_checkpoint, load_generator, truncate
     from minigan.train import free_directory
@@ -99,7 +100,7 @@ def main(argv: list[str]) -> int:
         raise InputError("images are numbered from 0 to 2³² - 1")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops(device == "cpu")
+    accelerate.use(device)
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
     out = args.out or free_directory(path.parent / "generated")

@@ -14,7 +14,7 @@ from experiments.cli import command_line, run_main
 if TYPE_CHECKING:
     import numpy as np
 
-    from autograd.random import Generator
+    from autograd.random import RandomStream
     from minigan.metrics.digits import DigitClassifier
 
 TRAIN_STREAM, TEST_STREAM = 2 << 32, 3 << 32  # added to the seed; minigan.data draws from 0 and 1 << 32 on
@@ -67,11 +67,11 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
     from tqdm import tqdm
 
     from autograd import Tensor, grad, ops
-    from autograd.random import Generator
+    from autograd.random import RandomStream
     from minigan.metrics.digits import DigitClassifier
     from nn import Adam, learning_rate
 
-    rng = Generator(seed)
+    rng = RandomStream(seed)
     classifier = DigitClassifier(rng=rng)
     parameters = classifier.parameters()
     adam = Adam(parameters, LEARNING_RATE)
@@ -91,7 +91,7 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
     return classifier
 
 
-def make_batch(rng: "Generator", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+def make_batch(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
     """Digits (N, 28, 28) in [−1, 1] with a little shift and noise, and non-digits after them; and their targets."""
     import numpy as np
 
@@ -101,7 +101,7 @@ def make_batch(rng: "Generator", x: "np.ndarray", target: "np.ndarray") -> tuple
     return x.clip(-1, 1), np.concatenate([target, odd_target])
 
 
-def shifted(rng: "Generator", x: "np.ndarray", most: int = 2) -> "np.ndarray":
+def shifted(rng: "RandomStream", x: "np.ndarray", most: int = 2) -> "np.ndarray":
     """Each image moved by up to `most` pixels both ways, filled with background."""
     import numpy as np
 
@@ -112,7 +112,7 @@ def shifted(rng: "Generator", x: "np.ndarray", most: int = 2) -> "np.ndarray":
     return framed[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def non_digits(rng: "Generator", x: "np.ndarray", target: "np.ndarray", n: int) -> Any:
+def non_digits(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray", n: int) -> Any:
     """n images of each third: blends of two digits, digits cut into shuffled tiles, noise on plain grey."""
     import numpy as np
 

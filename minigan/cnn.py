@@ -1,7 +1,7 @@
 """The convolutional baseline: a DCGAN-class pair (Radford et al., 1511.06434) for 28, 32 and 64 pixels."""
 
 from autograd import Tensor, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan.vitgan import Mapping
 from nn import BatchNorm2d, Conv2d, Linear, Module
 
@@ -29,7 +29,7 @@ class ConvGenerator(Module):
         batch_norm: bool = False,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         self.grid, doublings = _plan(image_size)
         widths = [width * 2 ** (doublings - 1) // 2**i for i in range(doublings + 1)]
@@ -65,7 +65,7 @@ class ConvDiscriminator(Module):
         norm: str | None = None,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         grid, doublings = _plan(image_size)
         widths = [channels] + [width * 2**i for i in range(doublings)]

@@ -9,7 +9,7 @@ import math
 from dataclasses import dataclass
 from typing import Any
 
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan.augment import Augment
 from minigan.cnn import ConvDiscriminator, ConvGenerator
 from minigan.errors import InputError
@@ -197,7 +197,9 @@ def check(c: Config) -> Config:
     for name in ("beta1", "beta2"):
         if not 0 <= getattr(c, name) < 1:
             raise InputError(f"--{name} must be at least 0 and less than 1, not {getattr(c, name)}")
-    Augment(c.augment, c.augment_p).draw(Random(), (1, c.channels, c.image_size, c.image_size))  # names and channels
+    Augment(c.augment, c.augment_p).draw(
+        RandomStream(), (1, c.channels, c.image_size, c.image_size)
+    )  # names and channels
     if c.d_overlap < 0:
         raise InputError(f"--d-overlap must be at least 0, not {c.d_overlap}")
     if c.variant != "cnn":
@@ -215,7 +217,7 @@ def check(c: Config) -> Config:
 
 def build(c: Config) -> tuple[Module, Module]:
     """The generator and the discriminator of a configuration, on the host, with weights drawn by its seed."""
-    g_rng, d_rng = Random(2 * c.seed), Random(2 * c.seed + 1)
+    g_rng, d_rng = RandomStream(2 * c.seed), RandomStream(2 * c.seed + 1)
     image: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels, "background": c.background}
     g, d = _fields(c, "g_"), _fields(c, "d_")
     norm = d["norm"] = None if c.d_norm == "none" else c.d_norm

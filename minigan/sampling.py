@@ -10,8 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, no_grad
-from autograd.random import Generator as Random
+from autograd import Tensor, no_grad
+from autograd.arrays import array_module, to_host
+from autograd.random import RandomStream
 from minigan import checkpoint
 from minigan.config import Config, build
 from minigan.errors import InputError
@@ -57,7 +58,7 @@ def latents(numbers: Iterable[int], size: int, seed: int = 0) -> np.ndarray:
     Each z is drawn from a place of its own in the stream of the seed, in float64 and never on a GPU, so that it has
     the same bits everywhere.
     """
-    rng = Random(STREAM + seed)
+    rng = RandomStream(STREAM + seed)
     z = []
     for number in numbers:
         rng.used = number * size  # more blocks than one z needs, so no two meet
@@ -74,8 +75,8 @@ def truncate(generator: Any, psi: float) -> None:
     another weight and bias of that layer, set in place.
     """
     last = generator.mapping.layers[-1]
-    xp = backend.array_module(last.weight.data)
-    rng = Random(STREAM + SEEDS)
+    xp = array_module(last.weight.data)
+    rng = RandomStream(STREAM + SEEDS)
     batches, n = MEAN_OF
     with no_grad():
         w = [generator.mapping(Tensor(xp.asarray(rng.normal((n, generator.latent))))) for _ in range(batches)]
@@ -119,7 +120,7 @@ def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False) ->
     z may be on the host or on the generator's device. `fill`: a last batch that is not full is filled up and cut
     again, since matrix products of few rows are rounded differently; so an image does not depend on n.
     """
-    xp = backend.array_module(generator.parameters()[0].data)
+    xp = array_module(generator.parameters()[0].data)
     images = []
     with no_grad():
         for i in range(0, len(z), batch):
@@ -129,5 +130,5 @@ def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False) ->
                 part = xp.concatenate([part, xp.zeros((batch - n, *part.shape[1:]), dtype=part.dtype)])
             x = generator(Tensor(part)).data[:n]
             x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
-            images.append(backend.to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
+            images.append(to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
     return np.concatenate(images)

@@ -20,9 +20,11 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from autograd import backend, hook, use_tf32
-from autograd.random import Generator as Random
+from autograd import hook, use_tf32
+from autograd.arrays import array_module, is_array, to_host
+from autograd.random import RandomStream
 from minigan import checkpoint
+from minigan.accelerate import in_use
 from minigan.config import Config
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
@@ -89,7 +91,7 @@ class Run:
             "command": self.command,
             "best": self.best,
             "device": self.gan.device,
-            "loops": backend.LOOPS is not None,
+            "loops": in_use("cpu"),
         }
 
     def load(self, arrays: dict, meta: dict[str, Any]) -> None:
@@ -113,7 +115,7 @@ class Run:
             "machine": {
                 "device": gan.device,
                 "tf32": self.tf32,
-                "loops": backend.LOOPS is not None,
+                "loops": in_use("cpu"),
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 "numpy": np.__version__,
@@ -134,7 +136,7 @@ class Run:
 
     def fixed_z(self, n: int) -> Any:
         """The same n latents whenever they are asked for."""
-        return Random(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
+        return RandomStream(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
 
     def save_samples(self) -> None:
         grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
@@ -272,7 +274,7 @@ class Run:
         """The rows of `STATS` since the last line of the log, read from the device; NonFinite if one is not finite."""
         k, every = self.gan.steps_done, self.gan.config.log_every
         count = min(k, k % every or every)
-        rows = backend.to_host(self.gan.stats)[:count]
+        rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
             raise NonFinite(self._explain(rows, k - count))
         return rows
@@ -298,7 +300,7 @@ class Run:
 def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
     out = call()
     for x in out if isinstance(out, tuple) else (out,):
-        if backend.is_array(x) and x.dtype.kind == "f" and not bool(backend.array_module(x).isfinite(x).all()):
+        if is_array(x) and x.dtype.kind == "f" and not bool(array_module(x).isfinite(x).all()):
             raise NonFinite(f"the result {x.dtype}{list(x.shape)} is not finite")  # the engine adds which op
     return out
 
@@ -348,6 +350,6 @@ def seconds_per_step(config: Config, device: str, steps: int = 5) -> float:
     for _ in range(steps + 1):
         start = time.perf_counter()
         gan.step()
-        backend.to_host(gan.stats)  # waits for the device
+        to_host(gan.stats)  # waits for the device
         times.append(time.perf_counter() - start)
     return sorted(times[1:])[steps // 2]

@@ -7,7 +7,7 @@ Images are (B, C, H, W) in [−1, 1]; tokens (B, N, D); a grid of N = (H/P)(W/P)
 from collections.abc import Callable
 
 from autograd import Tensor, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from nn import (
     Buffer,
     FourierFeatures,
@@ -32,7 +32,7 @@ GELUS = {"gelu": "none", "gelu_tanh": "tanh"}  # with the bias before it in one 
 class MLP(Module):
     """Linear, activation, Linear, over the last axis."""
 
-    def __init__(self, features: int, hidden: int, activation: str, *, norm: str | None, rng: Random):
+    def __init__(self, features: int, hidden: int, activation: str, *, norm: str | None, rng: RandomStream):
         self.up = Linear(features, hidden, norm=norm, rng=rng)
         self.down = Linear(hidden, features, norm=norm, rng=rng)
         self.activation = activation
@@ -63,7 +63,7 @@ class Block(Module):
         *,
         latent: int | None = None,
         norm: str | None = None,
-        rng: Random,
+        rng: RandomStream,
     ):
         self.norm1 = _norm(features, latent, rng)
         self.attention = MultiHeadAttention(features, heads, similarity, norm=norm, rng=rng)
@@ -76,14 +76,14 @@ class Block(Module):
         return h + self.mlp(self.norm2(h, *w))
 
 
-def _norm(features: int, latent: int | None, rng: Random) -> Module:
+def _norm(features: int, latent: int | None, rng: RandomStream) -> Module:
     return LayerNorm(features) if latent is None else SelfModulatedLayerNorm(features, latent, rng=rng)
 
 
 class Mapping(Module):
     """w = MLP(z): leaky ReLUs (slope 0.2) between the layers, as StyleGAN's mapping network."""
 
-    def __init__(self, latent: int, features: int, layers: int, *, rng: Random):
+    def __init__(self, latent: int, features: int, layers: int, *, rng: RandomStream):
         sizes = [latent] + [features] * layers
         gains = [1.4] * (layers - 1) + [1.0]
         self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
@@ -105,7 +105,7 @@ class ImplicitPatch(Module):
     """
 
     def __init__(
-        self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: Random
+        self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: RandomStream
     ):
         self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
         self.encode = FourierFeatures(2, hidden, rng=rng) if fourier else SirenLayer(2, hidden, omega, True, rng=rng)
@@ -125,7 +125,7 @@ class ImplicitPatch(Module):
 class LinearPatch(Module):
     """A plain linear map from the token to the pixels of its patch."""
 
-    def __init__(self, features: int, patch: int, channels: int, *, rng: Random):
+    def __init__(self, features: int, patch: int, channels: int, *, rng: RandomStream):
         self.out = Linear(features, patch * patch * channels, rng=rng)
         self.shape = (patch * patch, channels)
 
@@ -166,7 +166,7 @@ class Generator(Module):
         omega: float = 8.0,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         self.grid, self.patch = _grid(image_size, patch), patch
         tokens = self.grid**2
@@ -225,7 +225,7 @@ class Discriminator(Module):
         position: str = "learned",
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         grid = _grid(image_size, patch)
         self.patch, self.overlap, self.kernel = patch, overlap, patch + 2 * overlap
@@ -254,7 +254,7 @@ class Discriminator(Module):
 class Position(Module):
     """E_pos (1, N, D): "learned", from N(0, std²); or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
 
-    def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: Random):
+    def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: RandomStream):
         if kind not in ("learned", "sine"):
             raise ValueError(f"position {kind!r}: use learned or sine")
         if kind == "learned":

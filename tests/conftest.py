@@ -2,12 +2,12 @@
 
 import pytest
 
-from autograd import use_loops
+from autograd import accelerate
 
 
 @pytest.fixture(autouse=True)
 def numpy_alone():
     """Ops run on NumPy unless a test asks for the compiled loops, which commands do: what one turns on ends with it."""
-    use_loops(False)
+    accelerate.use(None)
     yield
-    use_loops(False)
+    accelerate.use(None)

@@ -12,7 +12,7 @@ import pytest
 from tiny_models import VARIANTS, draw_images, tiny
 
 from autograd import Tensor, grad, ops, use_tf32
-from autograd.backend import best_device, device_module, to_device, to_host
+from autograd.arrays import best_device, device_module, to_device, to_host
 from minigan.step import GAN
 
 pytestmark = pytest.mark.skipif(best_device() != "cuda", reason="there is no GPU")

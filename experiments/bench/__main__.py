@@ -68,10 +68,11 @@ def main(argv: list[str]) -> int:
         if path.is_dir() or not path.absolute().parent.is_dir():
             raise InputError(f"{path} must be a file in a directory that is there")
     set_threads(args.threads)
-    from autograd.backend import device_module, use_loops
+    from autograd.arrays import device_module
+    from minigan import accelerate
 
     device_module(args.device)
-    use_loops(args.device == "cpu" and not args.no_loops)
+    accelerate.use(None if args.no_loops and args.device == "cpu" else args.device)
     refuse_tf32_on_cpu(args.tf32, args.device)
     return measure_all(args)
 

@@ -11,7 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend, use_tf32
+from autograd import use_tf32
+from autograd.arrays import device_module
 
 KINDS = ("ours", "plain", "best")
 SAMPLE = 0.02  # seconds that a sample should take at least: shorter runs are repeated within it
@@ -123,7 +124,7 @@ def differences(case: Case, found: dict[str, Any], expected: dict[str, Any]) -> 
 def synchronise(device: str, kind: str) -> None:
     """Wait until a GPU has done what it was told."""
     if device == "cuda" and kind == "ours":
-        backend.device_module(device).cuda.get_current_stream().synchronize()
+        device_module(device).cuda.get_current_stream().synchronize()
     elif device == "cuda":
         import torch
 

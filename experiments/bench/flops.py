@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
-from autograd.operation import OPS, Op
+from autograd.arrays import device_module, to_host
+from autograd.operation import Op
+from autograd.registry import OPS, TWINS
 
 # By op: the arithmetic of its forward from the shapes of its inputs by name and of its output, a product and a sum
 # counted each; only what a matrix product or a convolution does, which is nearly all there is. A gradient of one of
@@ -67,7 +68,8 @@ class Total:
 def counted() -> Iterator[Total]:
     """Inside, the total grows by what every op and every rule of it does."""
     total = Total()
-    every = [op for name in FORWARD for op in (OPS[name], OPS[name].kernels, OPS[name].loops) if op is not None]
+    tables = (OPS, *TWINS.values())
+    every = [table[name] for name in FORWARD for table in tables if name in table]
     forwards = {op: op.forward for op in every}
     run_rule = Op.run_rule
 
@@ -83,7 +85,7 @@ def counted() -> Iterator[Total]:
 
     def rule(self: Op, node: Any, g: Any, need: tuple[bool, ...], create_graph: bool) -> Any:
         if self.name in FORWARD and not create_graph:
-            total.flops += backward_flops(self.name, _shapes(self.slots, node.saved), node.shape, need)
+            total.flops += backward_flops(self.name, _shapes(list(node.saved), node.saved.values()), node.shape, need)
         total.depth += not create_graph
         try:
             return run_rule(self, node, g, need, create_graph)
@@ -107,13 +109,13 @@ def _shapes(names: list[str], values: Any) -> Shapes:
 
 def peak(device: str, with_torch: bool, size: int = 1024, repeats: int = 20) -> float:
     """Operations a second of the best of some float32 matrix products, ours or PyTorch's."""
-    xp = backend.device_module(device)
+    xp = device_module(device)
     a = xp.asarray(np.random.default_rng(0).standard_normal((size, size)).astype(np.float32))
-    products: list[Callable[[], Any]] = [lambda: backend.to_host(xp.matmul(a, a)[:1])]
+    products: list[Callable[[], Any]] = [lambda: to_host(xp.matmul(a, a)[:1])]
     if with_torch:
         import torch
 
-        b = torch.tensor(backend.to_host(a), device=device)
+        b = torch.tensor(to_host(a), device=device)
         products.append(lambda: (b @ b)[:1].cpu())
     best = math.inf
     for product in products * repeats:

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, grad, ops
+from autograd import Tensor, grad, ops
+from autograd.arrays import to_device, to_host
 from experiments.bench.case import KINDS, Case, Side
 from experiments.bench.steps import STEPS
 from minigan.config import Config, resolve
@@ -158,8 +159,8 @@ def _cotangent(shape: tuple[int, ...]) -> np.ndarray:
 
 
 def _our_side(hot: HotOp, way: str, arrays: list[np.ndarray], device: str) -> Side:
-    xs = [Tensor(backend.to_device(a, device), requires_grad=True) for a in arrays]
-    g = backend.to_device(_cotangent(hot.ours(*xs).shape), device)
+    xs = [Tensor(to_device(a, device), requires_grad=True) for a in arrays]
+    g = to_device(_cotangent(hot.ours(*xs).shape), device)
 
     def both() -> list:
         y = hot.ours(*xs)
@@ -167,8 +168,8 @@ def _our_side(hot: HotOp, way: str, arrays: list[np.ndarray], device: str) -> Si
 
     def results() -> dict[str, Any]:
         y, *grads = both()
-        found = {f"gradient {i}": backend.to_host(x) for i, x in enumerate(grads) if x is not None}
-        return {"y": backend.to_host(y.data), **found}
+        found = {f"gradient {i}": to_host(x) for i, x in enumerate(grads) if x is not None}
+        return {"y": to_host(y.data), **found}
 
     return Side(both if way == "both" else lambda: hot.ours(*xs), results)
 

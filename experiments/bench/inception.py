@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import to_device, to_host
 from experiments.bench.case import Case, Side
 from minigan.metrics.inception import FID_2015, Inception, shapes
 from minigan.metrics.resize import resize
@@ -45,8 +45,8 @@ def make(kind: str, device: str) -> Side:
     x = np.ascontiguousarray(resize(images, "tf"))
     tensors = random_tensors()
     if kind == "ours":
-        network, here = Inception(tensors, device=device), backend.to_device(x, device)
-        return Side(lambda: network.features(here), lambda: {"features": backend.to_host(network.features(here))})
+        network, here = Inception(tensors, device=device), to_device(x, device)
+        return Side(lambda: network.features(here), lambda: {"features": to_host(network.features(here))})
     import torch
 
     from experiments.bench.torch_inception import TorchInception

@@ -13,7 +13,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from autograd import backend, use_loops
+from autograd import accelerate
+from autograd.arrays import device_module
 
 if TYPE_CHECKING:
     from experiments.bench.case import Side
@@ -34,7 +35,7 @@ def cases() -> list[str]:
 def of_process(name: str, kind: str, device: str, threads: int) -> dict[str, float]:
     """MiB by "step" and "all", of a fresh process that takes the steps; RuntimeError where it fails."""
     command = [sys.executable, "-m", "experiments.bench.memory", name, kind, device, str(threads)]
-    command += ["loops"] if backend.LOOPS is not None else []
+    command += ["loops"] if accelerate.in_use("cpu") else []
     root = str(Path(__file__).parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, "PYTHONPATH": path})
@@ -58,7 +59,7 @@ def main(name: str, kind: str, device: str, threads: str, *loops: str) -> None:
     def make(options: dict[str, Any]) -> "Side":
         return our_side(options, device) if kind == "ours" else torch_side(options, kind, device)
 
-    use_loops(bool(loops))
+    accelerate.use("cpu" if loops else None)
     if kind != "ours":
         import torch
 
@@ -78,7 +79,7 @@ def main(name: str, kind: str, device: str, threads: str, *loops: str) -> None:
 def _on_gpu(kind: str) -> float:
     """Bytes that were allocated at the peak: of CuPy's pool, which does not shrink, or by PyTorch."""
     if kind == "ours":
-        return float(backend.device_module("cuda").get_default_memory_pool().total_bytes())
+        return float(device_module("cuda").get_default_memory_pool().total_bytes())
     import torch
 
     return float(torch.cuda.max_memory_allocated())

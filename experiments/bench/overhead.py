@@ -5,7 +5,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, grad, ops
+from autograd import Tensor, grad, ops
+from autograd.arrays import to_device, to_host
 from experiments.bench.case import Case, Side
 
 LENGTH = 200  # ops in a chain
@@ -54,8 +55,8 @@ def maker(name: str, way: str) -> Callable[[str, str], Side]:
         b: Any
         if kind == "ours":
             f = OURS[name]
-            a, b = (Tensor(backend.to_device(v, device), requires_grad=True) for v in (x, w))
-            slope = backend.to_device(g, device)
+            a, b = (Tensor(to_device(v, device), requires_grad=True) for v in (x, w))
+            slope = to_device(g, device)
         else:
             import torch
 
@@ -78,7 +79,7 @@ def maker(name: str, way: str) -> Callable[[str, str], Side]:
 
         def results() -> dict[str, Any]:
             if kind == "ours":
-                return {"y": backend.to_host(tape.data), "gradient": backend.to_host(backward())}
+                return {"y": to_host(tape.data), "gradient": to_host(backward())}
             return {"y": tape.detach().cpu().numpy(), "gradient": backward().cpu().numpy()}
 
         return Side(forward if way == "forward" else backward, results)

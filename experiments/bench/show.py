@@ -95,9 +95,9 @@ def machine(device: str, threads: int, with_torch: bool) -> dict[str, Any]:
         facts["torch"] = torch.__version__
         facts["torch threads"] = torch.get_num_threads()
     if device == "cuda":
-        from autograd import backend
+        from autograd.arrays import device_module
 
-        cupy = backend.device_module(device)
+        cupy = device_module(device)
         facts["gpu"] = cupy.cuda.runtime.getDeviceProperties(0)["name"].decode()
         facts["cupy"] = cupy.__version__
     return facts

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import to_host
 from experiments.bench.case import Case, Side
 from minigan.config import resolve
 from minigan.step import GAN
@@ -62,11 +62,11 @@ def our_side(options: dict[str, Any], device: str) -> Side:
         gan.config.d_lr = 0.0
         gan.step()
         gan.config.d_lr = rate
-        found = dict(zip(LOSSES, backend.to_host(gan.stats)[0, :5], strict=True))
+        found = dict(zip(LOSSES, to_host(gan.stats)[0, :5], strict=True))
         found |= {f"gradient of {n}": a.state_dict()["m"] for n, a in (("D", gan.adam_d), ("G", gan.adam_g))}
         gan.step()
         found |= {f"update of {n}": now - then for n, now, then in zip("DG", _flat(gan), before, strict=True)}
-        average = np.concatenate([backend.to_host(p.data).ravel() for p in gan.ema.model.parameters()])
+        average = np.concatenate([to_host(p.data).ravel() for p in gan.ema.model.parameters()])
         return {**found, "average of G": average - before[1]}
 
     def ready() -> None:
@@ -80,7 +80,7 @@ LOSSES = ("loss of D", "D(real)", "D(fake)", "penalty", "loss of G")
 
 def _flat(gan: GAN) -> list[np.ndarray]:
     return [
-        np.concatenate([backend.to_host(p.data).ravel() for p in network.parameters()])
+        np.concatenate([to_host(p.data).ravel() for p in network.parameters()])
         for network in (gan.discriminator, gan.generator)
     ]
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from experiments.bench.torch_models import functions, shared
 from minigan.config import Config
 from minigan.data.stream import batch_rows
@@ -19,10 +19,10 @@ F = torch.nn.functional
 
 
 class SharedNumbers:
-    """Random numbers of our generator: those that `gan` will draw."""
+    """RandomStream numbers of our generator: those that `gan` will draw."""
 
     def __init__(self, gan: Any, dtype: Any = "float32", device: str = "cpu"):
-        c, self.rng, self.dtype, self.device = gan.config, Random(gan.rng.state[0]), dtype, device
+        c, self.rng, self.dtype, self.device = gan.config, RandomStream(gan.rng.state[0]), dtype, device
         self.rng.state = gan.rng.state
         self.batch = lambda k: batch_rows(c.seed, k, c.batch, len(gan.images))
 

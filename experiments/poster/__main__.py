@@ -51,9 +51,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.backend import best_device, device_module, use_loops
+    from autograd.arrays import best_device, device_module
     from experiments.poster import plan
     from experiments.poster.runs import Runner, alone_in, stopped_by_signals
+    from minigan import accelerate
     from minigan.errors import InputError
 
     if args.jobs is not None and args.jobs < 1:
@@ -64,7 +65,7 @@ def main(argv: list[str]) -> int:
             raise InputError(f"--{flag} {path} does not exist")
     device = best_device() if args.device == "auto" else args.device
     device_module(device)
-    use_loops(device == "cpu")
+    accelerate.use(device)
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)

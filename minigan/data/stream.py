@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
-from autograd.random import Generator as Random
+from autograd.arrays import device_module, to_device
+from autograd.random import RandomStream
 from minigan.data.stored import StoredImages
 from minigan.errors import InputError
 
@@ -25,7 +25,7 @@ _SHARE = 0.5  # of the free memory that images may take
 
 def batch_rows(seed: int, step: int, batch: int, n: int, device: str = "cpu") -> Any:
     """The batch of a step: which of n images, drawn with replacement, int64 (batch,) on the device."""
-    rng = Random(seed + _ROWS_SEED, device)
+    rng = RandomStream(seed + _ROWS_SEED, device)
     rng.state = (rng.seed, step * -(-batch // 4))  # four numbers are one block of the stream
     return rng.integers(n, batch)
 
@@ -67,7 +67,7 @@ def prefetched(images: Any, seed: int, batch: int, device: str) -> Prefetch:
 
     def fetch(step: int) -> Any:
         try:
-            return backend.to_device(images[batch_rows(seed, step, batch, len(images))], device)
+            return to_device(images[batch_rows(seed, step, batch, len(images))], device)
         except OSError as e:
             raise InputError(f"cannot read the images any more: {e.strerror or e}") from e
 
@@ -91,7 +91,7 @@ def hold_or_stream(images: StoredImages, stream: bool | None) -> np.ndarray | St
 
 def _free(device: str) -> float:
     """Bytes; infinity where nobody tells."""
-    xp = backend.device_module(device)
+    xp = device_module(device)
     if hasattr(xp, "cuda"):
         return xp.cuda.Device().mem_info[0]
     if device != "cpu":

@@ -2,13 +2,13 @@
 
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import to_host
 from minigan.errors import InputError
 
 
 def feature_array(features, dtype=None) -> np.ndarray:
     """An array (N, D) of finite numbers, brought to the host and to `dtype` if it is given; InputError for others."""
-    x = np.asarray(backend.to_host(features), dtype)
+    x = np.asarray(to_host(features), dtype)
     if x.ndim != 2 or x.shape[1] < 1:
         raise InputError(f"features must have shape (N, D), not {x.shape}")
     if not np.isfinite(x).all():

@@ -11,8 +11,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, no_grad, ops
-from autograd.random import Generator
+from autograd import Tensor, no_grad, ops
+from autograd.arrays import array_module, to_host
+from autograd.random import RandomStream
 from minigan import checkpoint
 from minigan.errors import InputError
 from nn import Conv2d, Linear, Module
@@ -25,7 +26,7 @@ CONFIDENT = 0.95  # least probability of the likeliest class for a sample to cou
 class DigitClassifier(Module):
     """A LeNet (LeCun et al., 1998) for grey images (N, 1, 28, 28) in [−1, 1] → logits (N, 10)."""
 
-    def __init__(self, *, rng: Generator | None = None):
+    def __init__(self, *, rng: RandomStream | None = None):
         self.conv1 = Conv2d(1, 12, 5, rng=rng)
         self.conv2 = Conv2d(12, 28, 5, rng=rng)
         self.hidden = Linear(28 * 4 * 4, 64, gain=1.4, rng=rng)
@@ -78,12 +79,12 @@ def classify(classifier: DigitClassifier, images: np.ndarray, batch: int = 250) 
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):
         raise InputError(f"digit metrics take uint8 images of 28x28 grey pixels, not {images.dtype} {images.shape}")
-    xp = backend.array_module(classifier.head.weight.data)
+    xp = array_module(classifier.head.weight.data)
     features, probabilities = [np.zeros((0, 64))], [np.zeros((0, 10))]
     with no_grad():
         for i in range(0, len(images), batch):
             x = xp.asarray(images[i : i + batch, None]).astype("float32") * (2 / 255) - 1
             h = classifier.features(Tensor(x))
-            features.append(backend.to_host(h.data))
-            probabilities.append(backend.to_host(ops.softmax(classifier.head(h)).data))
+            features.append(to_host(h.data))
+            probabilities.append(to_host(ops.softmax(classifier.head(h)).data))
     return np.concatenate(features), np.concatenate(probabilities)

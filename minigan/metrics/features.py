@@ -15,8 +15,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, no_grad, ops
-from autograd.random import Generator
+from autograd import Tensor, no_grad, ops
+from autograd.arrays import device_module, to_host
+from autograd.random import RandomStream
 from minigan.errors import InputError, NumericalError
 from minigan.metrics.compare import Features
 from minigan.metrics.digits import classify, load_classifier
@@ -52,9 +53,9 @@ class Extractor:
         with no_grad(), np.errstate(all="ignore"):
             for i in range(0, len(images), self.batch):
                 v, p = self.extract(images[i : i + self.batch])
-                values.append(backend.to_host(v))
+                values.append(to_host(v))
                 if p is not None:
-                    probabilities.append(backend.to_host(p))
+                    probabilities.append(to_host(p))
         together = np.concatenate(values)
         if not np.isfinite(together).all():
             raise NumericalError(f"{self.name} features of these images are not finite: are the weights whole?")
@@ -80,7 +81,7 @@ class InceptionExtractor(Extractor):
         if tap not in TAPS:
             raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
         self.network = load_inception(weights, device)
-        self.mode, self.dimensions, self.xp = mode, tap, backend.device_module(device)
+        self.mode, self.dimensions, self.xp = mode, tap, device_module(device)
         self.label, self.key = label_and_key(self.name, tap)
         self.digest = _digest("inception 1", self.network.digest, mode, tap)
         self.describe = {
@@ -134,7 +135,7 @@ class RandomNetwork(Module):
     SIZE, WIDTHS, OUT, SLOPE = 64, (32, 64, 128), 256, 0.2
 
     def __init__(self, seed: int = 0):
-        rng = Generator(seed)
+        rng = RandomStream(seed)
         widths = (3, *self.WIDTHS)
         kernels = (5, 3, 3)
         self.convs = [
@@ -152,7 +153,7 @@ class RandomNetwork(Module):
         return ops.linear(x.reshape(len(x), -1), self.projection)
 
 
-def orthogonal(rng: Generator, shape: tuple[int, ...]) -> np.ndarray:
+def orthogonal(rng: RandomStream, shape: tuple[int, ...]) -> np.ndarray:
     """A weight (out, in, …) float32, its rows of length 1: orthogonal where they are not more than their numbers.
 
     The Q of a normal matrix, with the signs that make the diagonal of R positive (Saxe et al., arXiv 1312.6120).
@@ -171,7 +172,7 @@ class RandomExtractor(Extractor):
 
     def __init__(self, device: str = "cpu", seed: int = 0):
         self.network = RandomNetwork(seed).to(device)
-        self.xp = backend.device_module(device)
+        self.xp = device_module(device)
         self.digest = _digest("random 1", seed)  # of the recipe: the last digits of a QR depend on the machine
         self.describe = {"features": self.name, "features_seed": seed, "dimensions": self.dimensions}
 

@@ -14,7 +14,8 @@ from typing import Any
 import h5py
 import numpy as np
 
-from autograd import Tensor, backend, no_grad, ops
+from autograd import Tensor, no_grad, ops
+from autograd.arrays import array_module, device_module, keep_freed_memory, to_device
 from minigan.errors import InputError
 from minigan.metrics.resize import SIZE
 
@@ -195,14 +196,14 @@ class Inception:
     def __init__(self, tensors: dict[str, np.ndarray], architecture: str = FID_2015, eps: float = BN_EPS, device="cpu"):
         check_tensors(tensors, architecture)
         if device == "cpu":
-            backend.keep_freed_memory()
+            keep_freed_memory()
         self.architecture, self.device = architecture, device
         self.layers = network(architecture)
         self.folded = {
-            name: tuple(backend.to_device(a, device) for a in fold(tensors, name, eps))
+            name: tuple(to_device(a, device) for a in fold(tensors, name, eps))
             for name in (key.removesuffix(".conv.weight") for key in tensors if key.endswith(".conv.weight"))
         }
-        self.fc = backend.to_device(tensors["fc.weight"], device)
+        self.fc = to_device(tensors["fc.weight"], device)
         self.digest = digest(tensors, architecture, eps)
 
     def features(self, x: Any, tap: int = 2048) -> Any:
@@ -217,7 +218,7 @@ class Inception:
         n, chunk = len(x), CPU_CHUNK if self.device == "cpu" else CHUNK
         with no_grad():
             parts = [self._forward(Tensor(x[i : i + chunk]), tap).data for i in range(0, n, chunk)]
-        xp = backend.device_module(self.device)
+        xp = device_module(self.device)
         return xp.concatenate(parts) if parts else xp.zeros((0, tap), dtype=xp.float32)
 
     def features_and_logits(self, x: Any) -> tuple[Any, Any]:
@@ -244,7 +245,7 @@ class Inception:
             elif isinstance(layer, Conv):
                 weight, bias = self.folded[layer.name]
                 x = ops.conv2d(x, weight, bias, layer.stride, layer.padding)
-                backend.array_module(x.data).maximum(x.data, 0, out=x.data)  # ReLU; nobody else has seen x
+                array_module(x.data).maximum(x.data, 0, out=x.data)  # ReLU; nobody else has seen x
             elif layer.kind == "max":
                 x = ops.max_pool2d(x, 3, layer.stride, layer.padding)
             else:
@@ -309,7 +310,7 @@ def load_inception(path: str | Path, device: str = "cpu", architecture: str = FI
     InputError for any other file, and for one of another architecture than the one asked for.
     """
     path = Path(path)
-    backend.device_module(device)  # a GPU that is not there is not the file's fault
+    device_module(device)  # a GPU that is not there is not the file's fault
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; make it with python -m experiments.export_inception")
     try:

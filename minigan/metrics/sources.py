@@ -17,7 +17,7 @@ from typing import Any
 import h5py
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import to_host
 from minigan import checkpoint
 from minigan.data.celeba import draw_faces
 from minigan.data.folder import is_grey, pixels
@@ -95,7 +95,7 @@ class ArraySource(Source):
     def read(self, places: np.ndarray) -> Images:
         if isinstance(self.images, list):
             return [self.images[i] for i in places]
-        return upright(backend.to_host(self.images[places]))
+        return upright(to_host(self.images[places]))
 
 
 class DatasetSource(Source):

@@ -9,8 +9,9 @@ from strict_device import strict
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor
-from autograd.capture import CaptureError, GraphedStep, Numbers
-from autograd.random import Generator
+from autograd.accelerate.gpu.graph import CaptureError, GraphedStep
+from autograd.arrays import Numbers
+from autograd.random import RandomStream
 from minigan.step import GAN
 
 CONFIGS = {
@@ -191,7 +192,7 @@ def test_memory_of_a_capture_comes_from_its_pool():
 
 
 def test_random_numbers_are_counted_from_the_last_advance():
-    plain, advanced = Generator(3), Generator(3, "strict")
+    plain, advanced = RandomStream(3), RandomStream(3, "strict")
     for _ in range(3):
         advanced.advance()
         for _ in range(2):

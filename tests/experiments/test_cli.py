@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from autograd.backend import DeviceError
+from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
 from minigan import checkpoint

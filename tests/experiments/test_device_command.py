@@ -7,7 +7,7 @@ from fake_cuda import fake_cuda
 from PIL import Image
 from strict_device import strict
 
-from autograd import backend
+from autograd.arrays import DEVICES
 from autograd.modes import state
 from experiments import mnist
 from experiments.cli import run_main
@@ -18,7 +18,7 @@ from minigan.step import GAN
 @pytest.fixture
 def cuda_flags(tmp_path, monkeypatch) -> list[str]:
     """Of a short run on digits, on device "cuda"."""
-    monkeypatch.setitem(backend.DEVICES, "cuda", strict)
+    monkeypatch.setitem(DEVICES, "cuda", strict)
     monkeypatch.setattr(sys, "argv", ["mnist"])
     for i, image in enumerate(stroke_digits(32)[0]):
         Image.fromarray(image).save(tmp_path / f"{i}.png")

@@ -8,7 +8,7 @@ import pytest
 from tiny_models import TINY, VARIANTS, image_batch, in_float64, latents, layers, networks, shake, tiny, tiny_gan
 
 from autograd import Tensor, grad, no_grad, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from experiments.cli import add_config_flags, given_options
 from minigan.config import PRESETS, Config, build, check, resolve
 from minigan.errors import InputError
@@ -173,7 +173,7 @@ def test_patches_of_the_discriminator_undo_unpatchify():
 
 
 def test_mapping_is_linear_layers_with_leaky_relus_between():
-    mapping = shake(Mapping(6, 5, 3, rng=Random(0)))
+    mapping = shake(Mapping(6, 5, 3, rng=RandomStream(0)))
     z = random(4, 6).astype("float32")
     w = z
     for k, layer in enumerate(mapping.layers):
@@ -201,7 +201,7 @@ def test_without_modulation_w_enters_as_tokens():
 
 def test_a_block_adds_to_the_stream():
     """h + MSA(N(h)), then h + MLP(N(h)): with both branches silenced the stream passes unchanged."""
-    block = shake(Block(8, 2, 2.0, "gelu", "dot", rng=Random(0)))
+    block = shake(Block(8, 2, 2.0, "gelu", "dot", rng=RandomStream(0)))
     h = Tensor(random(2, 5, 8).astype("float32"))
     middle = h + block.attention(block.norm1(h))
     np.testing.assert_array_equal(block(h).data, (middle + block.mlp(block.norm2(middle))).data)
@@ -213,7 +213,7 @@ def test_a_block_adds_to_the_stream():
 
 @pytest.mark.parametrize("fourier", [False, True])
 def test_an_implicit_patch_is_its_formula_and_depends_on_the_coordinates(fourier):
-    head = in_float64(shake(ImplicitPatch(6, 4, 3, 10, 5.0, fourier=fourier, rng=Random(0))))
+    head = in_float64(shake(ImplicitPatch(6, 4, 3, 10, 5.0, fourier=fourier, rng=RandomStream(0))))
     y = random(2, 9, 6)
     found = head(Tensor(y)).data  # (B, N, P², C)
     lin = head.encode.linear
@@ -230,7 +230,7 @@ def test_an_implicit_patch_is_its_formula_and_depends_on_the_coordinates(fourier
 
 
 def test_a_linear_patch_is_one_linear_map():
-    head = in_float64(shake(LinearPatch(6, 4, 3, rng=Random(0))))
+    head = in_float64(shake(LinearPatch(6, 4, 3, rng=RandomStream(0))))
     y = random(2, 9, 6)
     expected = (y @ head.out.weight.data.T + head.out.bias.data).reshape(2, 9, 16, 3)
     np.testing.assert_allclose(head(Tensor(y)).data, expected, rtol=1e-12, atol=1e-13)
@@ -245,7 +245,7 @@ def test_generated_images_begin_at_the_background():
 
 
 def test_positions():
-    learned, sine = (Position(3, 8, kind, 0.5, rng=Random(0)) for kind in ("learned", "sine"))
+    learned, sine = (Position(3, 8, kind, 0.5, rng=RandomStream(0)) for kind in ("learned", "sine"))
     assert [n for n, _ in learned.named_parameters()] == ["table"]
     assert [n for n, _ in sine.named_parameters()] == ["encode.linear.weight", "encode.linear.bias"]
     centres = np.array([(x, y) for y in (-2, 0, 2) for x in (-2, 0, 2)]) / 3
@@ -484,15 +484,15 @@ def test_the_convolutional_gan_does_not_mind_about_patches():
 
 def test_networks_refuse_what_they_do_not_know():
     with pytest.raises(TypeError):
-        Generator(spectral=True, rng=Random(0))
+        Generator(spectral=True, rng=RandomStream(0))
     with pytest.raises(TypeError):
-        Discriminator(mlp_params={}, rng=Random(0))
+        Discriminator(mlp_params={}, rng=RandomStream(0))
     with pytest.raises(ValueError, match="head 'mlp': use siren, fourier or linear"):
-        Generator(width=8, depth=1, head="mlp", rng=Random(0))
+        Generator(width=8, depth=1, head="mlp", rng=RandomStream(0))
     with pytest.raises(ValueError, match="position '2d': use learned or sine"):
-        Position(4, 8, "2d", 1.0, rng=Random(0))
+        Position(4, 8, "2d", 1.0, rng=RandomStream(0))
     with pytest.raises(ValueError, match="patches of 6 pixels do not tile an image of 28"):
-        Discriminator(patch=6, rng=Random(0))
+        Discriminator(patch=6, rng=RandomStream(0))
 
 
 def test_a_seed_fixes_both_networks_and_they_differ():

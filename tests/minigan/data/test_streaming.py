@@ -11,7 +11,7 @@ from fake_cuda import fake_cuda
 from strict_device import StrictArray
 from tiny_models import tiny
 
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan import checkpoint
 from minigan.data import Dataset, stored, stream
 from minigan.data.stored import ChunkFile, StoredImages, allocate
@@ -46,7 +46,7 @@ def images(path):
 
 def test_a_batch_is_a_function_of_seed_and_step():
     rows = [batch_rows(7, step, 8, 1000) for step in range(6)]
-    in_one_go = Random(7 + stream._ROWS_SEED).integers(1000, 48)
+    in_one_go = RandomStream(7 + stream._ROWS_SEED).integers(1000, 48)
     np.testing.assert_array_equal(np.concatenate(rows), in_one_go)  # steps share nothing of the stream
     np.testing.assert_array_equal(batch_rows(7, 3, 8, 1000), rows[3])
     assert (batch_rows(8, 3, 8, 1000) != rows[3]).any()

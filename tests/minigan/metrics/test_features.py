@@ -5,7 +5,7 @@ import pytest
 import strict_device  # noqa: F401  (registers a device that refuses silent copies)
 from PIL import Image, ImageFilter
 
-from autograd.random import Generator
+from autograd.random import RandomStream
 from minigan.data import stroke_digits
 from minigan.data.faces import faces
 from minigan.errors import InputError, NumericalError
@@ -123,7 +123,7 @@ def test_random_features_of_known_images(random):
 
 @pytest.mark.parametrize("shape", [(6, 4, 3, 3), (4, 6), (7, 7), (9, 2, 1)])
 def test_orthogonal_weights(shape):
-    w = orthogonal(Generator(3), shape).reshape(shape[0], -1).astype(np.float64)
+    w = orthogonal(RandomStream(3), shape).reshape(shape[0], -1).astype(np.float64)
     np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-6)
     if shape[0] <= w.shape[1]:
         np.testing.assert_allclose(w @ w.T, np.eye(shape[0]), atol=1e-6)

@@ -15,7 +15,7 @@ from PIL import Image
 from strict_device import strict
 from torch_files import program, state_dict, storage, tensor, zip_file
 
-from autograd import backend
+from autograd.arrays import DeviceError, to_host
 from experiments import fid
 from experiments.bench.inception import random_tensors
 from experiments.export_inception import main
@@ -143,7 +143,7 @@ def test_the_modes_differ_and_clean_is_clipped():
 def test_resizing_stays_on_the_device():
     for mode, images in zip(MODES, [pictures((28, 28)), pictures((40, 57, 3)), pictures((64, 64, 3))], strict=True):
         on_device = resize(strict.asarray(images), mode, 75, strict)
-        np.testing.assert_array_equal(backend.to_host(on_device), resize(images, mode, 75))
+        np.testing.assert_array_equal(to_host(on_device), resize(images, mode, 75))
 
 
 # the table
@@ -303,7 +303,7 @@ def test_batches_of_any_size_give_the_same_features(network, monkeypatch):
 def test_the_network_runs_on_the_device(tensors, network):
     x = resize(pictures((32, 32, 3), 2), "tf")
     on_device = Inception(tensors, device="strict").features(strict.asarray(x), 192)
-    np.testing.assert_allclose(backend.to_host(on_device), network.features(x, 192), rtol=1e-4, atol=1e-4)
+    np.testing.assert_allclose(to_host(on_device), network.features(x, 192), rtol=1e-4, atol=1e-4)
 
 
 def test_a_pass_takes_little_memory(network):
@@ -401,7 +401,7 @@ def test_only_an_undamaged_file_of_this_network_is_loaded(exported, tmp_path):
         (tmp_path / "cut.h5").write_bytes(f.read(300_000))
     with pytest.raises(InputError, match="not a readable file"):
         load_inception(tmp_path / "cut.h5")
-    with pytest.raises(backend.DeviceError):
+    with pytest.raises(DeviceError):
         load_inception(exported, device="tpu")
 
 

@@ -273,11 +273,11 @@ def test_training_is_a_function_of_the_seed():
 
 
 def test_batches_hold_digits_and_what_are_none():
-    from autograd.random import Generator
+    from autograd.random import RandomStream
 
     images, labels = stroke_digits(40, SEED)
     target = np.eye(10, dtype=np.float32)[labels]
-    x, y = train_digits.make_batch(Generator(5), images.astype(np.float32) * (2 / 255) - 1, target)
+    x, y = train_digits.make_batch(RandomStream(5), images.astype(np.float32) * (2 / 255) - 1, target)
     assert x.shape == (52, 28, 28) and y.shape == (52, 10) and x.dtype == y.dtype == np.float32
     assert x.min() >= -1 and x.max() <= 1
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)
