@@ -1,8 +1,10 @@
 """For all tests."""
 
 import pytest
+from emulation.emulator import AVAILABLE, Emulator
 
 from autograd import use_loops
+from autograd.kernels import launch
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +13,11 @@ def numpy_alone():
     use_loops(False)
     yield
     use_loops(False)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory) -> Emulator:
+    """All CUDA kernels, compiled once for the CPU: it takes seconds."""
+    if not AVAILABLE:
+        pytest.skip("the emulator needs Linux and g++")
+    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))

@@ -5,6 +5,7 @@ import gc
 import numpy as np
 import pytest
 from fake_cuda import Stream, fake_cuda, work_of
+from slow import slow_but_the_first
 from strict_device import strict
 from tiny_models import VARIANTS, tiny_gan
 
@@ -36,7 +37,7 @@ def same_state(a: GAN, b: GAN) -> None:
             np.testing.assert_array_equal(found[group][name], x, err_msg=f"{group} {name}")
 
 
-@pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("options", slow_but_the_first(CONFIGS.values()), ids=CONFIGS)
 def test_replays_equal_eager_steps(options):
     """Bit for bit, with the numbers of the CPU; the schedules move in every one of these steps."""
     with fake_cuda() as cuda:

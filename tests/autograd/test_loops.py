@@ -135,6 +135,7 @@ def test_a_loop_gives_what_its_rule_gives_in_float64(name):
             np.testing.assert_allclose(a, b, rtol=0, atol=30 * EPS * max(np.abs(b).max(), 1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatch):
     op, inputs, options = CASES[name]
@@ -378,6 +379,7 @@ for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", 
 """
 
 
+@pytest.mark.slow
 def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BITS, __file__]

@@ -48,6 +48,7 @@ def test_real_digits_are_near_the_floor(judge, fresh):
     assert {type(v) for v in figures.values()} == {float, int, list, str}
 
 
+@pytest.mark.slow
 def test_distances_grow_with_damage(judge, fresh):
     images, labels = fresh
     rng = np.random.default_rng(0)
@@ -128,10 +129,10 @@ def evaluator(data, test=None, **options):
 
 
 def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features(digits):
-    test = Dataset(digits.images[2700:], digits.labels[2700:], "test", 10)
+    test = Dataset(digits.images[3900:], digits.labels[3900:], "test", 10)
     chosen = evaluator(digits, test)
-    assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 750)
-    assert "digit-FID against 750 test images" in chosen.describe()
+    assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 150)
+    assert "digit-FID against 150 test images" in chosen.describe()
     clothes = Dataset(test.images[:, ::-1].copy(), (test.labels + 3) % 10, "clothes", 10)
     assert are_digits(test) and not are_digits(clothes)
     assert evaluator(clothes, clothes).extractor.key == "random_fid"
@@ -142,8 +143,8 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
 
 
 def test_without_test_images_the_training_images_are_the_reference_and_it_is_said(digits):
-    few = Dataset(digits.images[:300], None, "folder", None)
-    for test in (None, few, Dataset(digits.images[300:320], None, "a handful", None)):  # a folder is its own test set
+    few = Dataset(digits.images[:120], None, "folder", None)
+    for test in (None, few, Dataset(digits.images[120:140], None, "a handful", None)):  # a folder is its own test set
         chosen = evaluator(few, test)
         assert chosen.split == "train" and "training images" in chosen.describe()
         assert chosen(few.images[:20])["reference_split"] == "train"

@@ -245,6 +245,7 @@ def test_other_checkpoints_are_refused(tmp_path):
             load_classifier(path)
 
 
+@pytest.mark.slow
 def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_digits, "TEST_IMAGES", 500)
     path = tmp_path / "tiny.h5"
