@@ -87,7 +87,7 @@ FROZEN = {
 }
 
 
-@pytest.mark.parametrize("name", FROZEN)
+@pytest.mark.parametrize("name", slow_but_the_first(FROZEN))
 def test_what_a_graph_has_frozen_shows(name):
     with fake_cuda():
         graphed = tiny_gan(device="strict", graph=True)
@@ -103,13 +103,15 @@ def graph_of(run) -> GraphedStep:
 
 @pytest.mark.parametrize(
     "wait",
-    [
-        lambda x: float(x.sum()),
-        lambda x: bool(x.sum() > 0),
-        lambda x: strict.asnumpy(x),
-        lambda x: strict.asarray(np.ones(3)),
-        lambda x: x[x > 0],
-    ],
+    slow_but_the_first(
+        [
+            lambda x: float(x.sum()),
+            lambda x: bool(x.sum() > 0),
+            lambda x: strict.asnumpy(x),
+            lambda x: strict.asarray(np.ones(3)),
+            lambda x: x[x > 0],
+        ]
+    ),
     ids=["float", "bool", "to the host", "from the host", "mask"],
 )
 def test_what_waits_is_not_captured(wait):

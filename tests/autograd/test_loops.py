@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from op_examples import EXAMPLES
+from slow import slow_but_the_first
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor, backend, grad, gradcheck, ops, use_fused, use_loops
@@ -119,6 +120,7 @@ def test_every_loop_has_a_case():
     assert {op for op, *_ in CASES.values()} == set(STAND_INS)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
@@ -193,6 +195,7 @@ def test_nothing_is_nearly_denormal(op, x, options):
         assert size.min() > 1e-25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", STAND_INS, ids=lambda op: op.name)
 def test_examples_of_float32_agree(name):
     for example in EXAMPLES[name.name]:
@@ -323,7 +326,7 @@ def test_random_words_are_those_of_numpy():
         np.testing.assert_array_equal(words, found.bits(n))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 def test_three_training_steps_agree(variant):
     gans = []
     for on in (True, False):

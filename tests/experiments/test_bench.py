@@ -303,6 +303,7 @@ def test_table_json_chart_and_page(torch, environment, tmp_path, capsys, monkeyp
     assert (tmp_path / "out" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_without_pytorch_our_side_is_measured_alone(environment, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert run(tmp_path, "--only", "mul", "--quick", "--json", "-") == 0

@@ -236,6 +236,7 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_images_of_other_sizes_and_colours_train(tmp_path):
     rng = np.random.default_rng(0)

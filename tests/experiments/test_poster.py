@@ -408,6 +408,7 @@ def test_what_runs_say_is_escaped(tmp_path):
 # The command -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_alone_from_what_is_there(everything, capsys):
     assert command.main(["--page-only", "--out", str(everything)]) == 0
     assert (everything / "poster.html").exists()

@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from tiny_runs import TINY, start
 
 from minigan import checkpoint
@@ -79,6 +80,7 @@ def test_a_collapsed_set_is_detected(judge, fresh):
     assert min(ones["digit_fid"], one["digit_fid"]) > 30 * judge.floor and one["recall"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_first_samples_are_compared_and_all_are_counted(judge, digits, fresh):
     collapsed = np.concatenate([fresh[0], np.repeat(fresh[0][:1], 1000, axis=0)])
     figures = judge(collapsed)
@@ -212,7 +214,8 @@ def scripted(directory, values, **options):
 
 
 @pytest.mark.parametrize(
-    ("values", "best"), [([5, 3, 4, 3.5], 6), ([5, 6, 7, 8], 3), ([5, 4, 3, 2], 12), ([5, 5, 5, 5], 3)]
+    ("values", "best"),
+    slow_but_the_first([([5, 3, 4, 3.5], 6), ([5, 6, 7, 8], 3), ([5, 4, 3, 2], 12), ([5, 5, 5, 5], 3)]),
 )
 def test_the_checkpoint_of_the_least_distance_is_kept_beside_the_last(tmp_path, values, best):
     scripted(tmp_path, values).train()

@@ -6,6 +6,7 @@ import pytest
 
 
 def slow_but_the_first(values: Iterable) -> list:
-    """Parameters for pytest.mark.parametrize: all but the first are slow."""
+    """Parameters for pytest.mark.parametrize, tuples where there are several names: all but the first are slow."""
     first, *others = values
-    return [first, *(pytest.param(value, marks=pytest.mark.slow) for value in others)]
+    rows = [value if isinstance(value, tuple) else (value,) for value in others]
+    return [first, *(pytest.param(*row, marks=pytest.mark.slow) for row in rows)]

@@ -278,6 +278,7 @@ def test_a_wrong_network_is_noticed(network, reference, monkeypatch, mutation):
     assert differs(network.features(x), theirs[2048]) > 1e-2
 
 
+@pytest.mark.slow
 def test_a_wrong_epsilon_and_wrong_statistics_are_noticed(tensors, network, reference):
     x, theirs = reference
     assert BN_EPS == 1e-3 and differs(network.features(x), theirs[2048]) < 1e-4
@@ -346,6 +347,7 @@ def edited(path, name, value):
     exchange(old)
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_tensors_and_where_they_are_from(exported, tensors):
     with h5py.File(exported) as f:
         assert len(f["params"]) == 472

@@ -166,6 +166,7 @@ def confident(classifier, images):
     return (classify(classifier, images)[1].max(axis=1) > 0.95).mean()
 
 
+@pytest.mark.slow
 def test_shipped_weights_are_small_and_right(classifier, digits):
     images, labels = digits
     assert WEIGHTS.stat().st_size < 2**20
