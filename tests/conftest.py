@@ -1,8 +1,10 @@
 """For all tests."""
 
 import pytest
+from emulation.emulator import AVAILABLE, Emulator
 
 from autograd import accelerate
+from autograd.accelerate.gpu import launch
 
 
 @pytest.fixture(autouse=True)
@@ -11,3 +13,13 @@ def numpy_alone():
     accelerate.use(None)
     yield
     accelerate.use(None)
+
+
+@pytest.fixture(scope="session")
+def emulator(tmp_path_factory) -> Emulator:
+    """All CUDA kernels, compiled once for the CPU: it takes seconds."""
+    if not AVAILABLE:
+        pytest.skip("the emulator needs Linux and g++")
+    import minigan.accelerate.twins  # noqa: F401 - adds its kernels to the source
+
+    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))

@@ -8,6 +8,7 @@ import time
 import numpy as np
 import pytest
 from op_examples import EXAMPLES
+from slow import slow_but_the_first
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor, accelerate, grad, gradcheck, ops, use_fused
@@ -122,6 +123,7 @@ def test_every_loop_has_a_case():
     assert {op.name for op, *_ in CASES.values()} == {name for name, twin in CPU.items() if isinstance(twin, Op)}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
@@ -138,6 +140,7 @@ def test_a_loop_gives_what_its_rule_gives_in_float64(name):
             np.testing.assert_allclose(a, b, rtol=0, atol=30 * EPS * max(np.abs(b).max(), 1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatch):
     op, inputs, options = CASES[name]
@@ -195,6 +198,7 @@ def test_nothing_is_nearly_denormal(op, x, options):
         assert size.min() > 1e-25
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [name for name, twin in CPU.items() if isinstance(twin, Op)])
 def test_examples_of_float32_agree(name):
     op = OPS[name]
@@ -326,7 +330,7 @@ def test_random_words_are_those_of_numpy():
         np.testing.assert_array_equal(words, found.bits(n))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 def test_three_training_steps_agree(variant):
     gans = []
     for on in (True, False):
@@ -382,6 +386,7 @@ for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", 
 """
 
 
+@pytest.mark.slow
 def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BITS, __file__]

@@ -49,6 +49,7 @@ def tiny_step(**options):
 # ---- equality before time
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "options",
     [
@@ -190,6 +191,7 @@ def test_the_peak_is_of_this_machine():
     assert 1e7 < flops.peak("cpu", False, size=128, repeats=3) < 1e14
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("options", "least", "most"),
     [({"d_depth": 4}, 0.8, 0.99), ({"variant": "cnn", "image_size": 64, "channels": 3}, 0.95, 1.05)],
@@ -236,6 +238,7 @@ def test_both_attentions_of_best_agree(torch):
             torch.testing.assert_close(f(q, k, v, similarity), expected)
 
 
+@pytest.mark.slow
 def test_the_figures_of_merit_agree(torch):
     from experiments.bench import distances
 
@@ -278,6 +281,7 @@ def run(tmp_path, *flags):
     return command.main([*flags, "--seconds", "0.001", "--out", str(tmp_path / "out")])
 
 
+@pytest.mark.slow
 def test_table_json_chart_and_page(torch, environment, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(command, "command_line", lambda: "python -m experiments.bench <only>")
     assert run(tmp_path, "--only", "tanh", "--quick", "--json", str(tmp_path / "all.json")) == 0
@@ -299,6 +303,7 @@ def test_table_json_chart_and_page(torch, environment, tmp_path, capsys, monkeyp
     assert (tmp_path / "out" / "bench.png").read_bytes().startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_without_pytorch_our_side_is_measured_alone(environment, tmp_path, capsys, monkeypatch):
     monkeypatch.setitem(sys.modules, "torch", None)
     assert run(tmp_path, "--only", "mul", "--quick", "--json", "-") == 0
@@ -343,6 +348,7 @@ def test_bad_flags_are_one_sentence_and_status_2(flags, environment, tmp_path, c
     assert e.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and flags[-1] in err
 
 
+@pytest.mark.slow
 def test_memory_is_that_of_a_process_of_its_own(environment):
     """The parent may be large: what it holds must not count."""
     ballast = np.ones(400_000_000, np.uint8)

@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 
 from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
@@ -43,7 +44,13 @@ def folder(tmp_path_factory):
     return ["--data", str(directory)]
 
 
-@pytest.mark.parametrize("variant", ["vitgan", "vanilla", "relu", "cnn"])
+@pytest.fixture
+def no_report(monkeypatch):
+    """A run ends without pictures and a report, which take longer than its two steps."""
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)
+
+
+@pytest.mark.parametrize("variant", slow_but_the_first(["vitgan", "vanilla", "relu", "cnn"]))
 def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--variant", variant, "--steps", "2", "--out", str(out)]) == 0
@@ -52,6 +59,7 @@ def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
     assert re.search(r"G [\d,]+ and D [\d,]+ parameters", printed)
 
 
+@pytest.mark.slow
 def test_a_real_process_runs_on_drawn_digits(tmp_path):
     done = command(*SMALL, "--steps", "2", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
@@ -59,6 +67,7 @@ def test_a_real_process_runs_on_drawn_digits(tmp_path):
     assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -144,6 +153,7 @@ def test_no_gpu_is_one_sentence(folder):
         mnist.main([*folder, "--device", "cuda"])
 
 
+@pytest.mark.usefixtures("no_report")
 def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     run = [*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
     mnist.main(run)
@@ -153,6 +163,7 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_report")
 def test_resume_takes_no_other_training_flag(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
     with pytest.raises(InputError, match="only --device, --no-graph and --tf32 go with it"):
@@ -160,6 +171,7 @@ def test_resume_takes_no_other_training_flag(tmp_path, folder):
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
     path = tmp_path / "run" / "checkpoint.h5"
@@ -173,6 +185,7 @@ def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
         mnist.main(["--resume", str(tmp_path / "run")])
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_resumes_from_another_directory(tmp_path, folder, monkeypatch, capsys):
     monkeypatch.chdir(Path(folder[1]).parent)
     run = ["--data", Path(folder[1]).name, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
@@ -193,6 +206,7 @@ def test_numbers_that_came_out_wrong_are_status_3(capsys):
     assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, folder, number):
@@ -222,6 +236,8 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_report")
 def test_images_of_other_sizes_and_colours_train(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(8):

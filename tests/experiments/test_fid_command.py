@@ -147,6 +147,7 @@ def test_auto_takes_digits_where_both_sides_are_28_by_28_and_grey(a, b, name):
     assert evaluate_pair(a, b, metrics=("frechet",)).settings["features"]["features"] == name
 
 
+@pytest.mark.slow
 def test_auto_takes_what_a_statistics_file_was_made_with(tmp_path):
     for name in ("digits", "random"):
         made = evaluate_pair(FAKE, REAL, features=name, metrics=("frechet",))
@@ -344,6 +345,7 @@ def warned(a, b, **options):
     return "\n".join(evaluate_pair(a, b, **options).warnings)
 
 
+@pytest.mark.slow
 def test_few_images_and_unequal_numbers_are_said():
     a, b = np.resize(FAKE, (2100, 28, 28)), np.resize(REAL, (60, 28, 28))
     with pytest.MonkeyPatch.context() as patch:
@@ -395,6 +397,7 @@ def test_too_few_for_a_distance_at_infinity_cost_no_other_number(files, capsys):
     assert status == 0 and "digit-FID[15/15]" in out and "left out: FID∞ (it needs 20 images)" in out
 
 
+@pytest.mark.slow
 def test_a_terminal_without_all_letters_and_names_that_are_no_text(files, tmp_path):
     name = os.fsencode(tmp_path / "fake") + b"\xff"
     shutil.copytree(os.fsencode(files / "fake"), name)

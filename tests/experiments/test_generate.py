@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 from strict_device import StrictArray
 from tiny_models import VARIANTS, latents, shake, tiny, tiny_gan
 
@@ -162,7 +163,7 @@ def test_batches_are_bounded(run, tmp_path, monkeypatch):
 # Devices
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 @pytest.mark.parametrize(("trained", "sampled"), [("strict", "cpu"), ("cpu", "strict")])
 def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sampled):
     path = write_checkpoint(tmp_path / "checkpoint.h5", variant, trained)
@@ -381,6 +382,7 @@ def test_help_is_quick_and_worth_reading():
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_real_process(run, tmp_path):
     done = process(run, "--num", 2, "--out", tmp_path / "out")
     assert done.returncode == 0 and done.stderr == "" and "interpolation.gif" in done.stdout

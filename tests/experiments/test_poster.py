@@ -1,7 +1,6 @@
 """`python -m experiments.poster`: its plan, many runs at once, what is resumed, refused, shown. Most runs are stubs."""
 
 import dataclasses
-import io
 import json
 import re
 import signal
@@ -406,18 +405,16 @@ def test_what_runs_say_is_escaped(tmp_path):
     assert "python &lt;img src=x&gt;" in html
 
 
-def test_the_pictures_are_pictures(everything):
-    for drawn in (picture.poster_picture(results(everything)), picture.ablation_picture(results(everything))):
-        image = Image.open(io.BytesIO(drawn))
-        assert image.format == "PNG" and image.width >= 1000 and len(np.unique(image.convert("L"))) > 10
-
-
 # The command -----------------------------------------------------------------------------------------------
 
 
+@pytest.mark.slow
 def test_the_page_alone_from_what_is_there(everything, capsys):
     assert command.main(["--page-only", "--out", str(everything)]) == 0
-    assert {"poster.html", "poster.png", "ablation.png"} <= {p.name for p in everything.iterdir()}
+    assert (everything / "poster.html").exists()
+    for name in ("poster.png", "ablation.png"):
+        with Image.open(everything / name) as image:
+            assert image.format == "PNG" and image.width >= 1000 and len(np.unique(image.convert("L"))) > 10
     assert "poster.html" in capsys.readouterr().out
     assert command.main(["--page-only", "--no-ablation", "--out", str(everything)]) == 0
     assert "5 of 5 runs finished" in (everything / "poster.html").read_text()
@@ -442,6 +439,7 @@ def test_bad_flags_are_one_sentence(flags, sentence, tmp_path):
 TINY = "--g-width 16 --g-depth 1 --d-width 16 --d-depth 1 --cnn-width 4 --batch 4 --eval-samples 50 --log-every 1"
 
 
+@pytest.mark.slow
 def test_dry_run_lists_the_runs_and_their_time(tmp_path, monkeypatch, capsys):
     scale = Scale(f"--steps 4 --eval-every 2 {TINY}", f"--steps 4 --size 32 {TINY}", f"--steps 4 {TINY}")
     monkeypatch.setitem(SCALES, "quick", scale)
@@ -472,12 +470,14 @@ cli.run_main(mnist.main)
 """
 
 
+@pytest.mark.slow
 def test_real_runs_interrupted_resumed_and_shown(tmp_path, pytestconfig):
     """The first call's run waits in its third step for the signal, so it cannot end before it is interrupted."""
     out = tmp_path / "poster"
     scale = Scale(f"--steps 6 --sample-every 6 --features none --digits 50 {TINY}", "--steps 1", "--steps 1")
-    setup = (
-        "import sys; from experiments.poster import __main__, plan, runs; runs.POLL = 0.05; "
+    setup = (  # a shell that runs the tests in the background has SIGINT ignored, and processes inherit that
+        "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
+        "from experiments.poster import __main__, plan, runs; runs.POLL = 0.05; "
         f"plan.SCALES['quick'] = {scale!r}; ".replace("Scale(", "plan.Scale(")
     )
     waiting = f"runs.Runner.program = lambda self, job: [sys.executable, '-c', {WAITING!r}]; "

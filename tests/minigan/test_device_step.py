@@ -5,9 +5,9 @@ It is compared with the same step on the CPU: losses, gradients (through Adam's 
 
 import numpy as np
 import pytest
-from emulation.emulator import AVAILABLE, Emulator
 from fake_cublas import FakeCublas, product_twin
 from fake_cuda import fake_cuda
+from slow import slow_but_the_first
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
 
@@ -27,13 +27,6 @@ from minigan.step import GAN, STATS
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
 
 
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory) -> Emulator:
-    if not AVAILABLE:
-        pytest.skip("the emulator needs Linux and g++")
-    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))
-
-
 class RecordedCublas(FakeCublas):
     """Its products are work of device strict, which a capture records."""
 
@@ -48,6 +41,7 @@ class RecordedCublas(FakeCublas):
 def launched(emulator, monkeypatch) -> list[str]:
     """Device strict becomes a GPU; the names of the kernels that ran."""
     names: list[str] = []
+    emulator.seed = 0  # the order of the threads
 
     def run(kernel, grid, block, shared, values):
         hosts = [v._host if isinstance(v, StrictArray) else v for v in values]
@@ -78,7 +72,7 @@ def nearly_equal(found: GAN, expected: GAN) -> None:
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 def test_three_steps_equal_the_cpus(variant, launched):
     options = {"variant": variant, **({} if variant == "cnn" else SMALL)}
     nearly_equal(three_steps(**options, device="strict"), three_steps(**options))
@@ -91,6 +85,7 @@ def test_three_steps_equal_the_cpus(variant, launched):
 AUGMENTED = {**SMALL, "augment": "translation,color,cutout,flip", "augment_p": 0.7, "channels": 3, "bcr": 1.0}
 
 
+@pytest.mark.slow
 def test_three_augmented_steps_equal_the_cpus(launched):
     found, expected = three_steps(**AUGMENTED, device="strict"), three_steps(**AUGMENTED)
     nearly_equal(found, expected)
@@ -98,6 +93,7 @@ def test_three_augmented_steps_equal_the_cpus(launched):
     assert launched.count("augment_draw") == 6 and launched.count("augment_images") == 3 * 4  # D, its noise; G and back
 
 
+@pytest.mark.slow
 def test_replays_of_kernels_equal_launches(launched):
     """Bit for bit, with and without the lazy penalty."""
     options = {**SMALL, "augment": "translation,flip", "device": "strict", "penalty_every": 2}
@@ -110,6 +106,7 @@ def test_replays_of_kernels_equal_launches(launched):
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
 
 
+@pytest.mark.slow
 def test_streamed_images_go_through_the_same_kernel(launched, monkeypatch):
     held = three_steps(**SMALL, device="strict")
     monkeypatch.setattr(stream, "_free", lambda device: 0)

@@ -11,6 +11,7 @@ from html.parser import HTMLParser
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 
 from minigan.curves import curves_png, smooth
 from minigan.errors import InputError
@@ -371,11 +372,13 @@ def test_drawing_libraries_wait_until_they_are_needed():
 
 @pytest.mark.parametrize(
     "key, label, says",
-    [
-        ("digit_fid", "digit-FID", "It is not the Inception FID"),
-        ("fid", "FID", "FID Inception network"),
-        ("random_fid", "random-FID", "it is not FID"),
-    ],
+    slow_but_the_first(
+        [
+            ("digit_fid", "digit-FID", "It is not the Inception FID"),
+            ("fid", "FID", "FID Inception network"),
+            ("random_fid", "random-FID", "it is not FID"),
+        ]
+    ),
 )
 def test_a_distance_is_called_by_its_features(tmp_path, key, label, says):
     evals = [
@@ -456,6 +459,7 @@ def test_a_film_keeps_every_grid_that_the_budget_allows(tmp_path):
     assert "data:image/png" in half and len(half) < len(whole)
 
 
+@pytest.mark.slow
 def test_large_grids_are_compressed_to_the_budget(tmp_path):
     frames = [(step, tmp_path / f"step-{step:06d}.png") for step in range(50)]
     smooth_noise = np.add.outer(np.arange(200), np.arange(200))[..., None] / 2 + np.array([0, 20, 40])

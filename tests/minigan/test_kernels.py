@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 from emulation import nvrtc
-from emulation.emulator import AVAILABLE, EmulationError, Emulator
+from emulation.emulator import EmulationError, Emulator
 
 from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import adam as adam_kernel
@@ -37,13 +37,6 @@ from nn import EMA, Adam, Linear
 from nn.spectral import SpectralNorm
 
 DEVICES = ["emulator", *(["cuda"] if best_device() == "cuda" else [])]
-
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory) -> Emulator:
-    if not AVAILABLE:
-        pytest.skip("the emulator needs Linux and g++")
-    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))
 
 
 @pytest.fixture(params=DEVICES)
@@ -495,6 +488,7 @@ ARCHITECTURES = (80, 90, 100, 120)
 MOST_REGISTERS = 64  # of a thread: the 65,536 that there are then serve any block
 
 
+@pytest.mark.slow
 def test_kernels_compile_for_every_architecture():
     library = nvrtc.library()
     if library is None:

@@ -228,6 +228,7 @@ def test_a_step_of_each_network_moves_the_logits_its_own_way(name):
     assert unmoved == better_real and fooled > better_fake
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", LOSSES)
 def test_a_generator_that_only_shifts_finds_the_data(name):
     rng = np.random.default_rng(7)

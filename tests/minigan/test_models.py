@@ -49,6 +49,7 @@ def test_every_variant_draws_and_judges_images_of_every_size(variant, size, patc
     assert logits.shape == (4,) and logits.dtype == np.float32 and np.isfinite(logits.data).all()
 
 
+@pytest.mark.slow
 def test_the_poster_has_about_30_million_parameters():
     c = resolve(preset="poster", d_norm="none")  # a spectral norm has none, and its SVDs take seconds
     generator, discriminator = build(c)

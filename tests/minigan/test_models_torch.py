@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from tiny_models import image_batch, in_float64, latents, networks, shake, tiny, tiny_gan
 
 from autograd import Tensor, grad
@@ -117,7 +118,9 @@ def gan_in_float64(**options):
     return gan
 
 
-@pytest.mark.parametrize("options, best", [(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
+@pytest.mark.parametrize(
+    "options, best", slow_but_the_first([(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
+)
 def test_whole_steps(options, best):
     gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3)
     twin = TorchGAN(gan, SharedNumbers(gan, "float64"), best)

@@ -141,6 +141,7 @@ def test_damaged_pickles_are_one_sentence(data):
         restricted_load(data, NUMPY)
 
 
+@pytest.mark.slow
 def test_small_pickles_cannot_ask_for_much_memory_or_time():
     place = b"\x80\x02Nr\xff\xff\xff\x7f."  # the memo's place 2³¹ − 1, for which pickle makes room
     nested = b"\x80\x02}K\x01" + b"\x85" * 50_000 + b"K\x01s."  # a key that takes a deep recursion to hash

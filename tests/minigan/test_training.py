@@ -9,6 +9,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 from tiny_runs import IMAGES, LABELS, TINY, resume, start
 
 from autograd import Tensor
@@ -67,7 +68,7 @@ def unbroken(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("k", [6, 8, 11])
+@pytest.mark.parametrize("k", slow_but_the_first([6, 8, 11]))
 def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, k):
     def die():
         raise Killed
@@ -80,13 +81,16 @@ def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, 
     assert_same_state(tmp_path / "run", unbroken)
 
 
-@pytest.mark.parametrize(("k", "number"), [(1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("k", "number"), slow_but_the_first([(4, signal.SIGTERM), (1, signal.SIGINT), (9, signal.SIGINT)])
+)
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(tmp_path, unbroken, k, number):
-    run = start(tmp_path / "run", report=True)
+    report = number == signal.SIGTERM
+    run = start(tmp_path / "run", report)
     kill_at(run, k, lambda: os.kill(os.getpid(), number))
     run.train()
     assert run.stop_signal == number and run.gan.steps_done == k
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert (tmp_path / "run" / "report.html").is_file() == report
     resume(tmp_path / "run").train()
     assert_same_state(tmp_path / "run", unbroken)
 
@@ -282,6 +286,7 @@ def test_samples_are_uint8_images_of_the_tanh_range():
     assert (gan.sample(np.zeros((3, 8), np.float32)) == 255).all()
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_last_evaluation_finds_the_run_saved(tmp_path):
     run = start(tmp_path / "run", report=True)
     run.evaluate = lambda samples: os.kill(os.getpid(), signal.SIGTERM) or {"mean": float(samples.mean())}

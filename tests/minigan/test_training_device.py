@@ -4,6 +4,7 @@ import dataclasses
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from strict_device import StrictArray, StrictError, strict
 from tiny_models import VARIANTS, latents, tiny_gan
 
@@ -44,7 +45,7 @@ def device_arrays(gan: GAN) -> dict:
     return {**tensors, **adams, "stats": gan.stats, "images": gan.images}
 
 
-@pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("options", slow_but_the_first(CONFIGS.values()), ids=CONFIGS)
 def test_steps_stay_on_the_device_and_give_the_cpus_numbers(options):
     device, host = two_steps(**options, device="strict"), two_steps(**options)
     for name, a in device_arrays(device).items():

@@ -472,6 +472,7 @@ def conv(norm, seed):
     return Conv2d(3, 8, 3, norm=norm, rng=rng(seed))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("norm", ["isn", "sn"])
 @pytest.mark.parametrize("make, shape", [(linear, (8, 12)), (conv, (8, 3, 5, 5))])
 def test_sigma_stays_within_one_percent_over_many_updates(make, shape, norm):

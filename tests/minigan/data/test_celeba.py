@@ -424,6 +424,7 @@ def test_drawn_faces_stand_in_and_test_faces_are_others():
 # ---- the commands
 
 
+@pytest.mark.slow
 def test_the_celeba_command_on_drawn_faces(tmp_path, monkeypatch):
     monkeypatch.setattr("minigan.train.plot_curves", lambda *args: None)  # slow to import
     out = tmp_path / "run"

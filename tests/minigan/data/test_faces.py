@@ -13,6 +13,7 @@ def drawn():
     return faces(300, seed=3)
 
 
+@pytest.mark.slow
 def test_faces_have_the_form_of_celeba(drawn):
     assert drawn.shape == (300, 64, 64, 3) and drawn.dtype == np.uint8
     assert 90 < drawn.mean() < 140 and 40 < drawn.std() < 70
@@ -20,6 +21,7 @@ def test_faces_have_the_form_of_celeba(drawn):
     assert len(np.unique(drawn.reshape(300, -1), axis=0)) == 300
 
 
+@pytest.mark.slow
 def test_a_face_is_a_function_of_the_seed_and_its_number_alone(drawn):
     for n in (1, 5, 241):
         assert np.array_equal(faces(n, seed=3), drawn[:n])

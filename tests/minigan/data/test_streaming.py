@@ -195,6 +195,7 @@ def test_a_resumed_run_goes_on_with_the_right_batch_held_or_streamed(images):
         assert_same_state(steps(resumed, 3), straight)
 
 
+@pytest.mark.slow
 def test_replays_of_streamed_steps_equal_eager_ones(images):
     """With two graphs: the second is captured while batches are fetched."""
     options = {"penalty_every": 2, "augment": "translation,color"}

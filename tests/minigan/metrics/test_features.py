@@ -165,6 +165,7 @@ def sets(random):
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("kind", ["digits", "faces"])
 def test_random_fid_grows_with_damage(random, kind, damage, sets):
@@ -174,6 +175,7 @@ def test_random_fid_grows_with_damage(random, kind, damage, sets):
     assert 1.15 * floor < near and 1.5 * near < far, (floor, near, far)
 
 
+@pytest.mark.slow
 def test_random_fid_grows_with_missing_classes(random, sets):
     real, _, floor = sets["digits"]
     images, labels = stroke_digits(4 * N, SEED + 1)

@@ -211,6 +211,7 @@ def differs(ours, theirs):
     return float((np.abs(ours - theirs) / (np.abs(theirs) + theirs.std())).max())
 
 
+@pytest.mark.slow
 def test_features_are_those_of_pytorch_in_every_mode_and_size(torch, tensors, exported):
     network, other = load_inception(exported), torch_inception(tensors)
     cases = [(mode, pictures(shape)) for mode in MODES for shape in SIZES]
@@ -267,6 +268,7 @@ MUTATIONS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("mutation", MUTATIONS)
 def test_a_wrong_network_is_noticed(network, reference, monkeypatch, mutation):
     x, theirs = reference
@@ -276,6 +278,7 @@ def test_a_wrong_network_is_noticed(network, reference, monkeypatch, mutation):
     assert differs(network.features(x), theirs[2048]) > 1e-2
 
 
+@pytest.mark.slow
 def test_a_wrong_epsilon_and_wrong_statistics_are_noticed(tensors, network, reference):
     x, theirs = reference
     assert BN_EPS == 1e-3 and differs(network.features(x), theirs[2048]) < 1e-4
@@ -284,6 +287,7 @@ def test_a_wrong_epsilon_and_wrong_statistics_are_noticed(tensors, network, refe
     assert differs(Inception({**tensors, name: -tensors[name]}).features(x), theirs[2048]) > 1e-2
 
 
+@pytest.mark.slow
 def test_torchvisions_network_has_other_pools(torch, tensors, reference):
     tensors = {**tensors, **{f"fc.{k}": tensors[f"fc.{k}"][:1000] for k in ("weight", "bias")}}
     other = torch_inception(tensors, padded_average=True, average_in_7c=True)(reference[0])
@@ -292,6 +296,7 @@ def test_torchvisions_network_has_other_pools(torch, tensors, reference):
     assert differs(features, reference[1][2048]) > 1e-2
 
 
+@pytest.mark.slow
 def test_batches_of_any_size_give_the_same_features(network, monkeypatch):
     x = resize(pictures((32, 32, 3), 3), "tf")
     one = network.features(x, 768)
@@ -306,6 +311,7 @@ def test_the_network_runs_on_the_device(tensors, network):
     np.testing.assert_allclose(to_host(on_device), network.features(x, 192), rtol=1e-4, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_a_pass_takes_little_memory(network):
     x = resize(pictures((64, 64, 3), 2), "tf")
     tracemalloc.start()
@@ -341,6 +347,7 @@ def edited(path, name, value):
     exchange(old)
 
 
+@pytest.mark.slow
 def test_the_file_holds_the_tensors_and_where_they_are_from(exported, tensors):
     with h5py.File(exported) as f:
         assert len(f["params"]) == 472
@@ -352,6 +359,7 @@ def test_the_file_holds_the_tensors_and_where_they_are_from(exported, tensors):
     assert [p.name for p in exported.parent.iterdir()] == ["inception.h5"]
 
 
+@pytest.mark.slow
 def test_the_older_container_gives_the_same_network(torch, tensors, network, tmp_path):
     state = {name: torch.nn.Parameter(torch.tensor(a)) for name, a in tensors.items()}
     torch.save({"state_dict": state}, tmp_path / "old.pth", _use_new_zipfile_serialization=False)
@@ -371,6 +379,7 @@ def test_the_digest_changes_with_the_weights_and_the_network(tensors, network):
     assert len({network.digest, *(other.digest for other in others)}) == 3
 
 
+@pytest.mark.slow
 def test_only_an_undamaged_file_of_this_network_is_loaded(exported, tmp_path):
     for name, value, sentence in [
         ("params/Mixed_6d.branch_pool.bn.weight", 0.123, "damaged"),
@@ -424,6 +433,7 @@ def refused(argv, capsys):
     return str(error.value)
 
 
+@pytest.mark.slow
 def test_every_tensor_must_be_there_and_nothing_else(tmp_path, capsys):
     path, out = tmp_path / "w.pth", tmp_path / "out.h5"
     good = shapes(FID_2015)
@@ -451,6 +461,7 @@ def test_counters_are_skipped_and_the_other_file_is_named(tmp_path, capsys):
     (tmp_path / "x.h5").unlink()
 
 
+@pytest.mark.slow
 def test_torchvisions_weights_are_never_the_network_of_fid(tmp_path, capsys):
     auxiliary = {"AuxLogits.conv0.conv.weight": (128, 768, 1, 1), "AuxLogits.fc.bias": (1000,)}
     path = weights_file(tmp_path / "inception_v3.pth", shapes(TORCHVISION) | auxiliary)
@@ -494,6 +505,7 @@ def test_the_command_runs_nothing_and_ends_with_status_2(tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
 
 
+@pytest.mark.slow
 def test_the_command_compares_with_inception_features(tensors, network, tmp_path, capsys):
     """From two files of images and one of weights to a number under its full name, against the pieces by hand."""
     weights, sides = tmp_path / "inception.h5", []

@@ -53,6 +53,7 @@ def test_expectation_of_shifted_normal_numbers():
     assert mean == pytest.approx(expected, rel=0.08) and 0.05 * expected < std < 0.4 * expected
 
 
+@pytest.mark.slow
 def test_equal_distributions_are_at_zero_within_the_std():
     real = normal(3000, 16, 9)
     mean, std = kid(normal(3000, 16, 8), real, subsets=20)

@@ -166,6 +166,7 @@ def confident(classifier, images):
     return (classify(classifier, images)[1].max(axis=1) > 0.95).mean()
 
 
+@pytest.mark.slow
 def test_shipped_weights_are_small_and_right(classifier, digits):
     images, labels = digits
     assert WEIGHTS.stat().st_size < 2**20
@@ -245,6 +246,7 @@ def test_other_checkpoints_are_refused(tmp_path):
             load_classifier(path)
 
 
+@pytest.mark.slow
 def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_digits, "TEST_IMAGES", 500)
     path = tmp_path / "tiny.h5"

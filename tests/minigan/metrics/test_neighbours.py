@@ -143,6 +143,7 @@ def bound(count, d, block):
     return 6 * 4 * block**2 + 4 * 4 * block * d + count * (100 + d) + 2**18
 
 
+@pytest.mark.slow
 def test_memory_grows_with_the_block_and_not_with_the_square_of_the_images():
     for count, d, block in ((500, 16, 128), (3000, 16, 128), (1000, 256, 128), (1500, 16, 512)):
         used = peak(count, d, block)
