@@ -3,16 +3,16 @@
 import pytest
 from emulation.emulator import AVAILABLE, Emulator
 
-from autograd import accelerate
 from autograd.accelerate.gpu import launch
+from autograd.registry import TWINS
 
 
 @pytest.fixture(autouse=True)
 def numpy_alone():
     """Ops run on NumPy unless a test asks for the compiled loops, which commands do: what one turns on ends with it."""
-    accelerate.use(None)
+    TWINS.clear()
     yield
-    accelerate.use(None)
+    TWINS.clear()
 
 
 @pytest.fixture(scope="session")

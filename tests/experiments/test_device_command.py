@@ -8,6 +8,7 @@ from PIL import Image
 from slow import slow_but_the_first
 from strict_device import strict
 
+from autograd import accelerate
 from autograd.arrays import DEVICES
 from autograd.modes import state
 from experiments import mnist
@@ -20,6 +21,7 @@ from minigan.step import GAN
 def cuda_flags(tmp_path, monkeypatch) -> list[str]:
     """Of a short run on digits, on device "cuda"."""
     monkeypatch.setitem(DEVICES, "cuda", strict)
+    monkeypatch.setattr(accelerate, "GPU", {})  # no kernel runs on the stand-in
     monkeypatch.setattr(sys, "argv", ["mnist"])
     monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)  # pictures and a report take long
     for i, image in enumerate(stroke_digits(32)[0]):
