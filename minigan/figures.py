@@ -12,8 +12,6 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.curves import curves_png
-
 FRAME_COUNTS = (60, 45, 30, 20, 12)  # an animation has the first of these that keeps it below MAX_BYTES
 MAX_BYTES = 1_500_000
 GRID_WIDTH = 608  # a grid is shown enlarged by a whole factor to at most this many pixels
@@ -182,8 +180,3 @@ def _share_palette(images):
     sample = np.concatenate([np.asarray(image) for image in evenly(images, 5)])
     palette = Image.fromarray(sample).quantize(64)
     return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-
-
-def plot_curves(records, path, variant="vitgan"):
-    """Draw the records of `read_log` as a PNG, evaluations in the colour of the variant."""
-    write_bytes(path, curves_png(records, variant))

@@ -24,9 +24,10 @@ from autograd import backend, hook, use_tf32
 from autograd.random import Generator as Random
 from minigan import checkpoint
 from minigan.config import Config
+from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
-from minigan.figures import evenly, image_grid, plot_curves, save_animation, save_image, write_bytes
+from minigan.figures import evenly, image_grid, save_animation, save_image, write_bytes
 from minigan.lock import alone
 from minigan.log import distance, read_log
 from minigan.report import write_report
@@ -160,7 +161,8 @@ class Run:
         if grids:
             save_animation(grids, self.directory / "samples.gif")
         if (self.directory / "log.jsonl").is_file():
-            plot_curves(read_log(self.directory / "log.jsonl"), self.directory / "curves.png", self.gan.config.variant)
+            drawn = curves_png(read_log(self.directory / "log.jsonl"), self.gan.config.variant)
+            write_bytes(self.directory / "curves.png", drawn)
         save_image(image_grid(self.gan.sample(self.fixed_z(GRID)), scale=3), self.directory / "samples.png")
         write_report(self.directory)
 

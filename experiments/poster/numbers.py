@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from experiments.poster.runs import Result
-from minigan.log import DISTANCES, distance
+from minigan.log import DISTANCES, distance, last
 
 # From the TensorBoard files that the poster's authors published with their code: the FID of the first epoch, the best
 # one and the last. They logged FID over the number of batches of the data set, multiplied back here (469 batches on
@@ -43,11 +43,12 @@ class Course:
 
 def course(result: Result | None) -> Course | None:
     """None for a run that was not evaluated yet. Distances count that are of the kind of the last."""
-    records = [r for r in result.records if r["kind"] == "eval" and distance(r)] if result else []
-    if not records:
+    evals = [r for r in result.records if r["kind"] == "eval" and distance(r)] if result else []
+    named = distance(last(evals, "eval"))
+    if named is None:
         return None
-    key = distance(records[-1])[0]
-    records = [r for r in records if key in r]
+    key = named[0]
+    records = [r for r in evals if key in r]
     best = min(records, key=lambda r: r[key])
     return Course(key, records[0][key], best[key], best["step"], records[-1][key], records[-1])
 

@@ -4,8 +4,6 @@ import statistics
 from collections.abc import Iterable
 from html import escape
 
-import numpy as np
-
 from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.runs import Result
 from minigan.page.pieces import count, duration, number, plain
@@ -162,39 +160,26 @@ def differs(figures: dict[str, Result]) -> str:
 # The ablation ----------------------------------------------------------------------------------------------
 
 
-def ablation(rows: list[Row]) -> str:
-    """A row a change, a dot a seed, and in words what can be told."""
-    base = next((row for row in rows if row.name == "base"), None)
-    if base is None or not any(row.ratios for row in rows):
-        return ""
-    axis = Axis([ratio for row in rows for ratio in row.ratios])
+def ablation_table(rows: list[Row], base: Row) -> str:
+    """A row for each change to the full ViTGAN, `base`."""
     label = " / ".join(sorted({row.label for row in rows if row.label}))
-    head = [
-        [
-            f"<td></td><th>{label} over the floor{axis.ticks_svg()}</th><td></td><th>{label}</th>",
-            "<th>over the floor</th><th>KID</th><th>precision</th><th>recall</th><th>classes</th><th>a step</th>",
-        ]
-    ]
+    columns = [label, "over the floor", "", "KID", "precision", "recall", "classes", "a step"]
+    head = [["<td></td>", *(f"<th>{column}</th>" for column in columns)]]
     body = []
     for row in rows:
         verdict, pace = row.against(base), row.seconds_a_step()
+        name, meaning = ROWS[row.name]
         cells = [
-            f"<th scope=row>{ROWS[row.name][0]}<small>{ROWS[row.name][1]}</small></th>",
-            f"<td class=dots>{axis.dots_svg(row.ratios, base.ratios)}</td><td class=mark>{MARKS[verdict]}</td>",
-            f"<td>{mean_of(row)}</td>",
-            f"<td>{number(statistics.fmean(row.ratios)) + ' ×' if row.ratios else '–'}</td>",
-            f"<td>{number(row.mean('kid')) or '–'}</td>",
-            *(f"<td>{places(row.mean(key), n)}</td>" for key, n in (("precision", 2), ("recall", 2), ("classes", 1))),
-            f"<td>{f'{1000 * pace:.0f} ms' if pace else '–'}</td>",
+            mean_of(row),
+            number(statistics.fmean(row.ratios)) + " ×" if row.ratios else "–",
+            f"<span class=against>{MARKS[verdict]}</span>",
+            number(row.mean("kid")) or "–",
+            *(places(row.mean(key), digits) for key, digits in (("precision", 2), ("recall", 2), ("classes", 1))),
+            f"{1000 * pace:.0f} ms" if pace else "–",
         ]
-        body.append(("base" if row is base else verdict, cells))
-    steps, seeds = base.results[0].job.steps, len(base.results)
-    return (
-        f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
-        "steps with the whole schedule laid over them. A dot is a seed, the grey band spans those of the first row. "
-        f"The numbers are means over the seeds, ± their standard deviation.</p>{table('numbers ablation', head, body)}"
-        + told(rows, base)
-    )
+        heading = f"<th scope=row>{name}<small>{meaning}</small></th>"
+        body.append(("base" if row is base else verdict, [heading, *(f"<td>{cell}</td>" for cell in cells)]))
+    return table("numbers ablation", head, body)
 
 
 def told(rows: list[Row], base: Row) -> str:
@@ -236,42 +221,3 @@ def mean_of(row: Row) -> str:
         + spread
         + (f"<small>{len(values)} of {len(row.results)} seeds</small>" if missing else "")
     )
-
-
-class Axis:
-    """A logarithmic axis for the dots of a table, in SVG that takes its colours from the page."""
-
-    width, height, margin = 220, 26, 10
-
-    def __init__(self, values: list[float]):
-        low, high = np.log10(min(values)), np.log10(max(values))
-        room = max(0.04 * (high - low), 0.02)
-        self.low, self.high = float(low - room), float(high + room)
-
-    def x(self, value: float) -> float:
-        share = (np.log10(value) - self.low) / (self.high - self.low)
-        return round(self.margin + float(share) * (self.width - 2 * self.margin), 1)
-
-    def ticks(self) -> list[float]:
-        """Round numbers, more of them where the axis is short."""
-        for parts in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
-            there = [p * 10.0**d for d in range(-4, 7) for p in parts]
-            there = [v for v in there if self.low <= np.log10(v) <= self.high]
-            if len(there) >= 3:
-                break
-        return there
-
-    def ticks_svg(self) -> str:
-        texts = "".join(f"<text x={self.x(v)} y=13>{number(v)}</text>" for v in self.ticks())
-        return f'<svg viewBox="0 0 {self.width} 16">{texts}</svg>'
-
-    def dots_svg(self, values: list[float], band: list[float]) -> str:
-        parts = [f"<line x1={self.x(v)} x2={self.x(v)} y1=0 y2={self.height} />" for v in self.ticks()]
-        if band:
-            left, right = self.x(min(band)) - 6, self.x(max(band)) + 6
-            parts.append(f"<rect x={left:.1f} width={right - left:.1f} height={self.height} rx=3 />")
-        for i, v in enumerate(values):  # at heights of their own: equal dots stay three
-            y = self.height * (0.5 + 0.2 * (i - (len(values) - 1) / 2))
-            parts.append(f"<circle cx={self.x(v)} cy={y:.1f} r=5><title>{number(v)} ×</title></circle>")
-        text = ", ".join(f"{number(v)} ×" for v in values) or "no seed has finished"
-        return f'<svg viewBox="0 0 {self.width} {self.height}" role=img aria-label="{text}">{"".join(parts)}</svg>'
