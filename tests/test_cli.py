@@ -1,5 +1,6 @@
 """`python -m experiments.mnist` as a user types it: every variant, bad input, resume, signals, --help."""
 
+import dataclasses
 import os
 import re
 import resource
@@ -17,6 +18,7 @@ from autograd.backend import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
 from minigan import checkpoint
+from minigan.config import Config, resolve
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
 
@@ -87,6 +89,18 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     assert not out.exists()
 
 
+@pytest.mark.parametrize("dry", [True, False])
+def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: 7.0)
+    out = tmp_path / "run"
+    flags = ["--minutes", "0.5", *(["--dry-run"] if dry else []), "--out", str(out)]
+    assert mnist.main([*folder, *SMALL, *DEVICE, *flags]) == 0
+    if dry:
+        assert "about 21 seconds for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
+    else:
+        assert checkpoint.load(out / "checkpoint.h5")[1]["steps_done"] == 3
+
+
 def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
     mnist.main([*folder, *SMALL, *DEVICE, "--epochs", "0.5", "--dry-run", "--out", str(tmp_path / "run")])
     assert re.search(r"for 5 steps \(0\.5 epochs\)", capsys.readouterr().out)
@@ -98,8 +112,8 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--steps", "0"], "--steps must be at least 1"),
         (["--minutes", "0"], "--minutes must be greater than 0"),
         (["--eval-samples", "1"], "--eval-samples must be at least 2"),
-        (["--ema", "2"], "--ema must be from 0 to 1"),
-        (["--g-lr", "-1"], "--g-lr must not be negative"),
+        (["--ema", "2"], "--ema must be at most 1, not 2.0"),
+        (["--g-lr", "-1"], "--g-lr must be at least 0, not -1.0"),
         (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
         (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
         (["--steps", "2", "--epochs", "1"], "give one of"),
@@ -123,6 +137,15 @@ def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
         mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
     assert sentence in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "field, name, bound", [(f.name, n, b) for f in dataclasses.fields(Config) for n, b in f.metadata["bounds"].items()]
+)
+def test_a_value_beyond_its_bound_is_refused(field, name, bound):
+    beyond = {"least": bound - 1, "above": bound, "most": bound + 1, "below": bound}[name]
+    with pytest.raises(InputError, match=f"--{field.replace('_', '-')} must be .* {bound}, not {beyond}"):
+        resolve(**{field: beyond})
 
 
 def test_bad_input_is_status_2_without_a_traceback(tmp_path):

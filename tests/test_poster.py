@@ -18,7 +18,7 @@ from PIL import Image
 from experiments.poster import __main__ as command
 from experiments.poster import numbers, page, picture, plan, runs, tables
 from experiments.poster.plan import ABLATION, FIGURES, SCALES, SEEDS, Scale, chosen
-from experiments.poster.runs import Job, Runner, alone_in, configuration, differences, look
+from experiments.poster.runs import Job, Runner, configuration, differences, hold_directory, look
 from minigan.charts import LIGHT
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
@@ -62,7 +62,7 @@ def job(name, *flags, steps=10):
 
 
 def run(jobs, out, at_once=2):
-    with alone_in(out) as lock:
+    with hold_directory(out) as lock:
         return Stubs(jobs, out, at_once, "cpu", lock).run()
 
 
@@ -141,7 +141,7 @@ def test_a_killed_process_is_told_by_its_signal(tmp_path):
         def program(self, job):
             return [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
 
-    with alone_in(tmp_path) as lock:
+    with hold_directory(tmp_path) as lock:
         assert Killed([job("a")], tmp_path, 1, "cpu", lock).run() == {"a": "killed by SIGKILL"}
 
 
@@ -153,7 +153,7 @@ def test_as_many_at_once_as_asked(tmp_path):
             most.append(len(self.running) + 1)
             return super().start(job)
 
-    with alone_in(tmp_path) as lock:
+    with hold_directory(tmp_path) as lock:
         Counting([job(f"run-{i}") for i in range(5)], tmp_path, 3, "cpu", lock).run()
     assert max(most) == 3
 
@@ -172,7 +172,7 @@ def test_ctrl_c_stops_the_processes_and_the_next_call_goes_on(tmp_path, monkeypa
                 raise KeyboardInterrupt
             return ""
 
-    with alone_in(tmp_path) as lock, pytest.raises(KeyboardInterrupt):
+    with hold_directory(tmp_path) as lock, pytest.raises(KeyboardInterrupt):
         Interrupted(jobs, tmp_path, 2, "cpu", lock).run()
     assert [p.poll() for p in started] == [130, 130]
     assert [look(j, tmp_path).status for j in jobs] == ["stopped", "stopped", "waiting"]
@@ -188,9 +188,13 @@ def test_a_run_killed_before_its_first_checkpoint_starts_anew(tmp_path):
 
 
 def test_two_calls_do_not_train_in_one_directory(tmp_path):
-    with alone_in(tmp_path), pytest.raises(InputError, match="another call is at work in"), alone_in(tmp_path):
+    with (
+        hold_directory(tmp_path),
+        pytest.raises(InputError, match="another call is at work in"),
+        hold_directory(tmp_path),
+    ):
         pass
-    with alone_in(tmp_path):
+    with hold_directory(tmp_path):
         pass
 
 
