@@ -271,9 +271,24 @@ def state_of(gan):
     return {(group, name): a.tobytes() for group in arrays for name, a in arrays[group].items()}, counters
 
 
-@pytest.mark.parametrize("options", [{}, {"variant": "cnn", "cnn_batch_norm": True, "penalty_every": 3}])
-def test_measuring_the_pace_leaves_no_trace(options):
-    measured, plain = (GAN(resolve(**{**TINY, **options}), IMAGES) for _ in range(2))
+class OnDisk:
+    """Images that are not in memory: their batches are fetched ahead, by a thread."""
+
+    shape = IMAGES.shape
+
+    def __len__(self):
+        return len(IMAGES)
+
+    def __getitem__(self, rows):
+        return IMAGES[rows]
+
+
+@pytest.mark.parametrize(
+    "options, images",
+    [({}, IMAGES), ({}, OnDisk()), ({"variant": "cnn", "cnn_batch_norm": True, "penalty_every": 3}, IMAGES)],
+)
+def test_measuring_the_pace_leaves_no_trace(options, images):
+    measured, plain = (GAN(resolve(**{**TINY, **options}), images) for _ in range(2))
     for gan in (measured, plain):
         gan.step()
     assert 0 < seconds_per_step(measured, 2) < 5
