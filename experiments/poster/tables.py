@@ -8,14 +8,14 @@ from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.runs import Result
 from minigan.page.pieces import count, duration, number, plain
 
-NAMES = {  # of the figures' runs, as the page calls them
+NAMES = {  # what the page calls the runs of the figures
     "vitgan": "full ViTGAN",
     "vanilla": "vanilla ViT",
     "relu": "ReLU",
     "cnn": "CNN",
     "faces": "full ViTGAN, faces",
 }
-ROWS = {  # of the ablation: how the page calls them, and what it means
+ROWS = {  # what the page calls the rows of the ablation, and what that means
     "base": ("Full ViTGAN", "SLN, L2 attention, ISN, overlap, SIREN output, GELU"),
     "no-sln": ("Without SLN", "plain layer norms; w enters as tokens"),
     "linear": ("Linear output", "no implicit representation of a patch"),
@@ -45,12 +45,12 @@ def trained_on(result: Result | None) -> str:
 
 
 def data_name(result: Result | None) -> str:
-    """The same as HTML."""
+    """`trained_on` as HTML."""
     return escape(trained_on(result))
 
 
 def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -> str:
-    """Rows of whole cells; those of the body with the class of the row."""
+    """An HTML table. Rows are lists of <th> and <td> cells; a row of the body has a CSS class before them."""
     above = "".join(f"<tr>{''.join(cells)}</tr>" for cells in head)
     below = "".join(f'<tr class="{name}">{"".join(cells)}</tr>' for name, cells in body)
     return f'<div class=scroll><table class="{kind}"><thead>{above}</thead><tbody>{below}</tbody></table></div>'
@@ -60,7 +60,7 @@ def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -
 
 
 def beside(figures: dict[str, Result]) -> str:
-    """Two halves of one table that share the names of the runs and nothing else, and what lies between them."""
+    """The poster's numbers and ours, as two halves of a table, and a second table on how they differ."""
     labels = {name: c.label for name in figures if (c := course(figures[name]))}
     head = [
         ["<td></td>", "<th colspan=2 class=theirs>The poster</th>", "<th colspan=4>Here</th>"],
@@ -76,7 +76,7 @@ def beside(figures: dict[str, Result]) -> str:
         "Both halves say FID, and still it is not one protocol: see below what differs."
         if fid
         else f"The poster measured FID. Here it is {' and '.join(sorted(set(labels.values())))}: other features, other "
-        "images, another scale. What can be set side by side is which runs learn and which fail."
+        "images, another scale. What compares is which runs learn and which fail."
     )
     return (
         f"<p><b>Read each half down, not across.</b> {warning}</p>"
@@ -86,7 +86,7 @@ def beside(figures: dict[str, Result]) -> str:
 
 
 def theirs(name: str) -> str:
-    """The poster's cells of a row."""
+    """The cells of a row that show the poster's numbers."""
     told = POSTER[name]
     fid = through(f"{x:g}" for x in told["fid"]) if "fid" in told else "–"
     long = f"{told['epochs']} epochs<small>{duration(3600 * told['hours'])}</small>" if "epochs" in told else "–"
@@ -94,7 +94,7 @@ def theirs(name: str) -> str:
 
 
 def ours(result: Result | None) -> str:
-    """Our cells of a row."""
+    """The cells of a row that show our numbers."""
     c = course(result)
     if result is None or c is None:
         return f"<td colspan=4>{escape(result.words) if result and result.words else 'not there yet'}</td>"
@@ -109,12 +109,12 @@ def ours(result: Result | None) -> str:
 
 
 def through(values: Iterable[str]) -> str:
-    """First, best and last, on one line."""
+    """Values with arrows between them, on one line."""
     return f"<span class=course>{' <i>→</i> '.join(values)}</span>"
 
 
 def differs(figures: dict[str, Result]) -> str:
-    """What differs between the two halves, point by point."""
+    """A table of what differs between the two halves."""
     digits = next(
         (figures[n] for n in ("vitgan", "vanilla", "relu", "cnn") if n in figures and figures[n].config), None
     )
@@ -183,7 +183,7 @@ def ablation_table(rows: list[Row], base: Row) -> str:
 
 
 def told(rows: list[Row], base: Row) -> str:
-    """Which rows can be told from the first, and how little that says."""
+    """Which rows differ from the first, and how little that says, as HTML."""
     names: dict[str, list[str]] = {"better": [], "worse": [], "within": []}
     for row in rows:
         if verdict := row.against(base):
@@ -210,7 +210,7 @@ def places(value: float | None, n: int) -> str:
 
 
 def mean_of(row: Row) -> str:
-    """The distance, mean ± standard deviation (n − 1) over the seeds, and which of them are missing."""
+    """The distance, mean ± standard deviation (n − 1) over the seeds, and if some are missing, how many there are."""
     values, failed = row.distances, next((r.words for r in row.results if r.words), "")
     if not values:
         return f"–<small>{escape(failed)}</small>" if failed else "–"
