@@ -133,14 +133,14 @@ def given_options(args: argparse.Namespace) -> dict[str, Any]:
     return {n: getattr(args, n) for n in names if getattr(args, n, None) is not None}
 
 
-def choose_device(args: argparse.Namespace) -> str:
-    """The device that --device names. Compiled loops are switched on where they run; DeviceError without the GPU."""
+def choose_device(name: str, loops: bool = True) -> str:
+    """The device of --device, cpu, cuda or auto; DeviceError if it is not there. Switches compiled loops on or off."""
     from autograd import use_loops
     from autograd.backend import best_device, device_module
 
-    device = best_device() if args.device == "auto" else args.device
+    device = best_device() if name == "auto" else name
     device_module(device)
-    use_loops(device == "cpu" and not getattr(args, "no_loops", False))
+    use_loops(loops and device == "cpu")
     return device
 
 
@@ -174,7 +174,7 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     from minigan.step import GAN
     from minigan.train import Run, new_directory
 
-    device = choose_device(args)
+    device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
     plan = read_resume(args.resume, load, name, device) if args.resume else new_plan(args, load, options)
     config, data = plan.config, plan.data
@@ -299,6 +299,7 @@ def train(run: "Run") -> int:
 def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
     from minigan.pace import fit_schedule, seconds_per_step
+    from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
     pace = fit_schedule(gan, minutes) if minutes else seconds_per_step(gan)
@@ -308,15 +309,6 @@ def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
     print(f"\n{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {gan.device}")
     print(f"generator      {gan.generator.count():>12,} parameters")
     print(f"discriminator  {gan.discriminator.count():>12,} parameters")
-    epochs = config.steps * config.batch / len(data)
-    print(f"{1 / pace:.1f} steps/s: about {long(config.steps * pace)} for {config.steps:,} steps ({epochs:.1f} epochs)")
+    time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)
+    print(f"{1 / pace:.1f} steps/s: about {time} for {config.steps:,} steps ({epochs:.1f} epochs)")
     return 0
-
-
-def long(seconds: float) -> str:
-    """A time as text, in the unit that suits it."""
-    if seconds < 120:
-        return f"{seconds:.0f} seconds"
-    if seconds < 7200:
-        return f"{seconds / 60:.0f} minutes"
-    return f"{seconds / 3600:.0f} hours"

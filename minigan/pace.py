@@ -9,7 +9,7 @@ from autograd import backend
 from minigan.step import GAN
 
 WARM_UP = 3  # steps that are not timed: they compile, and allocate memory
-TIMED = 20  # steps
+TIMED = 10  # steps
 
 
 def seconds_per_step(gan: GAN, steps: int = TIMED) -> float:

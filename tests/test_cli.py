@@ -16,6 +16,7 @@ from PIL import Image
 from autograd.backend import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
@@ -83,7 +84,7 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"about \d+ seconds for", printed) and "d_similarity     l2" in printed
+    assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
     assert not out.exists()
 
 
@@ -94,7 +95,7 @@ def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeyp
     flags = ["--minutes", "0.5", *(["--dry-run"] if dry else []), "--out", str(out)]
     assert mnist.main([*folder, *SMALL, *DEVICE, *flags]) == 0
     if dry:
-        assert "about 21 seconds for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
+        assert "about 21 s for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
     else:
         assert checkpoint.load(out / "checkpoint.h5")[1]["steps_done"] == 3
 
@@ -203,6 +204,20 @@ def test_numbers_that_came_out_wrong_are_status_3(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(fails)
     assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
+
+
+@pytest.mark.parametrize(
+    "module, flags, sentence",
+    [
+        (mnist, ["--digits", "5", "--data", "."], "--digits says how many digits to draw"),
+        (poster, ["--jobs", "0"], "--jobs must be at least 1, not 0"),
+    ],
+)
+def test_a_console_script_is_the_command(module, flags, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a script", *flags])
+    with pytest.raises(SystemExit) as stop:
+        module.run()
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")

@@ -17,7 +17,7 @@ from minigan.data import Dataset, content_hash, stroke_digits
 from minigan.errors import InputError
 from minigan.lock import hold_lock
 from minigan.log import read_log
-from minigan.pace import WARM_UP, fit_schedule, seconds_per_step
+from minigan.pace import TIMED, WARM_UP, fit_schedule, seconds_per_step
 from minigan.step import GAN
 from minigan.train import NonFinite, Run, free_directory, new_directory
 
@@ -309,7 +309,7 @@ def test_whole_cycles_of_the_penalty_are_timed(monkeypatch):
 
 def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
     run = start(tmp_path / "run")
-    clock = iter([0.0, 1.0, 9.0, 10.0])  # 20 steps take 8 seconds; all of the measurement takes 10
+    clock = iter([0.0, 1.0, 1.0 + 0.4 * TIMED, 10.0])  # a step takes 0.4 seconds, all of the measurement 10
     monkeypatch.setattr("minigan.pace.time.perf_counter", lambda: next(clock))
     assert fit_schedule(run.gan, minutes=0.5) == pytest.approx(0.4)
     assert run.gan.config.steps == int((0.9 * 30 - 10) / 0.4) and run.gan.steps_done == 0

@@ -61,7 +61,7 @@ def main(argv: list[str]) -> int:
         path = getattr(args, flag)
         if path is not None and not path.exists():
             raise InputError(f"--{flag} {path} does not exist")
-    device = choose_device(args)
+    device = choose_device(args.device)
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
