@@ -257,7 +257,9 @@ class Run:
     def _read_stats(self) -> np.ndarray:
         """The rows of `STATS` since the last line of the log, read from the device; NonFinite if one is not finite."""
         k, every = self.gan.steps_done, self.gan.config.log_every
-        count = min(k, k % every or every)
+        count = k % every
+        if count == 0 and k > 0:  # a whole round of the buffer
+            count = every
         rows = backend.to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
             raise NonFinite(self._explain(rows, k - count))
