@@ -5,7 +5,7 @@ from html import escape
 from typing import Any
 
 from experiments.bench.show import TITLES
-from minigan.curves import DARK, LIGHT
+from minigan.charts import DARK, LIGHT
 from minigan.page import data_uri, render, section
 from minigan.page.pieces import plain
 

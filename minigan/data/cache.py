@@ -22,7 +22,7 @@ from minigan.data.folder import is_grey, pixels
 from minigan.data.pictures import Pictures, open_pictures
 from minigan.data.stored import ChunkFile, StoredImages, allocate
 from minigan.errors import InputError
-from minigan.lock import alone
+from minigan.lock import hold_lock
 
 FORMAT = "minigan images 1"  # to be raised with every change of the pixels that are made of a picture
 DAMAGED = (KeyError, ValueError, TypeError, AttributeError, RuntimeError)  # h5py's, for damaged files
@@ -64,7 +64,7 @@ def cached(
             try:
                 directory.mkdir(parents=True, exist_ok=True)
                 lock = path.with_name(path.name + ".lock")
-                with alone(lock, f"waiting for another process that writes {path}", wait=True):
+                with hold_lock(lock, f"waiting for another process that writes {path}", wait=True):
                     if not path.exists():
                         _build(path, key, pictures, recipe, progress)
                     lock.unlink(missing_ok=True)

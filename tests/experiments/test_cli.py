@@ -17,6 +17,7 @@ from slow import slow_but_the_first
 from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
@@ -92,8 +93,20 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"about \d+ seconds for", printed) and "d_similarity     l2" in printed
+    assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
     assert not out.exists()
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: 7.0)
+    out = tmp_path / "run"
+    flags = ["--minutes", "0.5", *(["--dry-run"] if dry else []), "--out", str(out)]
+    assert mnist.main([*folder, *SMALL, *DEVICE, *flags]) == 0
+    if dry:
+        assert "about 21 s for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
+    else:
+        assert checkpoint.load(out / "checkpoint.h5")[1]["steps_done"] == 3
 
 
 def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
@@ -107,8 +120,8 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--steps", "0"], "--steps must be at least 1"),
         (["--minutes", "0"], "--minutes must be greater than 0"),
         (["--eval-samples", "1"], "--eval-samples must be at least 2"),
-        (["--ema", "2"], "--ema must be from 0 to 1"),
-        (["--g-lr", "-1"], "--g-lr must not be negative"),
+        (["--ema", "2"], "--ema must be at most 1, not 2.0"),
+        (["--g-lr", "-1"], "--g-lr must be at least 0, not -1.0"),
         (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
         (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
         (["--steps", "2", "--epochs", "1"], "give one of"),
@@ -204,6 +217,20 @@ def test_numbers_that_came_out_wrong_are_status_3(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(fails)
     assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
+
+
+@pytest.mark.parametrize(
+    "module, flags, sentence",
+    [
+        (mnist, ["--digits", "5", "--data", "."], "--digits says how many digits to draw"),
+        (poster, ["--jobs", "0"], "--jobs must be at least 1, not 0"),
+    ],
+)
+def test_a_console_script_is_the_command(module, flags, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a script", *flags])
+    with pytest.raises(SystemExit) as stop:
+        module.run()
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
 @pytest.mark.slow
