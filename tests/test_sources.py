@@ -202,6 +202,11 @@ def more_than_fits(path):
         z.writestr("images.npy", header.getvalue())
 
 
+def damaged_header(path, old, new):
+    numpy_file(np.save, path, COLOUR)
+    path.write_bytes(path.read_bytes().replace(old, new))
+
+
 def strange_format(path):
     hdf5(path, images=GREY)
     with h5py.File(path, "r+") as f:
@@ -231,6 +236,8 @@ def bad_png(path):
         (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(50)), "cannot be read"),
         (lambda p: numpy_file(np.save, p, COLOUR[0]), "holds no images"),
         (lambda p: numpy_file(np.save, p, np.array([None])), "cannot be read"),
+        (lambda p: damaged_header(p, b"'|u1'", b"'|u1("), "cannot be read"),
+        (lambda p: damaged_header(p, b"False", b"  Fa("), "cannot be read"),
         (lambda p: idx(p, GREY[:, :0]), "not uint8 images"),
         (cut, "cannot be read"),
         (more_than_fits, "cannot be read"),

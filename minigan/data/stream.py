@@ -66,10 +66,7 @@ def prefetched(images: Any, seed: int, batch: int, device: str) -> Prefetch:
     """Real batches by step, uint8 on the device, of images that stay where they are."""
 
     def fetch(step: int) -> Any:
-        try:
-            return backend.to_device(images[batch_rows(seed, step, batch, len(images))], device)
-        except OSError as e:
-            raise InputError(f"cannot read the images any more: {e.strerror or e}") from e
+        return backend.to_device(images[batch_rows(seed, step, batch, len(images))], device)
 
     return Prefetch(fetch)
 

@@ -7,6 +7,7 @@ images and the extractor. Other tools write npz files with `mu` and `sigma`, whi
 import io
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -23,7 +24,8 @@ from minigan.metrics.frechet import Moments
 
 FORMAT = "minigan statistics 1"
 DAMAGE = (  # what h5py, zipfile and NumPy raise for damaged files
-    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error
+    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error,
+    SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 
 
