@@ -10,7 +10,7 @@ import numpy as np
 
 from autograd.arrays import to_device, to_host
 from experiments.bench.case import Case, Side
-from minigan.metrics.inception import FID_2015, Inception, shapes
+from minigan.metrics.inception import Inception, shapes
 from minigan.metrics.resize import resize
 
 IMAGES = 16  # in a call
@@ -24,7 +24,7 @@ def random_tensors(seed: int = 0) -> dict[str, np.ndarray]:
     """Weights under which signals neither die nor grow, and running statistics that matter."""
     rng = np.random.default_rng(seed)
     tensors = {}
-    for name, shape in shapes(FID_2015).items():
+    for name, shape in shapes().items():
         x: Any = rng.standard_normal(shape, np.float32)
         if name.endswith("conv.weight"):
             x *= np.sqrt(2 / np.prod(shape[1:]))

@@ -172,11 +172,11 @@ def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sa
     for device in (trained, sampled):
         arguments = ["--num", 3, "--truncation", 0.8, "--interpolation", 0, 1, "--hdf5"]
         call(path, *arguments, "--device", device, "--out", tmp_path / device)
-    (images, z, _), (others, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
+    (images, z, _), (other_images, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
     np.testing.assert_array_equal(z, other_z)
-    frames, other_frames = (read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled))
-    for a, b in ((images, others), (frames, other_frames)):  # compiled loops round unlike NumPy: one level of 256
-        np.testing.assert_allclose(a.astype(int), b.astype(int), rtol=0, atol=1)
+    gifs = [read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled)]
+    for a, b in ((images, other_images), gifs):  # a pixel is a rounded float32: it may differ by one grey level
+        np.testing.assert_allclose(a.astype(int), b.astype(int), atol=1)
 
 
 def test_batch_norm_takes_its_running_statistics(tmp_path):
@@ -322,8 +322,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         "absent.h5": "there is no checkpoint",
         "text.h5": "not a readable checkpoint",
         "other.h5": "not a checkpoint of this program",
-        "classifier.h5": "not one of a training run",
-        "changed.h5": "not a checkpoint that this version can read",
+        "classifier.h5": "not of a training run",
+        "changed.h5": "this version cannot read this checkpoint",
         "empty": "not the directory of a run",
     }.items():
         with pytest.raises(InputError, match=sentence) as error:

@@ -12,7 +12,7 @@ from minigan.config import resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator
-from minigan.metrics.features import make_extractor
+from minigan.metrics.extractors import make_extractor
 from minigan.sampling import load_generator
 
 SEED = 10**12  # digits that neither the classifier nor any generator was trained on
@@ -107,13 +107,13 @@ def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_file
     numbered[:, 0, 0] = np.arange(50)
     evaluator = Evaluator.of(Counting(), Dataset(numbered, None, "numbered", None), "train", 10, 25)
     (images,) = seen  # one pass
-    assert len(np.unique(images[:, 0, 0])) == 35 and (evaluator.compared, len(evaluator.reference)) == (10, 25)
+    assert len(np.unique(images[:, 0, 0])) == 35 and (evaluator.compared, evaluator.reference.count) == (10, 25)
 
 
 def test_few_real_images_are_split_in_halves_and_too_few_refused(digits):
     few = Dataset(digits.images[:9], digits.labels[:9], "few", 10)
     evaluator = Evaluator.of(make_extractor("digits"), few, "test", 1000, 2000)
-    assert (evaluator.compared, len(evaluator.reference)) == (4, 5)
+    assert (evaluator.compared, evaluator.reference.count) == (4, 5)
     with pytest.raises(InputError, match="at least 6 real images, not 5"):
         Evaluator.of(make_extractor("digits"), Dataset(few.images[:5], None, "few", None), "test", 10, 10)
 

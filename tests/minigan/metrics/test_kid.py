@@ -86,7 +86,7 @@ def test_what_cannot_be_compared():
     x = normal(5, 4, 12)
     for fake, real, message in (
         (x, x[:, :3], "4 numbers cannot be compared with features of 3"),
-        (x[:1], x, "from 2 images on, not 1 and 5"),
+        (x[:1], x, "at least 2 images, not 1 and 5"),
         (x, x * np.nan, "finite"),
         (x[0], x, r"shape \(N, D\)"),
     ):

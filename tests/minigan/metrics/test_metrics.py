@@ -235,8 +235,8 @@ def test_other_checkpoints_are_refused(tmp_path):
     path = tmp_path / "other.h5"
     state = arrays["digit_classifier"]
     cases = [
-        ({"generator": state}, meta, "not one of the digit classifier"),
-        (arrays, {**meta, "architecture": "LeNet-5"}, "not one of the digit classifier"),
+        ({"generator": state}, meta, "not of the digit classifier"),
+        (arrays, {**meta, "architecture": "LeNet-5"}, "not of the digit classifier"),
         ({"digit_classifier": {**state, "head.bias": np.zeros(9)}}, meta, "head.bias"),
         ({"digit_classifier": {**state, "head.bias": np.zeros(10)}}, meta, "SHA-256"),
     ]

@@ -158,5 +158,5 @@ def test_what_cannot_be_compared_and_few_images():
     assert prdc(x, x[:3] + 0.1) == prdc(x, x[:3] + 0.1, k=2)
     with pytest.raises(InputError, match="3 numbers cannot be compared with features of 2"):
         prdc(x, x[:, :2])
-    with pytest.raises(InputError, match="from 2 images on"):
+    with pytest.raises(InputError, match="at least 2 images"):
         prdc(x, x[:1])

@@ -1,4 +1,4 @@
-"""What a path holds, and which of the arrays in a file are its images: found by content, never by the file's name."""
+"""What a path holds, and which array in a file holds its images: decided by the content, never by the file's name."""
 
 import os
 import tarfile
@@ -15,25 +15,24 @@ from minigan.metrics import statistics
 from minigan.metrics.statistics import DAMAGE
 
 DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
-USUAL = ("images", "arr_0")  # names that images have in files: ours, and NumPy's for an array without one
+USUAL = ("images", "arr_0")  # names of image arrays: ours, and NumPy's for an array without a name
 
 Arrays = dict[str, tuple[Any, tuple[int, ...]]]  # name: (dtype, shape)
 
 
-def sniff(spec: str | os.PathLike) -> str:
-    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn for a name in `DRAWN`, if no path."""
+def detect_kind(spec: str | os.PathLike) -> str:
+    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn, for a name in `DRAWN` but no path.
+
+    InputError for everything else.
+    """
     path = Path(spec)
     if not path.exists():
         if str(spec) in DRAWN:
             return "drawn"
         raise InputError(f"{path} does not exist")
     if path.is_dir():
-        if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")):
-            return "run"
-        if run := next(path.glob("*/checkpoint.h5"), None):  # its pictures are grids and curves
-            raise InputError(f"{path} holds training runs, not images: name one of them, as {run.parent}")
-        return "folder"
-    if not path.is_file():  # a pipe or a device, which might never end
+        return _folder_kind(path)
+    if not path.is_file():  # a pipe or a device, which may never end
         raise InputError(f"{path} is neither a file nor a folder")
     try:
         with open(path, "rb") as file:
@@ -43,10 +42,7 @@ def sniff(spec: str | os.PathLike) -> str:
                 form = f.attrs.get("format")
             return {checkpoint.FORMAT: "checkpoint", statistics.FORMAT: "statistics"}.get(form, "hdf5")
         if head[:4] == b"PK\x03\x04":
-            arrays = _npz_headers(path)
-            if not arrays:
-                return "zip"
-            return "statistics" if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays) else "npz"
+            return _zip_kind(path)
         if tarfile.is_tarfile(path):
             return "tar"
     except DAMAGE as e:
@@ -56,23 +52,41 @@ def sniff(spec: str | os.PathLike) -> str:
     if head[:2] in (b"\0\0", b"\x1f\x8b"):
         return "idx"
     if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
-        raise InputError(f"{path} is a single image: name the folder of many")
+        raise InputError(f"{path} is a single image: give a folder of images")
     raise InputError(
-        f"{path} holds no images: it is no folder, zip or tar of pictures, IDX, HDF5, npz or npy file or checkpoint"
+        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, HDF5, npz or npy file, nor a "
+        "checkpoint"
     )
+
+
+def _folder_kind(path: Path) -> str:
+    if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")):
+        return "run"
+    if run := next(path.glob("*/checkpoint.h5"), None):  # the PNG files of a run are grids and curves
+        raise InputError(f"{path} holds training runs, not images: give one of them, such as {run.parent}")
+    return "folder"
+
+
+def _zip_kind(path: Path) -> str:
+    arrays = _npz_headers(path)
+    if not arrays:
+        return "zip"
+    if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays):
+        return "statistics"
+    return "npz"
 
 
 def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:
     """The name and the shape of the dataset that holds the images."""
     arrays: Arrays = {}
 
-    def look(name: str, item: Any) -> None:
+    def note(name: str, item: Any) -> None:
         if isinstance(item, h5py.Dataset):
             arrays[name] = item.dtype, item.shape
 
     try:
         with h5py.File(path, "r") as f:
-            f.visititems(look)
+            f.visititems(note)
     except DAMAGE as e:
         raise InputError(f"{path} cannot be read ({e})") from e
     name = _choose(path, arrays)
@@ -90,7 +104,7 @@ def npz_images(path: Path) -> tuple[str, np.ndarray]:
 
 
 def npy_images(path: Path) -> np.ndarray:
-    """The images of an npy file, mapped and not read."""
+    """The images of an npy file, mapped into memory instead of read."""
     try:
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     except DAMAGE as e:
@@ -107,10 +121,15 @@ def upright(images: np.ndarray) -> np.ndarray:
 
 
 def is_images(dtype: Any, shape: tuple[int, ...]) -> bool:
-    """uint8 (N, H, W), or (N, H, W, C) or (N, C, H, W) of 1 or 3 channels; (H, W, 3) is one image and none of these."""
+    """Whether this is uint8 (N, H, W), or (N, H, W, C) or (N, C, H, W) with 1 or 3 channels.
+
+    (H, W, 3) and (H, W, 4) are taken for one image, which is not enough.
+    """
     if dtype != np.uint8 or 0 in shape[1:]:
         return False
-    return len(shape) == 3 and shape[2] > 4 or len(shape) == 4 and bool({shape[1], shape[3]} & {1, 3})
+    if len(shape) == 3:
+        return shape[2] > 4
+    return len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3))
 
 
 def _suitable(arrays: Arrays) -> list[str]:
@@ -118,14 +137,16 @@ def _suitable(arrays: Arrays) -> list[str]:
 
 
 def _choose(path: Path, arrays: Arrays) -> str:
-    """The array with a usual name, or the only one that can be images."""
+    """The image array: the one with a usual name, or the only one that can hold images."""
     names = _suitable(arrays)
-    usual = [name for name in USUAL if name in names]
-    if usual or len(names) == 1:
-        return (usual or names)[0]
+    for name in USUAL:
+        if name in names:
+            return name
+    if len(names) == 1:
+        return names[0]
     if names:
         raise InputError(
-            f"{path} holds several arrays that can be images ({', '.join(names)}): call one of them images"
+            f"{path} holds several arrays that can be images ({', '.join(names)}): name one of them images"
         )
     held = ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in list(arrays.items())[:4]) or "nothing"
     raise InputError(f"{path} holds no images, uint8 (N, H, W) or (N, H, W, 3), but {held}")
