@@ -120,7 +120,6 @@ def test_every_loop_has_a_case():
     assert {op for op, *_ in CASES.values()} == set(STAND_INS)
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
@@ -152,6 +151,7 @@ def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatc
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_any_memory_layout_gives_the_same(name):
     op, inputs, options = CASES[name]
