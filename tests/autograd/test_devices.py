@@ -44,7 +44,12 @@ def test_op_stays_on_its_device(example):
     assert len(found) == len(expected) > 2
     for a, b in zip(found, expected, strict=True):
         assert type(a) is StrictArray and a.dtype == b.dtype
-        np.testing.assert_array_equal(strict.asnumpy(a), b)
+        if b.dtype.kind == "f":  # an array on the device may lie otherwise in memory, and then its sums round otherwise
+            np.testing.assert_allclose(
+                strict.asnumpy(a), b, rtol=0, atol=8 * np.finfo(b.dtype).eps * abs(b).max(initial=1)
+            )
+        else:
+            np.testing.assert_array_equal(strict.asnumpy(a), b)
 
 
 def test_registered_as_a_device():

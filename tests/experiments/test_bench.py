@@ -250,6 +250,7 @@ def test_the_figures_of_merit_agree(torch):
             assert differences(one, ours(fake, real), expected) == ""
 
 
+@pytest.mark.slow
 def test_folded_inception_is_the_published_one(torch):
     from experiments.bench.inception import random_tensors
     from experiments.bench.torch_inception import TorchInception

@@ -138,6 +138,7 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(run, tmp_path):
             np.testing.assert_array_equal(a, b[:n])
 
 
+@pytest.mark.slow
 def test_latents_are_normal_and_belong_to_their_numbers():
     z = sampling.latents(range(2000), 17, seed=5)
     assert z.shape == (2000, 17) and z.dtype == np.float32
@@ -164,7 +165,7 @@ def test_batches_are_bounded(run, tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
-@pytest.mark.parametrize(("trained", "sampled"), [("strict", "cpu"), ("cpu", "strict")])
+@pytest.mark.parametrize(("trained", "sampled"), slow_but_the_first([("strict", "cpu"), ("cpu", "strict")]))
 def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sampled):
     path = write_checkpoint(tmp_path / "checkpoint.h5", variant, trained)
     generator, _ = load_generator(path, sampled)

@@ -68,7 +68,7 @@ def nearly_equal(found: GAN, expected: GAN) -> None:
     a, b = found.state()[0], expected.state()[0]
     for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
         for name, x in b[group].items():
-            close = 1e-4 * np.abs(x).max() + 1e-6
+            close = 3e-4 * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 

@@ -144,6 +144,7 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
         assert "classes" not in evaluator(other, other, features="digits")(test.images[:100])
 
 
+@pytest.mark.slow
 def test_without_test_images_the_training_images_are_the_reference_and_it_is_said(digits):
     few = Dataset(digits.images[:120], None, "folder", None)
     for test in (None, few, Dataset(digits.images[120:140], None, "a handful", None)):  # a folder is its own test set

@@ -29,6 +29,7 @@ def test_a_face_is_a_function_of_the_seed_and_its_number_alone(drawn):
         assert not (faces(8, seed=other) == drawn[:8]).all(axis=(1, 2, 3)).any()
 
 
+@pytest.mark.slow
 def test_a_face_is_the_same_at_every_size(drawn):
     small = drawn[:8].reshape(8, 32, 2, 32, 2, 3).mean((2, 4))
     assert abs(faces(8, seed=3, size=32) - small).max() <= 1  # rounded twice

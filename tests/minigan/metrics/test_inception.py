@@ -301,6 +301,7 @@ def test_batches_of_any_size_give_the_same_features(network, monkeypatch):
     assert network.features(x[:0]).shape == (0, 2048) and network.features(x[:0], 64).shape == (0, 64)
 
 
+@pytest.mark.slow
 def test_the_network_runs_on_the_device(tensors, network):
     x = resize(pictures((32, 32, 3), 2), "tf")
     on_device = Inception(tensors, device="strict").features(strict.asarray(x), 192)

@@ -178,6 +178,7 @@ def test_shipped_weights_are_small_and_right(classifier, digits):
     assert (probabilities.argmax(axis=1) == labels[:2000]).mean() >= 0.99
 
 
+@pytest.mark.slow
 def test_real_digits_are_confident_even_shifted_and_noisy(classifier, digits):
     images = digits[0][:1000]
     noise = np.random.default_rng(0).normal(0, 12, images.shape)
