@@ -71,5 +71,10 @@ def main(argv: list[str]) -> int:
     return start(args, load, options, "celeba")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

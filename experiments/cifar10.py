@@ -55,5 +55,10 @@ def main(argv: list[str]) -> int:
     return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

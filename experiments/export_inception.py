@@ -73,5 +73,10 @@ def without_counters(state: "dict[str, np.ndarray]") -> "dict[str, np.ndarray]":
     return {name: tensor for name, tensor in state.items() if name not in counters}
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -298,5 +298,10 @@ def describe(images: "ImageSet") -> str:
     return f"{images.name}: {', '.join(parts)}"
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

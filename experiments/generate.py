@@ -211,6 +211,11 @@ def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, late
     save_image(image_grid(strip, STRIP + 1, scale=scale), directory / "interpolation.png")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM removes half-written files too
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

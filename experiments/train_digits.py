@@ -133,5 +133,10 @@ def non_digits(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray", n: in
     return np.concatenate([blends, tiles, noise]), np.concatenate([blend_target, equal])
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

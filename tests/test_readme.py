@@ -11,6 +11,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+CONTRIBUTING = (ROOT / "CONTRIBUTING.md").read_text(encoding="utf-8")
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
 NUMBER = re.compile(r"(?<![\w.])(± )?(-?\d+(?:\.\d*)?(?:e[-+]\d+)?)(?!\w)")
 
@@ -94,7 +95,7 @@ def flags_of(command):
 COMMANDS = {
     path.stem: flags_of(path.stem)
     for path in (ROOT / "experiments").iterdir()
-    if path.stem not in ("__init__", "cli", "__pycache__")
+    if path.stem not in ("__init__", "cli", "minimal", "pytorch", "__pycache__", "py")
 }
 
 

@@ -141,5 +141,10 @@ def machine(how: argparse.Namespace) -> dict[str, Any]:
     return facts | {"peak GFLOP/s": round(peak(how.device, len(how.kinds) > 1) / 1e9, 1)}
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

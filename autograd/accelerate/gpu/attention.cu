@@ -92,7 +92,6 @@ extern "C" __global__ void attention_forward(const float* q, const float* k, con
 // finds δ_i and ∂L/∂q_i. In the second a warp takes a key j, with all queries and their g in the same place; it finds
 // ∂L/∂k_j and ∂L/∂v_j. Every p_ij is computed twice, but each sum belongs to one warp: no atomics, and half the shared
 // memory.
-// Tied queries and keys (q is k): gk is null, and gq gets the sum of both.
 // Shared memory: two matrices (N, d+1), norms (N), δ (N), and for each warp two rows (d) and two columns (N).
 extern "C" __global__ void attention_backward(const float* g, const float* q, const float* k, const float* v,
                                               const float* lse, float* gq, float* gk, float* gv, int tokens, int heads,
@@ -111,7 +110,7 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
     int stride = heads * d;
     size_t start = (size_t)(blockIdx.x / heads) * tokens * stride + (blockIdx.x % heads) * d;
     g += start, q += start, k += start, v += start, gq += start, gv += start;
-    if (gk) gk += start;
+    gk += start;
     lse += (size_t)blockIdx.x * tokens;
 
     load_head(k, first, tokens, stride, d);
@@ -171,8 +170,7 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
             size_t at = (size_t)j * stride + c;
             out_k = a * out_k - 2 * b * column * mine[c];
             gv[at] = out_v;
-            if (gk) gk[at] = out_k;
-            else gq[at] += out_k;  // written by another warp before the barrier
+            gk[at] = out_k;
         }
     }
 }

@@ -24,14 +24,13 @@ def attention(q: Any, k: Any, v: Any, similarity: str = "dot", scale: float | No
 
 
 def attention_backward(
-    g: Any, q: Any, k: Any, v: Any, lse: Any, similarity: str = "dot", scale: float | None = None, tied: bool = False
+    g: Any, q: Any, k: Any, v: Any, lse: Any, similarity: str = "dot", scale: float | None = None
 ) -> tuple[Any, Any, Any]:
-    """The gradients of q, k and v. `tied` (k is q): the first is the sum of both, the second None."""
+    """The gradients of q, k and v."""
     batch, tokens, heads, d = _check(q, k, v)
     launch.require(g.shape == q.shape, f"attention: g {g.shape} beside q {q.shape}")
     launch.require(lse.shape == (batch, heads, tokens), f"attention: lse {lse.shape} beside q {q.shape}")
-    gq, gv = launch.empty(q, q.shape), launch.empty(q, q.shape)
-    gk = None if tied else launch.empty(q, q.shape)
+    gq, gk, gv = (launch.empty(q, q.shape) for _ in range(3))
     a, b = _factors(similarity, scale, d)
     warps = min(WARPS, tokens)
     args = (g, q, k, v, lse, gq, gk, gv, tokens, heads, d, a, b)
