@@ -161,7 +161,7 @@ DAMAGE = {
 @pytest.fixture(scope="module")
 def sets(random):
     """Features of real images, other images like them, and the distance between the two: the floor."""
-    known = {"digits": stroke_digits(2 * N, SEED)[0], "faces": faces(2 * N, SEED, progress=False)}
+    known = {"digits": stroke_digits(2 * N, SEED)[0], "faces": faces(2 * N, SEED)}
     found = {}
     for kind, images in known.items():
         real, others = Statistics.of(random(images[:N])), images[N:]

@@ -171,10 +171,12 @@ def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sa
     for device in (trained, sampled):
         arguments = ["--num", 3, "--truncation", 0.8, "--interpolation", 0, 1, "--hdf5"]
         call(path, *arguments, "--device", device, "--out", tmp_path / device)
-    for a, b in zip(samples(tmp_path / trained)[:2], samples(tmp_path / sampled)[:2], strict=True):
-        np.testing.assert_array_equal(a, b)
-    gifs = [(tmp_path / device / "interpolation.gif").read_bytes() for device in (trained, sampled)]
-    assert gifs[0] == gifs[1]
+    (images, z, _), (other_images, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
+    np.testing.assert_array_equal(z, other_z)
+    gifs = [read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled)]
+    for a, b in ((images, other_images), gifs):  # a pixel is a rounded float32: it may differ by one grey level
+        np.testing.assert_allclose(a.astype(int), b.astype(int), atol=1)
+        assert (a != b).mean() < 1e-3
 
 
 def test_batch_norm_takes_its_running_statistics(tmp_path):
@@ -320,8 +322,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         "absent.h5": "there is no checkpoint",
         "text.h5": "not a readable checkpoint",
         "other.h5": "not a checkpoint of this program",
-        "classifier.h5": "not one of a training run",
-        "changed.h5": "not a checkpoint that this version can read",
+        "classifier.h5": "not of a training run",
+        "changed.h5": "this version cannot read this checkpoint",
         "empty": "not the directory of a run",
     }.items():
         with pytest.raises(InputError, match=sentence) as error:

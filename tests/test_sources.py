@@ -185,7 +185,7 @@ def test_drawn_images_are_none_of_training():
     assert digits.shape == (40, 28, 28) and people.shape == (3, 64, 64, 3)
     for seed in (0, 3):
         assert not (digits[:, None] == stroke_digits(40, seed)[0]).all(axis=(2, 3)).any()
-    assert not np.array_equal(people, faces(3, 0, progress=False))
+    assert not np.array_equal(people, faces(3, 0))
 
 
 def cut(path):
@@ -243,7 +243,7 @@ def bad_png(path):
         (more_than_fits, "cannot be read"),
         (strange_format, "cannot be read"),
         (os.mkfifo, "neither a file nor a folder"),
-        (lambda p: checkpoint.save(p, {}, {}), "not one of a training run"),
+        (lambda p: checkpoint.save(p, {}, {}), "not of a training run"),
     ],
 )
 def test_bad_sources_are_one_sentence(tmp_path, make, sentence):
