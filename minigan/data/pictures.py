@@ -22,7 +22,7 @@ class Pictures:
 
     @cached_property
     def files(self) -> list[str]:
-        """Names relative to the folder or archive, sorted by path; those of a tar in its own order."""
+        """Names relative to the folder or archive, sorted by path, or in the order of a tar."""
         raise NotImplementedError
 
     @cached_property

@@ -128,9 +128,8 @@ def _hair(p: SimpleNamespace, X: Array, Y: Array, head: SimpleNamespace, inside:
     behind = inside(np.minimum(np.maximum(outer, bottom), bun)) * (p.cover > 0.5)
 
     line = p.hairline + p.sweep * (head.x - 0.35 * p.part) - 0.2 * p.temple * head.x**2 + p.ragged * strands
-    line += (1 - _rise(head.tube / p.width, 0.22, 0.62)) * (
-        p.length - line
-    )  # at the sides the hair hangs down to its length
+    temples = 1 - _rise(head.tube / p.width, 0.22, 0.62)
+    line += temples * (p.length - line)  # at the sides the hair hangs down to its length
     under = head.y - line
 
     y = (Y + 0.15) / (0.95 + p.thick)

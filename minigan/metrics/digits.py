@@ -62,7 +62,7 @@ def load_classifier(path: str | Path = WEIGHTS) -> DigitClassifier:
     except ValueError as e:
         raise InputError(f"{path}: {e}") from e
     if _digest(classifier.state_dict()) != meta.get("sha256"):
-        raise InputError(f"{path}: the weights are not those that were saved (their SHA-256 differs)")
+        raise InputError(f"{path}: the weights have changed since they were saved (their SHA-256 differs)")
     return classifier
 
 

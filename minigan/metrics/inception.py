@@ -315,7 +315,7 @@ def load_inception(path: str | Path, device: str = "cpu") -> Inception:
                 raise InputError(f"it holds {f.attrs['architecture']}, not {ARCHITECTURE}: their features differ")
             network = Inception({name: f["params"][name][()] for name in f["params"]}, device)
             if (f.attrs["digest"], f.attrs["bn_eps"]) != (network.digest, BN_EPS):
-                raise InputError("damaged: the weights are not those that were written (their SHA-256 differs)")
+                raise InputError("damaged: the weights have changed since they were written (their SHA-256 differs)")
             network.source_sha256 = str(f.attrs.get("source_sha256", ""))
         return network
     except InputError as e:
