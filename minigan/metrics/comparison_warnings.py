@@ -58,7 +58,7 @@ def _about_counts(sets: dict[str, ImageSet], values: dict[str, float], num: int 
         found.append(f"precision, recall, density and coverage use k = {least - 1}: there are only {least} images")
     if "frechet_infinity" in values and known.get("A", 0) < 10 * dimensions:
         found.append(
-            f"distance at infinity: below {10 * dimensions:,} generated images the distances do not follow the line"
+            f"distance at infinity: below {10 * dimensions:,} generated images the line in 1/N does not hold well"
         )
     return found
 
@@ -98,5 +98,5 @@ def _about_both(a: ImageSet, b: ImageSet) -> list[str]:
     sizes_a, sizes_b = ({shape[:2] for shape in loader.shapes} for loader in (a.loader, b.loader))
     if len(sizes_a) == len(sizes_b) == 1 and sizes_a != sizes_b:
         ((h0, w0),), ((h1, w1),) = sizes_a, sizes_b
-        found.append(f"A is {w0}×{h0} and B {w1}×{h1}: their different resizing changes every number")
+        found.append(f"A is {w0}×{h0} and B {w1}×{h1}: they are resized differently, which changes every number")
     return found
