@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import command_line, run_main
+from experiments.cli import choose_device, command_line, run_main
 
 if TYPE_CHECKING:
     from minigan.metrics.comparison import Comparison
@@ -120,14 +120,10 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
-    from autograd.arrays import best_device
-    from minigan import accelerate
     from minigan.errors import NumericalError
 
     check(args)
-    if args.device == "auto":
-        args.device = best_device()
-    accelerate.use(args.device)
+    args.device = choose_device(args.device)
     try:
         return statistics_alone(args) if args.b is None else compare(args)
     except (NumericalError, np.linalg.LinAlgError) as e:

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import run_main
+from experiments.cli import choose_device, run_main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -75,8 +75,6 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.arrays import best_device, device_module
-    from minigan import accelerate
     from minigan.errors import InputError
     from minigan.sampling import find_checkpoint, load_generator, truncate
     from minigan.train import free_directory
@@ -85,9 +83,7 @@ def main(argv: list[str]) -> int:
         args.folder = args.grid = args.hdf5 = True
         args.interpolation = []
     check(args)
-    device = best_device() if args.device == "auto" else args.device
-    device_module(device)
-    accelerate.use(device)
+    device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
     out = args.out or free_directory(path.parent / "generated")

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from experiments.bench import METHOD
-from experiments.cli import command_line, refuse_tf32_on_cpu, run_main
+from experiments.cli import choose_device, command_line, refuse_tf32_on_cpu, run_main
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 EXAMPLES = """\
@@ -57,11 +57,7 @@ def main(argv: list[str]) -> int:
     args.seconds, args.rounds = args.seconds or (0.6 if args.quick else 5.0), 3 if args.quick else 5
     for name in THREADS:  # the libraries under NumPy read them when NumPy is imported
         os.environ[name] = str(args.threads)
-    from autograd.arrays import device_module
-    from minigan import accelerate
-
-    device_module(args.device)
-    accelerate.use(None if args.no_loops and args.device == "cpu" else args.device)
+    choose_device(args.device, not args.no_loops)
     return measure_all(chosen(args.only, args.quick), args)
 
 

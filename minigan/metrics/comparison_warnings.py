@@ -58,7 +58,7 @@ def _about_counts(sets: dict[str, ImageSet], values: dict[str, float], num: int 
         found.append(f"precision, recall, density and coverage use k = {least - 1}: there are only {least} images")
     if "frechet_infinity" in values and known.get("A", 0) < 10 * dimensions:
         found.append(
-            f"distance at infinity: with fewer than {10 * dimensions:,} generated images the line in 1/N fits badly"
+            f"distance at infinity: below {10 * dimensions:,} generated images the line in 1/N does not hold well"
         )
     return found
 
