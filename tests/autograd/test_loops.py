@@ -120,6 +120,7 @@ def test_every_loop_has_a_case():
     assert {op for op, *_ in CASES.values()} == set(STAND_INS)
 
 
+@pytest.mark.slow  # numba compiles every loop
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
@@ -163,6 +164,7 @@ def test_any_memory_layout_gives_the_same(name):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nan_stays_nan(name):
     """A training that fails must be seen to fail."""
