@@ -123,6 +123,7 @@ def test_every_loop_has_a_case():
     assert {op.name for op, *_ in CASES.values()} == {name for name, twin in CPU.items() if isinstance(twin, Op)}
 
 
+@pytest.mark.slow  # numba compiles every loop
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
@@ -166,6 +167,7 @@ def test_any_memory_layout_gives_the_same(name):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nan_stays_nan(name):
     """A training that fails must be seen to fail."""
