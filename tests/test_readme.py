@@ -95,7 +95,7 @@ def flags_of(command):
 COMMANDS = {
     path.stem: flags_of(path.stem)
     for path in (ROOT / "experiments").iterdir()
-    if path.stem not in ("__init__", "cli", "minimal", "pytorch", "__pycache__", "py")
+    if path.stem not in ("__init__", "cli", "minimal", "py", "__pycache__")
 }
 
 

@@ -32,16 +32,20 @@ examples:
 
 
 def parser() -> argparse.ArgumentParser:
-    raw = argparse.RawDescriptionHelpFormatter
-    p = argparse.ArgumentParser("python -m experiments.bench", None, __doc__, EXAMPLES + METHOD, formatter_class=raw)
+    p = argparse.ArgumentParser(
+        prog="python -m experiments.bench",
+        description=__doc__,
+        epilog=EXAMPLES + METHOD,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("--only", default="", metavar="LIST", help="sections, or parts of the names in the table")
     p.add_argument("--quick", action="store_true", help="the small models, and few rounds")
     p.add_argument("--seconds", type=float, metavar="S", help="how long each line is timed (5; 0.6 with --quick)")
     p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each side (1)")
     p.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where the networks are (cpu)")
-    p.add_argument("--tf32", action="store_true", help="on a GPU: time all sides in TF32 (they are compared without)")
-    p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="of page and JSON (runs/bench)")
+    p.add_argument("--tf32", action="store_true", help="on a GPU: time in TF32; results are compared in float32")
+    p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="for page and JSON (runs/bench)")
     return p
 
 

@@ -38,7 +38,7 @@ class Case:
     name: str
     sides: Mapping[str, Callable[[str], Side]]
     calls: int = 1  # in one run: the time shown is that of one call
-    unit: str = "s"  # or "images/s", or "MiB"
+    unit: str = "s"  # of the medians in the table: s, images/s, or MiB; samples are seconds or MiB
     tolerance: float = 1e-4  # the largest relative difference between results that agree
     rough: tuple[str, ...] = ()  # results of which rounding may turn a few elements: see ROUGH
     quick: bool = False  # part of --quick
@@ -80,8 +80,8 @@ class Case:
     def row(self, samples: dict[str, list[float]], **more: Any) -> dict[str, Any]:
         """What was measured: a line of the table, of the page and of the record.
 
-        samples: seconds or MiB by side, and those of a round belong together. ratio: ours/theirs round by round, as
-        median and quartiles. flops: operations in one call. processor share: processor time over elapsed time.
+        samples: seconds or MiB by side; those of a round belong together. ratio: the median and the quartiles of
+        ours/theirs, round by round. flops: operations in one call. processor share: processor time over elapsed time.
         """
         ratios = {kind: np.divide(samples["ours"], samples[kind]) for kind in samples if kind != "ours"}
         return {

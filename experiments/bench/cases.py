@@ -18,7 +18,7 @@ LIBRARIES: dict[str, Any] = {"ours": ops}  # by kind; PyTorch has nearly all our
 with contextlib.suppress(ImportError):  # without PyTorch our side is measured alone
     import torch
 
-    from experiments.pytorch.models import best_attention, plain_attention, plain_norm
+    from experiments.bench.pytorch.models import best_attention, plain_attention, plain_norm
 
     known = {**vars(torch.nn.functional), **vars(torch), "layer_norm": plain_norm, "attention": plain_attention}
     LIBRARIES |= {"plain": SimpleNamespace(**known), "best": SimpleNamespace(**{**known, "attention": best_attention})}
@@ -30,7 +30,7 @@ OVERHEAD: dict[str, Callable] = {  # what an op costs beside its arithmetic, on 
     "tanh": lambda lib, x, w: lib.tanh(x),
     "relu": lambda lib, x, w: lib.relu(x),
     "reshape": lambda lib, x, w: lib.reshape(x, (1, 2)),
-    "softmax": lambda lib, x, w: lib.softmax(x, axis=-1),
+    "softmax": lambda lib, x, w: lib.softmax(x, -1),
     "linear": lambda lib, x, w: lib.linear(x, w),
 }
 MODELS = ("small, batch 32", "poster, batch 32", "paper 32², batch 32", "CNN 28²", "CNN 64²")  # of the hot ops
@@ -105,7 +105,7 @@ def hot_ops_of(c: Config) -> list[HotOp]:
         HotOp("layer norm", [stream, (width,), (width,)], lambda lib, x, w, b: lib.layer_norm(x, (width,), w, b)),
         HotOp("SLN", [(b, g_tokens, g_width), one, one], lambda lib, x, w, b: lib.layer_norm(x, (g_width,), w, b)),
         HotOp(gelu[0], [wide], lambda lib, x: lib.gelu(x, approximate=gelu[1])),
-        HotOp("softmax", [(*d_heads[:3], d_tokens)], lambda lib, x: lib.softmax(x, axis=-1)),
+        HotOp("softmax", [(*d_heads[:3], d_tokens)], lambda lib, x: lib.softmax(x, -1)),
         HotOp("sine", [stream], lambda lib, x: lib.sin(x)),
     ]
 

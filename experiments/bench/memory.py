@@ -14,10 +14,10 @@ from typing import Any
 
 from autograd import accelerate
 from autograd.arrays import device_module
-from experiments.bench.case import Case
+from experiments.bench.case import Case, Side
 from experiments.bench.steps import QUICK, STEPS, step_case
 
-MIB, STEPS_TAKEN = 2**20, 4
+MIB = 2**20
 STATUS = Path("/proc/self/status")
 TINY = {f"{net}_{key}": n for net in "gd" for key, n in (("width", 24), ("depth", 1))}
 TINY |= {"batch": 2, "latent": 8, "g_head_width": 8, "cnn_width": 4}
@@ -48,17 +48,20 @@ def peak(name: str, kind: str, device: str, threads: int, loops: bool) -> tuple[
 
         torch.set_num_threads(threads)
     tiny, real = (step_case(name, {**STEPS[name], **more}).sides[kind] for more in (TINY, {}))
-    tiny(device).run()  # libraries bring code into memory when it is first called
+    take_steps(tiny(device))  # libraries bring code into memory when it is first called
     before, _ = held_and_most()
-    side = real(device)
-    for _ in range(STEPS_TAKEN):
-        side.run()
+    take_steps(real(device))
     _, most = held_and_most()
     if device == "cuda" and kind == "ours":
         most = before + device_module(device).get_default_memory_pool().total_bytes()  # the pool never shrinks
     elif device == "cuda":
         most = before + torch.cuda.max_memory_allocated()
     return (most - before) / MIB, most / MIB
+
+
+def take_steps(side: Side) -> None:
+    for _ in range(4):
+        side.run()
 
 
 def held_and_most() -> tuple[float, float]:

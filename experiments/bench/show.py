@@ -18,6 +18,10 @@ SECTIONS = {
 COLUMNS = {"ours": 10, "plain": 10, "best": 10, "ours/plain": 18, "ours/best": 18, "GFLOP/s": 10, "of peak": 10}
 NAME = 46  # the width of the column of names
 BUSY = 0.9  # of a core: a process that got less was kept waiting, so its times are marked
+STYLE = """<style>
+.bench { overflow-x: auto; white-space: nowrap }
+.bench :is(th, td):not(:first-child) { padding: 5px 0 5px 20px; text-align: right }
+</style>"""
 COLOURS = {"plain": "#3b7ddd", "best": "#e5484d"}  # to be read on white and on dark paper
 
 
@@ -66,29 +70,31 @@ def chart(row: dict[str, Any]) -> str:
         y = 6 * i - 3 * (len(row["ratio"]) - 1)
         drawn += f'<path d="M{low:.1f} {y}H{high:.1f}" stroke="{COLOURS[kind]}" stroke-width="2"/>'
         drawn += f'<circle cx="{x:.1f}" cy="{y}" r="3" fill="{COLOURS[kind]}"/>'
-    return f'<svg viewBox="-125 -9 250 18" width="250" height="18">{drawn}</svg>'
+    return drawn
 
 
 def page(record: dict[str, Any]) -> str:
     """The ratios of the training steps in a sentence, the table with a chart in each row, and how it was measured."""
-    ratios = {row["name"]: row["ratio"] for row in record["rows"] if row["section"] == "step" and row["ratio"]}
-    says = (f"{name}: " + " and ".join(f"{r[0]:.2f} × {kind}" for kind, r in of.items()) for name, of in ratios.items())
-    verdict = f"A training step takes {'; '.join(says)} PyTorch’s time." if ratios else "Our time over PyTorch’s."
+    steps = [row for row in record["rows"] if row["section"] == "step" and row["ratio"]]
+    ratios = (", ".join(f"{r[0]:.2f} ({kind})" for kind, r in row["ratio"].items()) for row in steps)
+    verdict = "; ".join(f"{row['name']}: {text}" for row, text in zip(steps, ratios, strict=True))
+    verdict = f"Our time for a training step over PyTorch’s: {verdict}." if steps else "Our time over PyTorch’s."
     verdict = verdict if record["machine"]["torch"] else "PyTorch is not installed, so our side was measured alone."
     titles = [f'<th style="color: {COLOURS.get(t.removeprefix("ours/"), "")}">{t}' for t in COLUMNS]
+    svg = '<svg viewBox="-125 -9 250 18" width=250 height=18 fill=currentColor font-size=12 text-anchor=middle>'
+    axis = f'{svg}<text x="-60" y="4">½</text><text y="4">1</text><text x="60" y="4">2</text></svg>'
     lines, before = [], ""
     for row in record["rows"]:
         if row["section"] != before:
-            lines.append(f"<tr><th><b>{SECTIONS[row['section']]}</b>{''.join(titles)}<th>ratio: ½, 1, 2<th>")
-        before = row["section"]
-        texts = cells(row, 1e9 * record["machine"]["peak GFLOP/s"])
-        columns = [texts.get(title, "") for title in COLUMNS]
-        lines.append(f"<tr><th>{row['name']}<td>{'<td>'.join(columns)}<td>{chart(row)}<td>{escape(note(row))}")
+            lines.append(f"<tr><th><b>{SECTIONS[row['section']]}</b><th>{axis}{''.join(titles)}<th>")
+        before, texts = row["section"], cells(row, 1e9 * record["machine"]["peak GFLOP/s"])
+        columns = "".join(f"<td>{texts[title]}" for title in COLUMNS) + "<td>" if texts else "<td colspan=8>"
+        lines.append(f"<tr><th>{row['name']}<td>{svg}{chart(row)}</svg>{columns}{escape(note(row))}")
     machine = ", ".join(f"{k} {v}" for k, v in record["machine"].items() if v is not None)
     body = (
         f"<header><p class=eyebrow>minigan · {record['when']}</p><h1>Beside PyTorch</h1>"
-        f"<p class=verdict>{verdict}</p></header>"
-        + section("Our time over PyTorch’s", f'<table style="white-space: nowrap">{"".join(lines)}</table>')
+        f"<p class=verdict>{verdict}</p></header>{STYLE}"
+        + section("Our time over PyTorch’s", f"<div class=bench><table>{''.join(lines)}</table></div>")
         + section("How", f"<pre>{escape(record['command'])}\n{escape(machine)}\n\n{escape(METHOD)}</pre>")
     )
     return render("Beside PyTorch", body, (COLOURS["best"], COLOURS["best"]))

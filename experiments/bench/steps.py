@@ -1,8 +1,9 @@
 """A whole training step: both updates with penalties, Adam, the average of G, the real batch, the random numbers.
 
-Before they are timed, the sides take two steps from the same weights with the same numbers. The losses and gradients of
-the first step must agree, and what both steps did to the networks and to the average. D does not learn in the first
-step: Adam without momentum goes by signs, of which rounding turns some, and then G's gradient would be of another D.
+Before they are timed, the sides take two steps from the same weights with the same random numbers. The losses and the
+gradients of the first step must agree, and so must the changes of the networks and of the average over both steps. D
+does not learn in the first step: Adam without momentum moves weights by the signs of their gradients, rounding turns
+some signs, and the two gradients of G would then belong to different Ds.
 """
 
 from collections.abc import Callable
@@ -34,9 +35,9 @@ def cases() -> list[Case]:
 
 
 def step_case(name: str, options: dict[str, Any]) -> Case:
-    # A leaky ReLU so near 0 that float32 puts it on the other side moves G's gradient by some per cent: at 64² this
-    # happens to PyTorch. In float64 both agree to 1e-12 there.
-    rough = (*CHANGES, "gradient of G") if options.get("variant") == "cnn" else CHANGES
+    # Rounding can put a leaky ReLU near 0 on its other side, which moves some gradients by per cents. At 64² it does so
+    # in PyTorch, in G or in D depending on the processor; in float64 both sides agree.
+    rough = (*CHANGES, "gradient of D", "gradient of G") if options.get("variant") == "cnn" else CHANGES
     makers: dict[str, Callable] = {
         "ours": our_side,
         "plain": partial(torch_side, False),
@@ -54,7 +55,10 @@ def gan_of(options: dict[str, Any], device: str, images: int = 256) -> GAN:
 
 
 def two_steps(step: Callable[[bool], None], state: Callable[[], tuple[list, list]]) -> dict[str, Any]:
-    """The results of step(d_learns): `state()` is losses and gradients, then weights of D, G and the average."""
+    """The results of two calls of step(d_learns).
+
+    state() → losses and gradients of the last step as in RESULTS, and the weights of D, of G and of the average.
+    """
     before = state()[1]
     step(False)
     found = dict(zip(RESULTS, state()[0], strict=True))
@@ -82,7 +86,7 @@ def our_side(options: dict[str, Any], device: str) -> Side:
 
 
 def torch_side(best: bool, options: dict[str, Any], device: str) -> Side:
-    from experiments.pytorch.gan import TorchGAN
+    from experiments.bench.pytorch.gan import TorchGAN
 
     gan = gan_of(options, "cpu")
     twin, schedule = TorchGAN(gan, best, device), []

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autograd.random import RandomStream
-from experiments.pytorch.models import TWINS
+from experiments.bench.pytorch.models import TWINS
 from minigan.data.stream import batch_rows
 
 LOSSES: dict[str, tuple[Callable, Callable]] = {  # L_D and L_G of the logits on real and fake images
@@ -107,7 +107,7 @@ class TorchGAN:
         if fd:
             slopes = ((logits[1] - logits[0]) / c.fd_sigma).square().mean(1)
         elif exact:
-            slopes = torch.stack([exact_penalty(self.run_d, x) for x in parts[0].chunk(2)])
+            slopes = torch.stack([exact_penalty(self.d, x) for x in parts[0].chunk(2)])
         penalty = weight / 2 * (c.r1 * slopes[0] + c.r2 * slopes[1])
         if c.bcr:
             loss = loss + c.bcr * (logits[0] - logits[-1]).square().mean(1).sum()
