@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd import Tensor, grad, ops
-from autograd.arrays import to_device
+from autograd.arrays import to_device, to_host
 from experiments.bench import distances, inception, memory, steps
 from experiments.bench.case import Case, Side
 from minigan.config import Config, resolve
@@ -123,7 +123,7 @@ def side(op: Callable, way: str, inputs: Callable, wrt: int | None, kind: str, d
             return Tensor(to_device(a, device), requires_grad=True)
         return torch.tensor(a, device=device, requires_grad=True)
 
-    def to_host(x: Any) -> np.ndarray:
+    def on_host(x: Any) -> np.ndarray:
         return to_host(x.data if isinstance(x, Tensor) else x) if ours else x.detach().cpu().numpy()
 
     def backward(y: Any) -> Any:
@@ -131,7 +131,7 @@ def side(op: Callable, way: str, inputs: Callable, wrt: int | None, kind: str, d
 
     def results() -> dict[str, np.ndarray]:
         y = f()
-        return {"y": to_host(y), **{f"gradient {i}": to_host(x) for i, x in enumerate(backward(y))}}
+        return {"y": on_host(y), **{f"gradient {i}": on_host(x) for i, x in enumerate(backward(y))}}
 
     xs = [tensor(a) for a in inputs()]
     f = partial(op, LIBRARIES[kind], *xs)
