@@ -42,10 +42,11 @@ def test_recording_an_op_and_running_its_rule_is_cheap(name):
     assert forward + backward < LIMIT * unit, f"{(forward + backward) / unit:.1f} multiplications"
 
 
+@pytest.mark.slow
+@pytest.mark.skipif(sys.platform != "linux", reason="ru_maxrss counts what the parent held; VmHWM is Linux's")
 def test_the_default_configuration_stays_far_below_two_gigabytes():
     """Peak memory of the 60,000 drawn digits, the classifier's evaluation and some steps, in a process of its own."""
     script = (
-        "import resource\n"
         "from minigan.config import resolve\n"
         "from minigan.step import GAN\n"
         "from minigan.data import load_data\n"
@@ -55,7 +56,7 @@ def test_the_default_configuration_stays_far_below_two_gigabytes():
         "[gan.step() for _ in range(3)]\n"
         "evaluate = make_evaluator(gan.config, data, lambda: load_data(split='test', n=10_000), 'cpu')\n"
         "evaluate(gan.sample(gan.rng.normal((5000, 64))))\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss)\n"
+        "print(next(line.split()[1] for line in open('/proc/self/status') if line.startswith('VmHWM')))\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert int(done.stdout) / 1024 < 1500  # MiB

@@ -3,13 +3,14 @@ one."""
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, fake_blas
+from fake_cublas import FakeCublas, fake_blas, product_twin
 from strict_device import strict
 
-from autograd import backend, grad, ops, use_tf32
-from autograd.backend import best_device, to_device, to_host
-from autograd.kernels import blas
-from autograd.kernels.blas import COMPUTE_32F, COMPUTE_TF32, WORKSPACE, BlasError
+from autograd import grad, ops, use_tf32
+from autograd.accelerate.gpu import blas
+from autograd.accelerate.gpu.blas import COMPUTE_32F, COMPUTE_TF32, WORKSPACE, BlasError
+from autograd.arrays import best_device, device_module, to_device, to_host
+from autograd.registry import TWINS
 from autograd.tensor import Tensor
 
 DEVICES = ["fake", *(["cuda"] if best_device() == "cuda" else [])]
@@ -90,7 +91,7 @@ def test_products_equal_numpys(name, device, monkeypatch):
 
 def _as_they_lie(x: np.ndarray):
     """x on the GPU, with the strides that it has here."""
-    xp, whole = backend.device_module("cuda"), x
+    xp, whole = device_module("cuda"), x
     while isinstance(whole.base, np.ndarray):
         whole = whole.base
     first = (x.ctypes.data - whole.ctypes.data) // 4
@@ -138,7 +139,7 @@ def test_operands_are_checked():
 def test_ops_on_a_device_multiply_through_it(monkeypatch):
     """Values and gradients of every op with a product in it, first and second order, are NumPy's."""
     library = Counted()
-    monkeypatch.setitem(backend.PRODUCTS, strict, fake_blas(library).matmul)
+    monkeypatch.setitem(TWINS, strict, {"autograd.ops.numerics.matmul": product_twin(library)})
     monkeypatch.setitem(strict.__dict__, "matmul", None)  # nothing goes around it
     u, v = normal(5), normal(3)
     for f, shapes in (

@@ -5,12 +5,14 @@ import gc
 import numpy as np
 import pytest
 from fake_cuda import Stream, fake_cuda, work_of
+from slow import slow_but_the_first
 from strict_device import strict
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor
-from autograd.capture import CaptureError, GraphedStep, Numbers
-from autograd.random import Generator
+from autograd.accelerate.gpu.graph import CaptureError, GraphedStep
+from autograd.arrays import Numbers
+from autograd.random import RandomStream
 from minigan.step import GAN
 
 CONFIGS = {
@@ -36,7 +38,7 @@ def same_state(a: GAN, b: GAN) -> None:
             np.testing.assert_array_equal(found[group][name], x, err_msg=f"{group} {name}")
 
 
-@pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("options", slow_but_the_first(CONFIGS.values()), ids=CONFIGS)
 def test_replays_equal_eager_steps(options):
     """Bit for bit, with the numbers of the CPU; the schedules move in every one of these steps."""
     with fake_cuda() as cuda:
@@ -86,7 +88,7 @@ FROZEN = {
 }
 
 
-@pytest.mark.parametrize("name", FROZEN)
+@pytest.mark.parametrize("name", slow_but_the_first(FROZEN))
 def test_what_a_graph_has_frozen_shows(name):
     with fake_cuda():
         graphed = tiny_gan(device="strict", graph=True)
@@ -102,13 +104,15 @@ def graph_of(run) -> GraphedStep:
 
 @pytest.mark.parametrize(
     "wait",
-    [
-        lambda x: float(x.sum()),
-        lambda x: bool(x.sum() > 0),
-        lambda x: strict.asnumpy(x),
-        lambda x: strict.asarray(np.ones(3)),
-        lambda x: x[x > 0],
-    ],
+    slow_but_the_first(
+        [
+            lambda x: float(x.sum()),
+            lambda x: bool(x.sum() > 0),
+            lambda x: strict.asnumpy(x),
+            lambda x: strict.asarray(np.ones(3)),
+            lambda x: x[x > 0],
+        ]
+    ),
     ids=["float", "bool", "to the host", "from the host", "mask"],
 )
 def test_what_waits_is_not_captured(wait):
@@ -191,7 +195,7 @@ def test_memory_of_a_capture_comes_from_its_pool():
 
 
 def test_random_numbers_are_counted_from_the_last_advance():
-    plain, advanced = Generator(3), Generator(3, "strict")
+    plain, advanced = RandomStream(3), RandomStream(3, "strict")
     for _ in range(3):
         advanced.advance()
         for _ in range(2):

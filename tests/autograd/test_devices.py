@@ -9,8 +9,8 @@ from op_examples import EXAMPLES, Example, on_device
 from strict_device import StrictArray, StrictError, strict
 
 from autograd import Tensor, grad, ops, use_fused
-from autograd.backend import DeviceError, array_module, device_module, to_device, to_host
-from autograd.random import Generator
+from autograd.arrays import DeviceError, array_module, device_module, to_device, to_host
+from autograd.random import RandomStream
 
 DEVICE_EXAMPLES = [pytest.param(e, id=f"{name}-{i}") for name, es in EXAMPLES.items() for i, e in enumerate(es)]
 
@@ -44,7 +44,12 @@ def test_op_stays_on_its_device(example):
     assert len(found) == len(expected) > 2
     for a, b in zip(found, expected, strict=True):
         assert type(a) is StrictArray and a.dtype == b.dtype
-        np.testing.assert_array_equal(strict.asnumpy(a), b)
+        if b.dtype.kind == "f":  # an array on the device may lie otherwise in memory, and then its sums round otherwise
+            np.testing.assert_allclose(
+                strict.asnumpy(a), b, rtol=0, atol=8 * np.finfo(b.dtype).eps * abs(b).max(initial=1)
+            )
+        else:
+            np.testing.assert_array_equal(strict.asnumpy(a), b)
 
 
 def test_registered_as_a_device():
@@ -57,9 +62,9 @@ def test_registered_as_a_device():
 
 def test_generator_gives_the_same_numbers_on_every_device():
     with strict.step():
-        device = Generator(7, device="strict")
+        device = RandomStream(7, device="strict")
         found = [device.uniform(size=(2, 3)), device.normal(size=5), device.integers(10, size=4), device.permutation(6)]
-    host = Generator(7)
+    host = RandomStream(7)
     expected = [host.uniform(size=(2, 3)), host.normal(size=5), host.integers(10, size=4), host.permutation(6)]
     for a, b in zip(found, expected, strict=True):
         np.testing.assert_array_equal(strict.asnumpy(a), b)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from emulation.emulator import AVAILABLE, HERE, EmulationError, Emulator
 
-from autograd.kernels import launch
+from autograd.accelerate.gpu import launch
 
 pytestmark = pytest.mark.skipif(not AVAILABLE, reason="the emulator needs Linux and g++")
 

@@ -8,22 +8,26 @@ import time
 import numpy as np
 import pytest
 from op_examples import EXAMPLES
+from slow import slow_but_the_first
 from tiny_models import VARIANTS, tiny_gan
 
-from autograd import Tensor, backend, grad, gradcheck, ops, use_fused, use_loops
-from autograd.random import Generator
+from autograd import Tensor, accelerate, grad, gradcheck, ops, use_fused
+from autograd.random import RandomStream
 
 numba = pytest.importorskip("numba")
 
-from autograd.loops import jit, layout  # noqa: E402
-from autograd.loops.ops import STAND_INS  # noqa: E402
+import autograd.accelerate.cpu.twins  # noqa: E402, F401 - fills the table
+from autograd.accelerate.cpu import adam, compiling, layout, threads  # noqa: E402
+from autograd.accelerate.twin import CPU  # noqa: E402
+from autograd.operation import Op  # noqa: E402
+from autograd.registry import OPS  # noqa: E402
 
 EPS = np.finfo(np.float32).eps
 
 
 @pytest.fixture(autouse=True)
 def loops(numpy_alone):
-    assert use_loops()
+    assert accelerate.use("cpu")
 
 
 def normal(*shape, seed=0, scale=1.0):
@@ -116,15 +120,16 @@ def single(inputs):
 
 
 def test_every_loop_has_a_case():
-    assert {op for op, *_ in CASES.values()} == set(STAND_INS)
+    assert {op.name for op, *_ in CASES.values()} == {name for name, twin in CPU.items() if isinstance(twin, Op)}
 
 
+@pytest.mark.slow  # numba compiles every loop
 @pytest.mark.parametrize("name", CASES)
 def test_a_loop_gives_what_its_rule_gives_in_float64(name):
     op, inputs, options = CASES[name]
     inputs = single(inputs)
     found, used = run(op, inputs, options)
-    assert used is STAND_INS[op]
+    assert used is CPU[op.name]
     with use_fused(False):
         expected, used = run(op, [None if x is None else x.astype(np.float64) for x in inputs], options)
     assert used is op
@@ -135,6 +140,7 @@ def test_a_loop_gives_what_its_rule_gives_in_float64(name):
             np.testing.assert_allclose(a, b, rtol=0, atol=30 * EPS * max(np.abs(b).max(), 1e-3))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatch):
     op, inputs, options = CASES[name]
@@ -143,12 +149,13 @@ def test_two_threads_give_what_one_gives_and_nothing_is_written(name, monkeypatc
         if x is not None:
             x.setflags(write=False)
     alone, _ = run(op, inputs, options)
-    monkeypatch.setattr(jit, "THREADS", 2)
-    monkeypatch.setattr(jit, "SMALLEST", 1)
+    monkeypatch.setattr(threads, "THREADS", 2)
+    monkeypatch.setattr(threads, "SMALLEST", 1)
     for a, b in zip(run(op, inputs, options)[0], alone, strict=True):
         np.testing.assert_array_equal(a, b)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_any_memory_layout_gives_the_same(name):
     op, inputs, options = CASES[name]
@@ -160,6 +167,7 @@ def test_any_memory_layout_gives_the_same(name):
             np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", CASES)
 def test_nan_stays_nan(name):
     """A training that fails must be seen to fail."""
@@ -186,21 +194,23 @@ def test_nothing_is_nearly_denormal(op, x, options):
     inputs = [x] * 3 if op is ops.attention else [x]
     y = op.apply(*inputs, **options)
     g = np.random.default_rng(0).standard_normal(y.shape).astype(np.float32)
-    assert y.node.op is STAND_INS[op]
-    for array in (y.data, grad(y, [x], g)[0], *(a for a in y.node.saved if isinstance(a, np.ndarray))):
+    assert y.node.op is CPU[op.name]
+    for array in (y.data, grad(y, [x], g)[0], *(a for a in y.node.saved.values() if isinstance(a, np.ndarray))):
         size = np.abs(array[array != 0])
         assert size.min() > 1e-25
 
 
-@pytest.mark.parametrize("name", STAND_INS, ids=lambda op: op.name)
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name, twin in CPU.items() if isinstance(twin, Op)])
 def test_examples_of_float32_agree(name):
-    for example in EXAMPLES[name.name]:
+    op = OPS[name]
+    for example in EXAMPLES[name]:
         inputs = example.inputs("float32")
         if any(isinstance(x, np.ndarray) and x.dtype != np.float32 for x in inputs):
             continue
-        found = name.apply(*inputs, **example.options).data
+        found = op.apply(*inputs, **example.options).data
         with use_fused(False):
-            expected = name.apply(*inputs, **example.options).data
+            expected = op.apply(*inputs, **example.options).data
         assert found.shape == expected.shape and found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
@@ -244,9 +254,9 @@ def test_sizes_that_do_not_match_are_refused():
     """A compiled loop looks at no bounds."""
     flat, short = np.ones(10, np.float32), np.ones(4, np.float32)
     with pytest.raises(ValueError, match="not of one size"):
-        backend.LOOPS.adam.adam(flat, short, flat.copy(), flat.copy(), 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
+        adam.adam(flat, short, flat.copy(), flat.copy(), 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
     with pytest.raises(ValueError, match="cannot follow"):
-        backend.LOOPS.adam.average(flat, short, 0.5)
+        adam.average(flat, short, 0.5)
     q, k = np.ones((2, 3, 5, 4), np.float32), np.ones((2, 1, 5, 4), np.float32)
     for similarity in ("dot", "l2"):  # keys shared by all heads: NumPy's affair
         y = ops.attention(q, k, k, similarity=similarity)
@@ -281,7 +291,7 @@ def test_float64_and_what_does_not_fit_run_on_numpy():
     assert ops.softmax(Tensor(normal(3, 4), requires_grad=True)).node.op is ops.softmax
     assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True), axis=0).node.op is ops.softmax
     gradcheck(ops.gelu, normal(3, 4))
-    use_loops(False)
+    accelerate.use(None)
     assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True)).node.op is ops.softmax
 
 
@@ -299,7 +309,7 @@ def test_mistakes_read_as_without_loops():
     ):
         said = []
         for on in (True, False):
-            use_loops(on)
+            accelerate.use("cpu" if on else None)
             with pytest.raises(ValueError) as e:
                 call()
             said.append(str(e.value))
@@ -313,20 +323,20 @@ def test_an_unknown_option_is_refused_by_the_op():
 
 def test_random_words_are_those_of_numpy():
     for seed, start, n in ((0, 0, 9), (2**63 + 11, 2**32 - 2, 1000), (7, 2**40, 1)):
-        found = Generator(seed)
+        found = RandomStream(seed)
         found.state = (seed, start)
-        use_loops(True)
+        accelerate.use("cpu")
         words = found.bits(n)
-        use_loops(False)
+        accelerate.use(None)
         found.state = (seed, start)
         np.testing.assert_array_equal(words, found.bits(n))
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 def test_three_training_steps_agree(variant):
     gans = []
     for on in (True, False):
-        use_loops(on)
+        accelerate.use("cpu" if on else None)
         gan = tiny_gan(variant=variant)
         gan.adam_d.eps = gan.adam_g.eps = 0.01  # 1e-8 would make ±lr of a gradient that is 0 but for rounding
         for _ in range(3):
@@ -337,40 +347,40 @@ def test_three_training_steps_agree(variant):
     a, b = found.state()[0], expected.state()[0]
     for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
         for name, x in b[group].items():
-            close = 1e-4 * np.abs(x).max() + 1e-6
+            close = 3e-4 * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
 def test_numpy_alone_keeps_attention_from_denormals():
-    use_loops(False)
+    accelerate.use(None)
     x = Tensor(np.linspace(0, 20, 200, dtype=np.float32).reshape(1, 1, 200, 1), requires_grad=True)
     y = ops.attention(x, x, x, similarity="l2")
-    p = y.node.saved[y.node.op.slots.index("p")]
+    p = y.node.saved["p"]
     assert p.min() > 1e-25
 
 
-@pytest.mark.parametrize("changed", ["loops/b.py", "backend.py"])
+@pytest.mark.parametrize("changed", ["loops/b.py", "numerics.py"])
 def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
     loops, past = tmp_path / "loops", time.time() - 10
     (loops / "__pycache__").mkdir(parents=True)
     kept = loops / "__pycache__" / "a.nbi"
-    for path in (kept, loops / "__pycache__" / "a.cpython-311.pyc", loops / "b.py", tmp_path / "backend.py"):
+    for path in (kept, loops / "__pycache__" / "a.cpython-311.pyc", loops / "b.py", tmp_path / "numerics.py"):
         path.write_text("")
-    for source in (loops / "b.py", tmp_path / "backend.py"):
+    for source in (loops / "b.py", tmp_path / "numerics.py"):
         os.utime(source, (past, past))
-    jit.forget_stale(loops)
+    compiling.forget_stale(loops, tmp_path / "numerics.py")
     assert kept.exists()
     os.utime(tmp_path / changed, (time.time() + 10,) * 2)
-    jit.forget_stale(loops)
+    compiling.forget_stale(loops, tmp_path / "numerics.py")
     assert not kept.exists() and len(list((loops / "__pycache__").iterdir())) == 1
 
 
 BITS = """
 import hashlib, runpy, sys
-from autograd import use_loops
+from autograd import accelerate
 here = runpy.run_path(sys.argv[1])
 CASES, run, single = here["CASES"], here["run"], here["single"]
-use_loops()
+accelerate.use("cpu")
 for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", "transposed", "spectral norm"):
     op, inputs, options = CASES[name]
     found, _ = run(op, single(inputs), options)
@@ -378,6 +388,7 @@ for name in ("softmax", "layer norm", "bias gelu tanh", "attention l2", "conv", 
 """
 
 
+@pytest.mark.slow
 def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
     environment = {**os.environ, "NUMBA_CACHE_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
     command = [sys.executable, "-c", BITS, __file__]
@@ -393,9 +404,9 @@ def test_without_numba_there_are_no_loops_and_nothing_else_changes():
         "import importlib.util\n"
         "find = importlib.util.find_spec\n"
         "importlib.util.find_spec = lambda name: None if name == 'numba' else find(name)\n"
-        "from autograd import use_loops, ops\n"
+        "from autograd import accelerate, ops\n"
         "import numpy as np\n"
-        "print(use_loops(), ops.softmax(np.zeros((2, 2), np.float32)).data.sum())\n"
+        "print(accelerate.use('cpu'), ops.softmax(np.zeros((2, 2), np.float32)).data.sum())\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "2.0"]
@@ -407,6 +418,6 @@ def test_importing_the_engine_does_not_import_numba():
     assert done.stdout.strip() == "False"
 
 
-def test_loops_are_in_use_where_backend_says_so():
-    assert backend.LOOPS is not None
-    assert not use_loops(False) and backend.LOOPS is None
+def test_loops_are_in_use_where_the_table_says_so():
+    assert accelerate.in_use("cpu")
+    assert not accelerate.use(None) and not accelerate.in_use("cpu")

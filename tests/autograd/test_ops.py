@@ -10,9 +10,9 @@ import pytest
 from op_examples import EXAMPLES, Example, on_device
 
 from autograd import DeviceError, Tensor, grad, no_grad, ops, use_fused
-from autograd.backend import to_host, use_cuda
+from autograd.arrays import to_host, use_cuda
 from autograd.gradcheck import gradcheck
-from autograd.operation import OPS
+from autograd.registry import OPS
 
 
 def cases(keep=lambda example: True):

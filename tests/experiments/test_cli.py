@@ -12,10 +12,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 
-from autograd.backend import DeviceError
+from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
@@ -43,7 +45,13 @@ def folder(tmp_path_factory):
     return ["--data", str(directory)]
 
 
-@pytest.mark.parametrize("variant", ["vitgan", "vanilla", "relu", "cnn"])
+@pytest.fixture
+def no_report(monkeypatch):
+    """A run ends without pictures and a report, which take longer than its two steps."""
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)
+
+
+@pytest.mark.parametrize("variant", slow_but_the_first(["vitgan", "vanilla", "relu", "cnn"]))
 def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--variant", variant, "--steps", "2", "--out", str(out)]) == 0
@@ -52,6 +60,7 @@ def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
     assert re.search(r"G [\d,]+ and D [\d,]+ parameters", printed)
 
 
+@pytest.mark.slow
 def test_a_real_process_runs_on_drawn_digits(tmp_path):
     done = command(*SMALL, "--steps", "2", "--out", str(tmp_path / "run"))
     assert done.returncode == 0, done.stderr
@@ -59,6 +68,7 @@ def test_a_real_process_runs_on_drawn_digits(tmp_path):
     assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.usefixtures("no_report")
 def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
@@ -83,8 +93,20 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"about \d+ seconds for", printed) and "d_similarity     l2" in printed
+    assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
     assert not out.exists()
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: 7.0)
+    out = tmp_path / "run"
+    flags = ["--minutes", "0.5", *(["--dry-run"] if dry else []), "--out", str(out)]
+    assert mnist.main([*folder, *SMALL, *DEVICE, *flags]) == 0
+    if dry:
+        assert "about 21 s for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
+    else:
+        assert checkpoint.load(out / "checkpoint.h5")[1]["steps_done"] == 3
 
 
 def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
@@ -98,8 +120,8 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--steps", "0"], "--steps must be at least 1"),
         (["--minutes", "0"], "--minutes must be greater than 0"),
         (["--eval-samples", "1"], "--eval-samples must be at least 2"),
-        (["--ema", "2"], "--ema must be from 0 to 1"),
-        (["--g-lr", "-1"], "--g-lr must not be negative"),
+        (["--ema", "2"], "--ema must be at most 1, not 2.0"),
+        (["--g-lr", "-1"], "--g-lr must be at least 0, not -1.0"),
         (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
         (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
         (["--steps", "2", "--epochs", "1"], "give one of"),
@@ -144,6 +166,7 @@ def test_no_gpu_is_one_sentence(folder):
         mnist.main([*folder, "--device", "cuda"])
 
 
+@pytest.mark.usefixtures("no_report")
 def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     run = [*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
     mnist.main(run)
@@ -153,6 +176,7 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
 
 
+@pytest.mark.usefixtures("no_report")
 def test_resume_takes_no_other_training_flag(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
     with pytest.raises(InputError, match="only --device, --no-graph and --tf32 go with it"):
@@ -160,6 +184,7 @@ def test_resume_takes_no_other_training_flag(tmp_path, folder):
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
     path = tmp_path / "run" / "checkpoint.h5"
@@ -173,6 +198,7 @@ def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
         mnist.main(["--resume", str(tmp_path / "run")])
 
 
+@pytest.mark.usefixtures("no_report")
 def test_a_run_resumes_from_another_directory(tmp_path, folder, monkeypatch, capsys):
     monkeypatch.chdir(Path(folder[1]).parent)
     run = ["--data", Path(folder[1]).name, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
@@ -193,6 +219,21 @@ def test_numbers_that_came_out_wrong_are_status_3(capsys):
     assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
 
 
+@pytest.mark.parametrize(
+    "module, flags, sentence",
+    [
+        (mnist, ["--digits", "5", "--data", "."], "--digits says how many digits to draw"),
+        (poster, ["--jobs", "0"], "--jobs must be at least 1, not 0"),
+    ],
+)
+def test_a_console_script_is_the_command(module, flags, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a script", *flags])
+    with pytest.raises(SystemExit) as stop:
+        module.run()
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
+@pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_a_signal_saves_and_says_how_to_go_on(tmp_path, folder, number):
@@ -222,6 +263,8 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
 
 
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_report")
 def test_images_of_other_sizes_and_colours_train(tmp_path):
     rng = np.random.default_rng(0)
     for i in range(8):

@@ -5,9 +5,11 @@ import sys
 import pytest
 from fake_cuda import fake_cuda
 from PIL import Image
+from slow import slow_but_the_first
 from strict_device import strict
 
-from autograd import backend
+from autograd import accelerate
+from autograd.arrays import DEVICES
 from autograd.modes import state
 from experiments import mnist
 from experiments.cli import run_main
@@ -18,8 +20,10 @@ from minigan.step import GAN
 @pytest.fixture
 def cuda_flags(tmp_path, monkeypatch) -> list[str]:
     """Of a short run on digits, on device "cuda"."""
-    monkeypatch.setitem(backend.DEVICES, "cuda", strict)
+    monkeypatch.setitem(DEVICES, "cuda", strict)
+    monkeypatch.setattr(accelerate, "GPU", {})  # no kernel runs on the stand-in
     monkeypatch.setattr(sys, "argv", ["mnist"])
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)  # pictures and a report take long
     for i, image in enumerate(stroke_digits(32)[0]):
         Image.fromarray(image).save(tmp_path / f"{i}.png")
     short = (
@@ -28,7 +32,7 @@ def cuda_flags(tmp_path, monkeypatch) -> list[str]:
     return [*short.split(), "--device", "cuda", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
 
 
-@pytest.mark.parametrize("flags", [[], ["--no-graph"], ["--tf32"]])
+@pytest.mark.parametrize("flags", slow_but_the_first([[], ["--no-graph"], ["--tf32"]]))
 def test_a_run_on_a_gpu_is_of_graphs_unless_it_is_asked_not_to(flags, cuda_flags, tmp_path, monkeypatch):
     rounded = []
     update = GAN.update

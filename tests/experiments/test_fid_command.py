@@ -1,4 +1,4 @@
-"""`python -m experiments.fid`: every kind of side, one pass over each, and numbers that nobody can mistake."""
+"""`python -m experiments.fid`: every kind of image set, one pass over each, and numbers with unmistakable names."""
 
 import json
 import os
@@ -20,12 +20,13 @@ from experiments import fid
 from experiments.cli import run_main
 from minigan.data import stroke_digits
 from minigan.errors import InputError
-from minigan.metrics import features, pair, sides
-from minigan.metrics.compare import Features, compare
-from minigan.metrics.features import Extractor, make_extractor
+from minigan.metrics import comparison, compute, extractors, image_set
+from minigan.metrics.comparison import compare_images
+from minigan.metrics.compute import compute_metrics
+from minigan.metrics.extractors import Extractor, make_extractor
+from minigan.metrics.features import Features
 from minigan.metrics.frechet import Moments, frechet_distance
-from minigan.metrics.pair import evaluate_pair
-from minigan.metrics.statistics import load_statistics, save_statistics
+from minigan.metrics.statistics import Statistics, load_statistics, save_statistics
 
 SEED = 10**12
 DIGITS, LABELS = stroke_digits(240, SEED)
@@ -76,11 +77,12 @@ def run(*arguments, capsys):
 # The numbers
 
 
-def test_one_pass_over_each_side_gives_every_metric():
+def test_one_pass_over_each_set_gives_every_metric():
     extractor = Counting()
-    result = evaluate_pair(FAKE, REAL, features=extractor, metrics=ALL)
+    result = compare_images(FAKE, REAL, features=extractor, metrics=ALL)
     assert sorted(extractor.seen) == sorted(image.tobytes() for image in DIGITS)
-    expected = compare(extractor(FAKE), extractor(REAL), metrics=ALL, seed=0)
+    a, b = Statistics.of(extractor(FAKE)), Statistics.of(extractor(REAL))
+    expected, _ = compute_metrics(a, b, metrics=ALL, seed=0)
     assert result.values.keys() == expected.keys() and not result.left_out
     for key in ("frechet", "precision", "recall", "density", "coverage"):
         assert result.values[key] == pytest.approx(expected[key], rel=1e-9)
@@ -90,19 +92,19 @@ def test_one_pass_over_each_side_gives_every_metric():
 
 @pytest.mark.parametrize("metrics", [("frechet",), ALL])
 def test_numbers_depend_neither_on_the_batch_nor_on_the_order(metrics):
-    expected = evaluate_pair(FAKE, REAL, features="digits", metrics=metrics).values
+    expected = compare_images(FAKE, REAL, features="digits", metrics=metrics).values
     for order, batch in ((np.arange(120), 7), (np.random.default_rng(0).permutation(120), 120)):
-        values = evaluate_pair(FAKE[order], REAL[order[::-1]], features="digits", metrics=metrics, batch=batch).values
+        values = compare_images(FAKE[order], REAL[order[::-1]], features="digits", metrics=metrics, batch=batch).values
         assert values == pytest.approx(expected, rel=1e-4)
 
 
 def test_streamed_moments_are_those_of_all_features(monkeypatch):
-    monkeypatch.setattr(sides, "ROWS", 50)
+    monkeypatch.setattr(image_set, "ROWS", 50)
     extractor = Counting()
     a, b = (Moments().update(extractor(x).values) for x in (FAKE, REAL))
     expected = frechet_distance(a.mean, a.cov, b.mean, b.cov)
     for metrics in (("frechet",), ("frechet", "prdc")):
-        result = evaluate_pair(FAKE, REAL, features=extractor, metrics=metrics)
+        result = compare_images(FAKE, REAL, features=extractor, metrics=metrics)
         assert result.values["frechet"] == pytest.approx(expected, rel=1e-9)
         assert (result.fake.statistics.features is None) == (metrics == ("frechet",))
 
@@ -111,8 +113,8 @@ def test_a_is_judged_and_b_is_the_measure():
     """Few kinds of good images: all precise, little recalled."""
     images, labels = stroke_digits(600, SEED + 1)
     ones = images[300:][labels[300:] < 2]
-    right = evaluate_pair(ones, images[:300], features="digits", metrics=("prdc",)).values
-    wrong = evaluate_pair(images[:300], ones, features="digits", metrics=("prdc",)).values
+    right = compare_images(ones, images[:300], features="digits", metrics=("prdc",)).values
+    wrong = compare_images(images[:300], ones, features="digits", metrics=("prdc",)).values
     assert right["precision"] > 0.8 and right["recall"] < 0.5 and right["coverage"] < 0.5
     assert wrong["precision"] < 0.5 and wrong["recall"] > 0.8
 
@@ -120,13 +122,13 @@ def test_a_is_judged_and_b_is_the_measure():
 def test_the_inception_score_is_of_a():
     extractor = Counting()
     dark = np.zeros_like(FAKE)
-    assert evaluate_pair(dark, REAL, features=extractor).values["inception_score"] == pytest.approx(1)
-    assert evaluate_pair(REAL, dark, features=extractor).values["inception_score"] > 1.01
+    assert compare_images(dark, REAL, features=extractor).values["inception_score"] == pytest.approx(1)
+    assert compare_images(REAL, dark, features=extractor).values["inception_score"] > 1.01
 
 
 def test_the_seed_and_only_the_seed_decides_draws():
     values = [
-        evaluate_pair(DIGITS, REAL, features="digits", metrics=("kid",), num=100, seed=s).values for s in (0, 0, 1)
+        compare_images(DIGITS, REAL, features="digits", metrics=("kid",), num=100, seed=s).values for s in (0, 0, 1)
     ]
     assert values[0] == values[1] != values[2]
 
@@ -143,15 +145,16 @@ def test_the_seed_and_only_the_seed_decides_draws():
         (np.random.default_rng(0).integers(0, 256, (10, 28, 28, 3), dtype=np.uint8), REAL, "random"),
     ],
 )
-def test_auto_takes_digits_where_both_sides_are_28_by_28_and_grey(a, b, name):
-    assert evaluate_pair(a, b, metrics=("frechet",)).settings["features"]["features"] == name
+def test_auto_takes_digits_where_both_sets_are_28_by_28_and_grey(a, b, name):
+    assert compare_images(a, b, metrics=("frechet",)).settings["features"]["features"] == name
 
 
+@pytest.mark.slow
 def test_auto_takes_what_a_statistics_file_was_made_with(tmp_path):
     for name in ("digits", "random"):
-        made = evaluate_pair(FAKE, REAL, features=name, metrics=("frechet",))
+        made = compare_images(FAKE, REAL, features=name, metrics=("frechet",))
         save_statistics(tmp_path / "s.h5", made.real.statistics)
-        again = evaluate_pair(FAKE, tmp_path / "s.h5")
+        again = compare_images(FAKE, tmp_path / "s.h5")
         assert again.label == f"{name.removesuffix('s')}-FID"
         assert again.values["frechet"] == pytest.approx(made.values["frechet"], rel=1e-6)
 
@@ -164,7 +167,7 @@ def test_the_cache_answers_for_the_same_content_and_for_no_other(tmp_path, files
 
     def extracted(a, features=extractor):
         before = len(extractor.seen)
-        result = evaluate_pair(a, files / "real.h5", features=features, cache=tmp_path / "cache")
+        result = compare_images(a, files / "real.h5", features=features, cache=tmp_path / "cache")
         return len(extractor.seen) - before, result.values
 
     count, first = extracted(files / "fake")
@@ -179,13 +182,13 @@ def test_the_cache_answers_for_the_same_content_and_for_no_other(tmp_path, files
     assert count == 120 and second != first
     other = Counting()
     other.digest = "d" * 64
-    evaluate_pair(files / "fake", files / "real.h5", features=other, cache=tmp_path / "cache")
+    compare_images(files / "fake", files / "real.h5", features=other, cache=tmp_path / "cache")
     assert len(other.seen) == 240
 
 
 def test_a_damaged_entry_is_made_again_and_nothing_half_is_left(tmp_path):
     def values(extractor):
-        return evaluate_pair(FAKE, REAL, features=extractor, cache=tmp_path).values
+        return compare_images(FAKE, REAL, features=extractor, cache=tmp_path).values
 
     expected = values(Counting())
     entries = sorted(tmp_path.iterdir())
@@ -203,19 +206,19 @@ def test_a_cache_that_cannot_be_written_costs_no_result(tmp_path, monkeypatch):
     def full(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr(sides.FeatureCache, "save", full)
-    result = evaluate_pair(FAKE, REAL, features=Counting(), cache=tmp_path)
+    monkeypatch.setattr(image_set.FeatureCache, "save", full)
+    result = compare_images(FAKE, REAL, features=Counting(), cache=tmp_path)
     assert "A: the features could not be kept in the cache (no space left)" in result.warnings
     (tmp_path / "file").touch()
     with pytest.raises(InputError, match="cannot be a cache directory"):
-        evaluate_pair(FAKE, REAL, features=Counting(), cache=tmp_path / "file")
+        compare_images(FAKE, REAL, features=Counting(), cache=tmp_path / "file")
 
 
 # Statistics files
 
 
 def test_statistics_come_back_as_they_were_saved(tmp_path):
-    measured = evaluate_pair(FAKE, REAL, features="digits").real.statistics
+    measured = compare_images(FAKE, REAL, features="digits").real.statistics
     save_statistics(tmp_path / "with.h5", measured)
     found = load_statistics(tmp_path / "with.h5")
     for name in ("mean", "cov"):
@@ -228,8 +231,8 @@ def test_statistics_come_back_as_they_were_saved(tmp_path):
 def test_a_statistics_file_allows_the_distance_and_says_what_it_does_not(tmp_path, files, capsys):
     status, out, _ = run(files / "fake", files / "real.h5", "--save-stats", tmp_path / "s.h5", capsys=capsys)
     assert status == 0
-    whole = evaluate_pair(files / "fake", files / "real.h5")
-    result = evaluate_pair(files / "fake", tmp_path / "s.h5", metrics=ALL)
+    whole = compare_images(files / "fake", files / "real.h5")
+    result = compare_images(files / "fake", tmp_path / "s.h5", metrics=ALL)
     assert result.values["frechet"] == pytest.approx(whole.values["frechet"], rel=1e-9)
     assert result.values.keys() == {
         "frechet", "frechet_infinity", "frechet_infinity_std", "inception_score", "inception_score_std"
@@ -245,8 +248,8 @@ def test_statistics_with_features_allow_everything(tmp_path, files, capsys):
     stats = ["--save-stats", tmp_path / "s.h5", "--save-features"]
     status, out, err = run(files / "real.h5", *stats, capsys=capsys)
     assert status == 0 and "120 images, 28×28 grey" in out and "wrote" in err
-    result = evaluate_pair(files / "fake", tmp_path / "s.h5")
-    assert result.values == pytest.approx(evaluate_pair(files / "fake", files / "real.h5").values, rel=1e-6)
+    result = compare_images(files / "fake", tmp_path / "s.h5")
+    assert result.values == pytest.approx(compare_images(files / "fake", files / "real.h5").values, rel=1e-6)
 
 
 def test_statistics_of_other_tools_are_taken_with_a_warning(tmp_path, files):
@@ -256,46 +259,46 @@ def test_statistics_of_other_tools_are_taken_with_a_warning(tmp_path, files):
         assert sorted(ours.files) == ["mu", "sigma"]
         np.savez(tmp_path / "others.npz", mu=ours["mu"].astype(np.float32), sigma=ours["sigma"])
     for name in ("ours.npz", "others.npz"):
-        result = evaluate_pair(files / "fake", tmp_path / name, features="digits")
-        whole = evaluate_pair(files / "fake", files / "real.h5", metrics=("frechet",))
+        result = compare_images(files / "fake", tmp_path / name, features="digits")
+        whole = compare_images(files / "fake", files / "real.h5", metrics=("frechet",))
         assert result.values["frechet"] == pytest.approx(whole.values["frechet"], rel=1e-4)
-        assert any(w.startswith("B: the file does not say of which network") for w in result.warnings)
+        assert any(w.startswith("B: the file does not name its network") for w in result.warnings)
         assert result.record()["real"]["count"] is None
     with pytest.raises(InputError, match="others.npz holds statistics of 64 features.*256"):
-        evaluate_pair(files / "fake", tmp_path / "others.npz", features="random")
+        compare_images(files / "fake", tmp_path / "others.npz", features="random")
     with pytest.raises(InputError, match="inception features need weights"):  # nothing else is likely
-        evaluate_pair(files / "fake", tmp_path / "others.npz")
+        compare_images(files / "fake", tmp_path / "others.npz")
 
 
 def test_statistics_of_another_extractor_are_refused(tmp_path):
-    measured = evaluate_pair(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
+    measured = compare_images(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
     save_statistics(tmp_path / "digits.h5", measured)
     with pytest.raises(InputError, match=r"digits\.h5 holds statistics of digit-FID .*compare with random-FID"):
-        evaluate_pair(FAKE, tmp_path / "digits.h5", features="random")
+        compare_images(FAKE, tmp_path / "digits.h5", features="random")
     measured.extractor["digest"] = "0" * 64
     save_statistics(tmp_path / "old.h5", measured)
     with pytest.raises(
         InputError, match=r"digits\.h5 holds statistics of digit-FID .*compare with digit-FID .*00000000"
     ):
-        evaluate_pair(tmp_path / "old.h5", tmp_path / "digits.h5")
+        compare_images(tmp_path / "old.h5", tmp_path / "digits.h5")
 
 
 def test_statistics_of_somebodys_own_extractor(tmp_path):
-    evaluated = evaluate_pair(FAKE, REAL, features=Counting(), metrics=("frechet",))
+    evaluated = compare_images(FAKE, REAL, features=Counting(), metrics=("frechet",))
     save_statistics(tmp_path / "s.h5", evaluated.real.statistics)
-    assert evaluate_pair(tmp_path / "s.h5", tmp_path / "s.h5").label == "corners-FID"
+    assert compare_images(tmp_path / "s.h5", tmp_path / "s.h5").label == "corners-FID"
     with pytest.raises(InputError, match="statistics of corners-FID .*compare with digit-FID"):
-        evaluate_pair(FAKE, tmp_path / "s.h5", features="digits")
+        compare_images(FAKE, tmp_path / "s.h5", features="digits")
 
 
 def test_one_wrong_bit_in_a_statistics_file_is_noticed(tmp_path):
-    statistics = evaluate_pair(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
+    statistics = compare_images(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
     for name in ("s.h5", "s.npz"):
         save_statistics(tmp_path / name, statistics)
         data = (tmp_path / name).read_bytes()
         wrong = data.index(statistics.cov.max().tobytes())
         (tmp_path / name).write_bytes(data[:wrong] + bytes([data[wrong] ^ 1]) + data[wrong + 1 :])
-        with pytest.raises(InputError, match="no readable statistics file"):
+        with pytest.raises(InputError, match="not a readable statistics file"):
             load_statistics(tmp_path / name)
 
 
@@ -308,53 +311,54 @@ def spoil(path, **changes):
 
 
 def test_statistics_that_do_not_say_of_what_are_refused(tmp_path):
-    measured = evaluate_pair(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
+    measured = compare_images(FAKE, REAL, features="digits", metrics=("frechet",)).real.statistics
     for name in ("features", "dimensions", "digest"):
         extractor = {key: value for key, value in measured.extractor.items() if key != name}
         save_statistics(tmp_path / "s.h5", replace(measured, extractor=extractor))
-        with pytest.raises(InputError, match=f"does not say the {name} of its extractor"):
+        with pytest.raises(InputError, match=f"does not give the {name} of its extractor"):
             load_statistics(tmp_path / "s.h5")
 
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
-        ({"mu": None}, "no readable statistics file"),
-        ({"mu": "text"}, "no readable statistics file"),
+        ({"mu": None}, "not a readable statistics file"),
+        ({"mu": "text"}, "not a readable statistics file"),
         ({"mu": np.zeros(63)}, "are not a mean"),
         ({"mu": np.full(64, np.nan)}, "must be finite"),
-        ({"sigma": np.triu(np.ones((64, 64)))}, "no covariance"),
-        ({"sigma": -np.eye(64)}, "no covariance"),
+        ({"sigma": np.triu(np.ones((64, 64)))}, "not a covariance"),
+        ({"sigma": -np.eye(64)}, "not a covariance"),
         ({"features": np.zeros((5, 64))}, "features do not fit"),
     ],
 )
 def test_damaged_statistics_are_refused(tmp_path, changes, sentence):
-    measured = evaluate_pair(FAKE, REAL, features="digits").real.statistics
+    measured = compare_images(FAKE, REAL, features="digits").real.statistics
     measured.features = Features(measured.features.values)
     save_statistics(tmp_path / "s.h5", measured)
     spoil(tmp_path / "s.h5", **changes)
     with pytest.raises(InputError, match=sentence):
-        evaluate_pair(FAKE, tmp_path / "s.h5")
+        compare_images(FAKE, tmp_path / "s.h5")
 
 
 # Warnings
 
 
 def warned(a, b, **options):
-    return "\n".join(evaluate_pair(a, b, **options).warnings)
+    return "\n".join(compare_images(a, b, **options).warnings)
 
 
+@pytest.mark.slow
 def test_few_images_and_unequal_numbers_are_said():
     a, b = np.resize(FAKE, (2100, 28, 28)), np.resize(REAL, (60, 28, 28))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(pair, "compare", lambda *args, **kwargs: {})
+        patch.setattr(comparison, "compute_metrics", lambda *args, **options: ({}, {}))
         sentences = warned(a, b, features="digits")
         assert "no more images (B 60) than features (64)" in sentences and "unequal numbers" in sentences
         assert "A: 1,980 images occur more than once" in sentences
         assert "few images (A 120 and B 120)" in warned(FAKE, REAL, features="digits", metrics=("frechet",))
         assert "fewer than 10,000 images (A 2,100 and B 2,100)" in warned(a, a, features="digits", metrics=("frechet",))
-    assert "KID is of subsets of 120 images" in warned(FAKE, REAL, features=Counting())
-    assert "Inception score is of parts of 12 images" in warned(FAKE, REAL, features="digits")
+    assert "KID uses subsets of 120 images" in warned(FAKE, REAL, features=Counting())
+    assert "Inception score uses parts of 12 images" in warned(FAKE, REAL, features="digits")
     assert "at infinity: below 640 generated" in warned(FAKE, REAL, features="digits", metrics=["frechet_infinity"])
     assert "k = 3" in warned(FAKE, REAL[:4], features=Counting())
     assert "A has 120 of the 500 images asked for" in warned(FAKE, REAL, features=Counting(), num=500)
@@ -395,6 +399,7 @@ def test_too_few_for_a_distance_at_infinity_cost_no_other_number(files, capsys):
     assert status == 0 and "digit-FID[15/15]" in out and "left out: FID∞ (it needs 20 images)" in out
 
 
+@pytest.mark.slow
 def test_a_terminal_without_all_letters_and_names_that_are_no_text(files, tmp_path):
     name = os.fsencode(tmp_path / "fake") + b"\xff"
     shutil.copytree(os.fsencode(files / "fake"), name)
@@ -408,7 +413,7 @@ def test_a_terminal_without_all_letters_and_names_that_are_no_text(files, tmp_pa
 def test_random_features_have_their_own_name_and_no_classes(files, capsys):
     _, out, _ = run(files / "fake", files / "colour.npy", capsys=capsys)
     assert "random-FID[120/40]" in out and "random-KID[120/40]" in out and "\nFID" not in out
-    assert "left out: IS (these features come without classes)" in out
+    assert "left out: IS (these features come without class probabilities)" in out
 
 
 @pytest.mark.parametrize(("metrics", "count"), [("fid", 1), ("kid,fid", 2), ("prdc", 4), ("is", 1)])
@@ -420,7 +425,7 @@ def test_metrics_are_chosen(files, capsys, metrics, count):
 def test_json_holds_everything(files, tmp_path, capsys):
     status, out, _ = run(files / "fake", files / "real.h5", "--json", "-", "--seed", "3", "--num", "100", capsys=capsys)
     record = json.loads(out)
-    result = evaluate_pair(files / "fake", files / "real.h5", seed=3, num=100)
+    result = compare_images(files / "fake", files / "real.h5", seed=3, num=100)
     assert record["metrics"]["digit_fid"] == pytest.approx(result.values["frechet"], rel=1e-9)
     assert record["metrics"].keys() == {
         "digit_fid", "kid", "kid_std", "precision", "recall", "density", "coverage",
@@ -439,7 +444,7 @@ def test_json_holds_everything(files, tmp_path, capsys):
     assert json.loads((tmp_path / "out.json").read_text())["metrics"].keys() == record["metrics"].keys()
 
 
-def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):
+def test_a_checkpoint_and_a_run_are_image_sets(trained, files, tmp_path, capsys):
     _, out, _ = run(trained, files / "real.h5", "--num", "60", "--json", tmp_path / "j", capsys=capsys)
     assert f"A  {trained}: 60 images, 28×28 grey, made by best.h5, step 20" in out and "digit-FID[60/60]" in out
     record = json.loads((tmp_path / "j").read_text())
@@ -450,8 +455,8 @@ def test_a_checkpoint_and_a_run_are_sides(trained, files, tmp_path, capsys):
 
 
 def test_a_generator_on_a_device_makes_the_same_comparison(trained, files):
-    expected = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits")
-    found = evaluate_pair(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits", device="strict")
+    expected = compare_images(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits")
+    found = compare_images(trained, files / "real.h5", num=30, metrics=("frechet",), features="digits", device="strict")
     assert found.values["frechet"] == pytest.approx(expected.values["frechet"], rel=1e-2)  # a pixel may round otherwise
 
 
@@ -472,16 +477,16 @@ def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
         ([files / "fake", real, "--inception", tmp_path / "weights.h5"], "not a readable file of Inception weights"),
         ([files / "fake", real, "--inception", tmp_path / "none.h5"], "there is no such file"),
         ([files / "fake", real, "--features", "inception"], "need weights"),
-        ([files / "fake", real, "--mode", "clean"], "are of inception features, not of digits features"),
+        ([files / "fake", real, "--mode", "clean"], "belong to inception features, not to digits features"),
         ([files / "colour.npy", real, "--features", "digits"], "28×28 grey images"),
-        ([real], "name two sides"),
+        ([real], "give two image sets"),
         ([real, real, "--metrics", "fid,ppl"], "--metrics ppl: use some of fid,kid,is,prdc"),
         ([real, real, "--num", "0"], "--num must be at least 1"),
         ([real, real, "--k", "0"], "--k must be at least 1"),
         ([real, real, "--save-features"], "--save-features goes with"),
-        ([real, real, "--json", tmp_path / "no" / "where"], "must be a file in a directory that is there"),
-        ([real, real, "--save-stats", tmp_path], "must be a file in a directory"),
-        ([real, real, "--json", tmp_path / "pipe"], "must be a file in a directory"),
+        ([real, real, "--json", tmp_path / "no" / "where"], "must be a file in an existing directory"),
+        ([real, real, "--save-stats", tmp_path], "must be a file in an existing directory"),
+        ([real, real, "--json", tmp_path / "pipe"], "must be a file in an existing directory"),
         ([files / "fake", real, "--save-stats", real], "real.h5 would be overwritten"),
         ([real, "--save-stats", tmp_path / "x.h5", "--json", tmp_path / "x.h5"], "x.h5 would be overwritten"),
     ]
@@ -498,7 +503,7 @@ def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
 
 
 def test_numbers_that_came_out_wrong_are_status_3(files, capsys, monkeypatch):
-    monkeypatch.setattr(features.DigitExtractor, "extract", lambda self, x: (np.full((len(x), 64), np.inf), None))
+    monkeypatch.setattr(extractors.DigitExtractor, "extract", lambda self, x: (np.full((len(x), 64), np.inf), None))
     status, out, err = run(files / "fake", files / "real.h5", capsys=capsys)
     assert (status, out) == (3, "") and "error: the computation failed: digits features" in err
     monkeypatch.undo()
@@ -506,7 +511,7 @@ def test_numbers_that_came_out_wrong_are_status_3(files, capsys, monkeypatch):
     def diverges(*args):
         raise np.linalg.LinAlgError("Eigenvalues did not converge")
 
-    monkeypatch.setattr(pair, "frechet_distance", diverges)
+    monkeypatch.setattr(compute, "frechet_distance", diverges)
     assert run(files / "fake", files / "real.h5", capsys=capsys)[0] == 3
 
 

@@ -11,6 +11,7 @@ import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 from strict_device import StrictArray
 from tiny_models import VARIANTS, latents, shake, tiny, tiny_gan
 
@@ -137,6 +138,7 @@ def test_an_image_does_not_depend_on_how_many_are_drawn(run, tmp_path):
             np.testing.assert_array_equal(a, b[:n])
 
 
+@pytest.mark.slow
 def test_latents_are_normal_and_belong_to_their_numbers():
     z = sampling.latents(range(2000), 17, seed=5)
     assert z.shape == (2000, 17) and z.dtype == np.float32
@@ -162,8 +164,8 @@ def test_batches_are_bounded(run, tmp_path, monkeypatch):
 # Devices
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-@pytest.mark.parametrize(("trained", "sampled"), [("strict", "cpu"), ("cpu", "strict")])
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
+@pytest.mark.parametrize(("trained", "sampled"), slow_but_the_first([("strict", "cpu"), ("cpu", "strict")]))
 def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sampled):
     path = write_checkpoint(tmp_path / "checkpoint.h5", variant, trained)
     generator, _ = load_generator(path, sampled)
@@ -171,11 +173,11 @@ def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sa
     for device in (trained, sampled):
         arguments = ["--num", 3, "--truncation", 0.8, "--interpolation", 0, 1, "--hdf5"]
         call(path, *arguments, "--device", device, "--out", tmp_path / device)
-    (images, z, _), (others, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
+    (images, z, _), (other_images, other_z, _) = (samples(tmp_path / device) for device in (trained, sampled))
     np.testing.assert_array_equal(z, other_z)
-    frames, other_frames = (read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled))
-    for a, b in ((images, others), (frames, other_frames)):  # compiled loops round unlike NumPy: one level of 256
-        np.testing.assert_allclose(a.astype(int), b.astype(int), rtol=0, atol=1)
+    gifs = [read_frames(tmp_path / device / "interpolation.gif")[0] for device in (trained, sampled)]
+    for a, b in ((images, other_images), gifs):  # a pixel is a rounded float32: it may differ by one grey level
+        np.testing.assert_allclose(a.astype(int), b.astype(int), atol=1)
 
 
 def test_batch_norm_takes_its_running_statistics(tmp_path):
@@ -321,8 +323,8 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         "absent.h5": "there is no checkpoint",
         "text.h5": "not a readable checkpoint",
         "other.h5": "not a checkpoint of this program",
-        "classifier.h5": "not one of a training run",
-        "changed.h5": "not a checkpoint that this version can read",
+        "classifier.h5": "not of a training run",
+        "changed.h5": "this version cannot read this checkpoint",
         "empty": "not the directory of a run",
     }.items():
         with pytest.raises(InputError, match=sentence) as error:
@@ -381,6 +383,7 @@ def test_help_is_quick_and_worth_reading():
         assert word in done.stdout
 
 
+@pytest.mark.slow
 def test_a_real_process(run, tmp_path):
     done = process(run, "--num", 2, "--out", tmp_path / "out")
     assert done.returncode == 0 and done.stderr == "" and "interpolation.gif" in done.stdout

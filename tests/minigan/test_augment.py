@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from autograd import Tensor, grad
-from autograd.random import Generator
+from autograd.random import RandomStream
 from minigan.augment import GROUPS, TRANSFORMS, Augment
 from minigan.errors import InputError
 from minigan.losses import finite_difference_penalty, gradient_penalty
@@ -92,7 +92,7 @@ def test_the_formulas_are_those_of_diffaug():
     torch = pytest.importorskip("torch")
     x = images(8, 3, 12, 12, seed=1)
     augment = Augment("color,translation,cutout")
-    parameters = augment.draw(Generator(2), x.shape)
+    parameters = augment.draw(RandomStream(2), x.shape)
     b, s, c = (torch.tensor(parameters[name][0], dtype=torch.float64) for name in GROUPS["color"])
     leaf = torch.tensor(x, requires_grad=True)
     y = leaf + b
@@ -119,7 +119,7 @@ def test_the_formulas_are_those_of_diffaug():
 
 
 def drawn(policy, shape=(20000, 3, 32, 24), p=1.0, seed=4):
-    return {k: [a.ravel() for a in v] for k, v in Augment(policy, p).draw(Generator(seed), shape).items()}
+    return {k: [a.ravel() for a in v] for k, v in Augment(policy, p).draw(RandomStream(seed), shape).items()}
 
 
 def check_uniform(counts):
@@ -176,7 +176,7 @@ def test_each_image_meets_each_transformation_with_probability_p_independently(p
 
 def test_images_are_transformed_whole_or_not_at_all():
     x = images(64, dtype="float32")
-    y = apply("cutout", x, Augment("cutout", 0.5).draw(Generator(5), x.shape), fill=3.0)
+    y = apply("cutout", x, Augment("cutout", 0.5).draw(RandomStream(5), x.shape), fill=3.0)
     changed = (y != x).reshape(64, -1).sum(axis=1)
     assert 10 < (changed == 0).sum() < 54
     assert changed[changed > 0].min() >= 3 * 4 * 3  # at least a quarter of the square is inside
@@ -186,20 +186,20 @@ def test_images_are_transformed_whole_or_not_at_all():
 def test_with_probability_0_every_transformation_is_the_identity_to_the_bit(dtype):
     x = images(dtype=dtype)
     augment = Augment(EVERYTHING, p=0)
-    y = augment.apply(Tensor(x), augment.draw(Generator(6), x.shape))
+    y = augment.apply(Tensor(x), augment.draw(RandomStream(6), x.shape))
     np.testing.assert_array_equal(y.data, x)
     assert y.dtype == dtype
 
 
 @pytest.mark.parametrize("policy", ["", " "])
 def test_an_empty_policy_is_the_identity(policy):
-    x, rng = Tensor(images()), Generator(7)
+    x, rng = Tensor(images()), RandomStream(7)
     augment = Augment(policy)
     assert augment.apply(x, augment.draw(rng, x.shape)) is x and rng.used == 0
 
 
 def test_draws_follow_the_generator():
-    augment, rng, shape = Augment(EVERYTHING), Generator(8), (16, 3, 32, 32)
+    augment, rng, shape = Augment(EVERYTHING), RandomStream(8), (16, 3, 32, 32)
     state = rng.state
     first, second = augment.draw(rng, shape), augment.draw(rng, shape)
     rng.state = state
@@ -215,7 +215,7 @@ def test_draws_follow_the_generator():
 def test_the_same_parameters_do_the_same_to_two_batches():
     x, y = images(seed=9), images(seed=10)
     augment = Augment(EVERYTHING, fill=-1.0)
-    parameters = augment.draw(Generator(11), x.shape)
+    parameters = augment.draw(RandomStream(11), x.shape)
 
     def t(x):
         return augment.apply(Tensor(x), parameters).data
@@ -234,7 +234,7 @@ def test_the_gradient_is_that_of_differences(policy):
     rng = np.random.default_rng(12)
     x = Tensor(images(seed=13), requires_grad=True)
     augment = Augment(policy, p=0.8)
-    parameters = augment.draw(Generator(14), x.shape)
+    parameters = augment.draw(RandomStream(14), x.shape)
     g, v = rng.normal(size=x.shape), rng.normal(size=x.shape)
     (gx,) = grad(augment.apply(x, parameters), [x], g)
     moved = augment.apply(Tensor(x.data + v), parameters).data - augment.apply(x, parameters).data
@@ -247,7 +247,7 @@ def test_the_second_order_goes_through(policy):
     rng = np.random.default_rng(15)
     x = images(3, 3, 8, 8, seed=16)
     augment = Augment(policy, p=0.8)
-    parameters = augment.draw(Generator(17), x.shape)
+    parameters = augment.draw(RandomStream(17), x.shape)
     weight = Tensor(rng.normal(size=(192, 1)) * 0.1, requires_grad=True)
 
     def d(x):
@@ -274,7 +274,7 @@ def test_finite_differences_through_an_augmentation_are_its_exact_penalty():
     x = images(2, 3, 8, 8, seed=19)
     weight = rng.normal(size=(192, 1)) * 0.1
     augment = Augment(EVERYTHING)
-    parameters = augment.draw(Generator(20), x.shape)
+    parameters = augment.draw(RandomStream(20), x.shape)
 
     def d(x):
         return (augment.apply(x, parameters).reshape(2, 192) @ weight).reshape(-1)
@@ -292,18 +292,18 @@ def test_finite_differences_through_an_augmentation_are_its_exact_penalty():
 def test_float32_stays_float32_in_both_directions(channels, policy):
     augment = Augment(policy, p=0.8, fill=-1.0)
     x = Tensor(images(4, channels, 28, 28, dtype="float32"), requires_grad=True)
-    y = augment.apply(x, augment.draw(Generator(21), x.shape))
+    y = augment.apply(x, augment.draw(RandomStream(21), x.shape))
     (g,) = grad((y * y).sum(), [x])
     assert y.dtype == g.dtype == "float32" and y.shape == g.shape == x.shape
     assert np.isfinite(g).all() and (g != 0).any()
 
 
 def test_the_generator_gets_its_gradient_through_the_augmentation():
-    generator = Linear(4, 64, rng=Generator(22))
+    generator = Linear(4, 64, rng=RandomStream(22))
     augment = Augment()
-    z = Tensor(Generator(23).normal((5, 4)))
+    z = Tensor(RandomStream(23).normal((5, 4)))
     fake = generator(z).reshape(5, 1, 8, 8)
-    y = augment.apply(fake, augment.draw(Generator(24), fake.shape))
+    y = augment.apply(fake, augment.draw(RandomStream(24), fake.shape))
     for g in grad((y * y).sum(), generator.parameters()):
         assert g.dtype == "float32" and (g != 0).mean() > 0.5
 
@@ -332,7 +332,7 @@ def test_a_bad_policy_is_one_sentence(policy, p, words):
 @pytest.mark.parametrize("policy", ["color", "translation,saturation"])
 def test_saturation_of_grey_images_is_refused(policy):
     with pytest.raises(InputError, match="'saturation' .* needs colour images, and these have 1 channel."):
-        Augment(policy).draw(Generator(0), (4, 1, 28, 28))
+        Augment(policy).draw(RandomStream(0), (4, 1, 28, 28))
 
 
 def test_spaces_between_names_do_not_matter():

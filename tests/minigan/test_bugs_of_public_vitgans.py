@@ -13,7 +13,7 @@ import pytest
 from tiny_models import image_batch, in_float64, latents, layers, networks, shake, tiny, tiny_gan
 
 from autograd import Tensor, grad, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan.config import build, resolve
 from minigan.data import Dataset
 from minigan.losses import LOSSES
@@ -98,7 +98,7 @@ def test_l2_attention_with_untied_queries_and_keys():
 
 def test_attention_scaled_after_the_softmax():
     """teodorToshkov/ViTGAN-pytorch, wilile26811249/ViTGAN: softmax(energy)/√D, so that rows do not sum to 1."""
-    layer = in_float64(MultiHeadAttention(8, 2, rng=Random(0)))
+    layer = in_float64(MultiHeadAttention(8, 2, rng=RandomStream(0)))
     layer.value.weight.data[...], layer.out.weight.data[...] = np.eye(8), np.eye(8)
     constant = np.ones((1, 5, 1)) * random(1, 1, 8)
     np.testing.assert_allclose(layer(Tensor(constant)).data, constant, rtol=1e-10)
@@ -106,7 +106,7 @@ def test_attention_scaled_after_the_softmax():
 
 def test_attention_scaled_by_all_heads_together():
     """Nicolivain/ViTGAN: the scale of n_head · head_dim in place of the head's own √d."""
-    layer = in_float64(MultiHeadAttention(8, 2, rng=Random(0)))
+    layer = in_float64(MultiHeadAttention(8, 2, rng=RandomStream(0)))
     layer.out.weight.data[...] = np.eye(8)
     x = random(1, 5, 8)
     q, k, v = (x[0] @ m.weight.data.T for m in (layer.query, layer.key, layer.value))
@@ -136,13 +136,13 @@ def test_infinite_slope_where_a_token_meets_itself():
 
 def test_isn_option_swallowed():
     """Nicolivain/ViTGAN: spectral_scaling=True vanishes in **kwargs, and every run trains without ISN."""
-    discriminator = Discriminator(width=8, depth=2, heads=2, norm="isn", rng=Random(0))
+    discriminator = Discriminator(width=8, depth=2, heads=2, norm="isn", rng=RandomStream(0))
     linears = layers(discriminator, Linear)
     assert len(linears) == 2 * 5 + 2 and all(m.spectral.improved for m in linears)
     for wrong in ({"spectral_scaling": True}, {"spectral_rescaling": True}, {"mapping_mlp_params": {}}):
         for network in (Generator, Discriminator):
             with pytest.raises(TypeError):
-                network(**wrong, rng=Random(0))
+                network(**wrong, rng=RandomStream(0))
         with pytest.raises(TypeError):
             Linear(2, 2, **wrong)
         with pytest.raises(TypeError):
@@ -164,7 +164,7 @@ def test_isn_commented_out_of_attention():
 
 def test_isn_with_the_ratio_inverted():
     """Nicolivain/ViTGAN until February 2022: σ/σ₀, which doubles the growth that it should undo."""
-    layer = Linear(6, 5, norm="isn", rng=Random(0))
+    layer = Linear(6, 5, norm="isn", rng=RandomStream(0))
     first = layer.spectral(layer.weight).data
     layer.weight.data *= 3
     power_iteration(layer)
@@ -189,7 +189,7 @@ def test_isn_detaches_the_weights_from_the_optimiser():
 
 def test_singular_vectors_forgotten_after_every_forward():
     """mlpc-ucsd/ViTGAN, teodorToshkov/ViTGAN-pytorch: u and v are locals, so one iteration starts anew each time."""
-    layer = Linear(20, 30, norm="isn", rng=Random(0))
+    layer = Linear(20, 30, norm="isn", rng=RandomStream(0))
     spectral, matrix = layer.spectral, layer.weight.data
     exact = np.linalg.svd(matrix, compute_uv=False)[0]
     spectral.u.data[...] = 30**-0.5
@@ -264,7 +264,7 @@ def test_spectral_norm_takes_the_weight_out_of_the_parameters():
 def test_mlp_without_a_nonlinearity():
     """Nicolivain/ViTGAN: mlp_layers = [] makes the MLP of every block one linear map."""
     for activation in ("gelu", "gelu_tanh", "relu", "silu"):
-        mlp = in_float64(shake(MLP(6, 12, activation, norm=None, rng=Random(0))))
+        mlp = in_float64(shake(MLP(6, 12, activation, norm=None, rng=RandomStream(0))))
         x, y = random(4, 6), random(4, 6, seed=1)
         f = [mlp(Tensor(v)).data for v in (x, y, x + y, np.zeros((4, 6)))]
         assert (abs(f[2] - f[0] - f[1] + f[3]).max(axis=1) > 1e-3).all()
@@ -285,7 +285,7 @@ def test_output_of_the_mlp_discarded():
 
 def test_generator_equation_printed_without_the_mlp():
     """The poster writes h ← SLN(h, w) + h in place of h ← MLP(SLN(h, w)) + h."""
-    block = Block(8, 2, 2.0, "gelu", "dot", latent=4, rng=Random(0))
+    block = Block(8, 2, 2.0, "gelu", "dot", latent=4, rng=RandomStream(0))
     for branch in (block.attention.out, block.mlp.down):
         branch.weight.data[...] = 0
     h, w = random(2, 5, 8, dtype="float32"), random(2, 4, dtype="float32")
@@ -295,7 +295,7 @@ def test_generator_equation_printed_without_the_mlp():
 def test_residual_taken_from_the_normalised_tensor():
     """mlpc-ucsd/ViTGAN: x = SLN(x); x = attention(x) + x, which forgets the stream."""
     for latent in (None, 4):
-        block = Block(8, 2, 2.0, "gelu", "dot", latent=latent, rng=Random(0))
+        block = Block(8, 2, 2.0, "gelu", "dot", latent=latent, rng=RandomStream(0))
         w = () if latent is None else (Tensor(random(2, 4, dtype="float32")),)
         h, g = random(2, 5, 8, dtype="float32"), 100 * np.ones((2, 5, 8), "float32")
         small, large = (block(Tensor(x), *w).data - x for x in (h, h + g))
@@ -312,7 +312,7 @@ def test_one_modulated_norm_shared_by_both_halves_of_a_block():
 
 def test_gamma_and_beta_are_scalars():
     """wilile26811249/ViTGAN #2, Nicolivain/ViTGAN: γ and β are numbers that multiply w; they must be functions of w."""
-    norm = in_float64(shake(SelfModulatedLayerNorm(6, 4, rng=Random(0))))
+    norm = in_float64(shake(SelfModulatedLayerNorm(6, 4, rng=RandomStream(0))))
     h, w = random(3, 5, 6), random(3, 4, seed=1)
     centred = h - h.mean(axis=-1, keepdims=True)
     normed = centred / np.sqrt((centred**2).mean(axis=-1, keepdims=True) + norm.eps)
@@ -325,7 +325,7 @@ def test_gamma_and_beta_are_scalars():
 
 def test_beta_multiplies():
     """tfwcn/VITGAN-tf2: SLN multiplies by β; it must add, whatever h is."""
-    norm = in_float64(SelfModulatedLayerNorm(6, 4, rng=Random(0)))
+    norm = in_float64(SelfModulatedLayerNorm(6, 4, rng=RandomStream(0)))
     w = random(2, 4)
     flat = norm(Tensor(np.ones((2, 5, 6))), Tensor(w)).data  # nothing to normalise: β alone is left
     np.testing.assert_allclose(flat, np.repeat((w @ norm.beta.weight.data.T)[:, None], 5, axis=1), atol=1e-9)
@@ -708,5 +708,5 @@ def test_average_with_its_weights_swapped():
     gan.step()
     start = gan.ema.model.state_dict()["head.out.weight"]
     gan.generator.head.out.weight.data += 1
-    gan.ema.update(gan.adam_g.flat.data, 0.001)
+    gan.ema.step(gan.adam_g.flat, 0.001)
     np.testing.assert_allclose(gan.ema.model.state_dict()["head.out.weight"] - start, 0.001, rtol=0.01)

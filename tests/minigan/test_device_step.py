@@ -5,29 +5,26 @@ It is compared with the same step on the CPU: losses, gradients (through Adam's 
 
 import numpy as np
 import pytest
-from emulation.emulator import AVAILABLE, Emulator
-from fake_cublas import FakeCublas, fake_blas
+from fake_cublas import FakeCublas, product_twin
 from fake_cuda import fake_cuda
+from slow import slow_but_the_first
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
 
-import autograd.kernels.conv
-import autograd.kernels.ops  # the ops that have kernels get them
-from autograd import Tensor, backend, grad, ops, use_fused
-from autograd.kernels import launch
-from autograd.random import Generator as Random
+import autograd.accelerate.gpu.conv
+import autograd.accelerate.gpu.twins
+import minigan.accelerate.twins  # noqa: F401 - both fill the table of kernels
+from autograd import Tensor, grad, ops, use_fused
+from autograd.accelerate.gpu import launch
+from autograd.accelerate.twin import GPU
+from autograd.arrays import to_device, to_host
+from autograd.random import RandomStream
+from autograd.registry import TWINS
 from minigan.augment import Augment
 from minigan.data import stream
 from minigan.step import GAN, STATS
 
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
-
-
-@pytest.fixture(scope="session")
-def emulator(tmp_path_factory) -> Emulator:
-    if not AVAILABLE:
-        pytest.skip("the emulator needs Linux and g++")
-    return Emulator(launch.source(), launch.kernels(), tmp_path_factory.mktemp("emulator"))
 
 
 class RecordedCublas(FakeCublas):
@@ -44,6 +41,7 @@ class RecordedCublas(FakeCublas):
 def launched(emulator, monkeypatch) -> list[str]:
     """Device strict becomes a GPU; the names of the kernels that ran."""
     names: list[str] = []
+    emulator.seed = 0  # the order of the threads
 
     def run(kernel, grid, block, shared, values):
         hosts = [v._host if isinstance(v, StrictArray) else v for v in values]
@@ -53,7 +51,7 @@ def launched(emulator, monkeypatch) -> list[str]:
         )
 
     monkeypatch.setitem(launch.RUNNERS, strict, run)
-    monkeypatch.setitem(backend.PRODUCTS, strict, fake_blas(RecordedCublas()).matmul)
+    monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(RecordedCublas())})
     return names
 
 
@@ -66,17 +64,15 @@ def three_steps(**options) -> GAN:
 
 
 def nearly_equal(found: GAN, expected: GAN) -> None:
-    np.testing.assert_allclose(
-        backend.to_host(found.stats)[:3], expected.stats[:3], rtol=1e-4, atol=1e-5, err_msg=str(STATS)
-    )
+    np.testing.assert_allclose(to_host(found.stats)[:3], expected.stats[:3], rtol=1e-4, atol=1e-5, err_msg=str(STATS))
     a, b = found.state()[0], expected.state()[0]
     for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
         for name, x in b[group].items():
-            close = 1e-4 * np.abs(x).max() + 1e-6
+            close = 3e-4 * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
+@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 def test_three_steps_equal_the_cpus(variant, launched):
     options = {"variant": variant, **({} if variant == "cnn" else SMALL)}
     nearly_equal(three_steps(**options, device="strict"), three_steps(**options))
@@ -89,6 +85,7 @@ def test_three_steps_equal_the_cpus(variant, launched):
 AUGMENTED = {**SMALL, "augment": "translation,color,cutout,flip", "augment_p": 0.7, "channels": 3, "bcr": 1.0}
 
 
+@pytest.mark.slow
 def test_three_augmented_steps_equal_the_cpus(launched):
     found, expected = three_steps(**AUGMENTED, device="strict"), three_steps(**AUGMENTED)
     nearly_equal(found, expected)
@@ -96,6 +93,7 @@ def test_three_augmented_steps_equal_the_cpus(launched):
     assert launched.count("augment_draw") == 6 and launched.count("augment_images") == 3 * 4  # D, its noise; G and back
 
 
+@pytest.mark.slow
 def test_replays_of_kernels_equal_launches(launched):
     """Bit for bit, with and without the lazy penalty."""
     options = {**SMALL, "augment": "translation,flip", "device": "strict", "penalty_every": 2}
@@ -108,12 +106,13 @@ def test_replays_of_kernels_equal_launches(launched):
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
 
 
+@pytest.mark.slow
 def test_streamed_images_go_through_the_same_kernel(launched, monkeypatch):
     held = three_steps(**SMALL, device="strict")
     monkeypatch.setattr(stream, "_free", lambda device: 0)
     streamed = three_steps(**SMALL, device="strict")
     assert streamed.prefetch is not None and launched.count("gather_images") == 6
-    np.testing.assert_array_equal(backend.to_host(streamed.stats), backend.to_host(held.stats))
+    np.testing.assert_array_equal(to_host(streamed.stats), to_host(held.stats))
 
 
 @pytest.mark.parametrize("policy", ["color,flip,translation,cutout", "brightness", "cutout,contrast"])
@@ -122,13 +121,13 @@ def test_augmentation_to_the_second_order(policy, launched):
     x, augment = normal(4, 3, 9, 8), Augment(policy, 0.7, -0.5)
     found = []
     for device in ("strict", "cpu"):
-        image = Tensor(backend.to_device(x, device), requires_grad=True)
-        y = augment.apply(image, augment.draw(Random(3, device), x.shape))
+        image = Tensor(to_device(x, device), requires_grad=True)
+        y = augment.apply(image, augment.draw(RandomStream(3, device), x.shape))
         first = grad((y * y * y).sum(), [image])
         (slope,) = grad((y * y * y).sum(), [image], create_graph=True)
         second = grad((slope * slope * slope).sum(), [image], create_graph=True)
         third = grad((second[0] * second[0]).sum(), [image])
-        found.append([backend.to_host(a) for a in (y.data, *first, slope.data, second[0].data, *third)])
+        found.append([to_host(a) for a in (y.data, *first, slope.data, second[0].data, *third)])
     for a, b in zip(*found, strict=True):
         np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
     assert {"augment_draw", "augment_images"} == set(launched)
@@ -230,7 +229,7 @@ CASES = {  # f, inputs, kernels that run
 
 @pytest.mark.parametrize("most", [2**26, 300])
 def test_convolutions_may_take_the_images_in_parts(most, launched, monkeypatch):
-    monkeypatch.setattr(autograd.kernels.conv, "MOST", most)
+    monkeypatch.setattr(autograd.accelerate.gpu.conv, "MOST", most)
     x, w, u = normal(9, 2, 6, 5), normal(4, 2, 3, 3), normal(9, 4, 6, 5)
     for f in (
         lambda x, w, u: ops.conv2d(x, w, padding=1),
@@ -266,7 +265,7 @@ def test_what_is_wrong_is_said_as_on_the_cpu(call, launched):
     errors = []
     for device in ("cpu", "strict"):
         with pytest.raises(ValueError) as e:
-            call(*(Tensor(backend.to_device(a, device)) for a in arrays))
+            call(*(Tensor(to_device(a, device)) for a in arrays))
         errors.append(str(e.value))
     assert errors[0] == errors[1] and not launched
 
@@ -278,13 +277,13 @@ def test_ops_run_as_kernels_where_they_fit(name, launched):
     weights = normal(*f(*map(Tensor, arrays)).shape)
 
     def both_orders(device):
-        xs = [Tensor(backend.to_device(a, device), requires_grad=True) for a in arrays]
+        xs = [Tensor(to_device(a, device), requires_grad=True) for a in arrays]
         y = f(*xs)
-        loss = (y * y * backend.to_device(weights, device)).sum()
+        loss = (y * y * to_device(weights, device)).sum()
         first = grad(loss, xs)
         slopes = grad(loss, xs, create_graph=True)
         second = grad(sum((s * s).sum() for s in slopes), xs)
-        return [backend.to_host(a) for a in (y.data, *first, *second)]
+        return [to_host(a) for a in (y.data, *first, *second)]
 
     for found, expected in zip(both_orders("strict"), both_orders("cpu"), strict=True):
         assert found.dtype == np.float32

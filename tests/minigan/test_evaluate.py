@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from tiny_runs import TINY, start
 
 from minigan import checkpoint
@@ -11,7 +12,7 @@ from minigan.config import resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator
-from minigan.metrics.features import make_extractor
+from minigan.metrics.extractors import make_extractor
 from minigan.sampling import load_generator
 
 SEED = 10**12  # digits that neither the classifier nor any generator was trained on
@@ -48,6 +49,7 @@ def test_real_digits_are_near_the_floor(judge, fresh):
     assert {type(v) for v in figures.values()} == {float, int, list, str}
 
 
+@pytest.mark.slow
 def test_distances_grow_with_damage(judge, fresh):
     images, labels = fresh
     rng = np.random.default_rng(0)
@@ -78,6 +80,7 @@ def test_a_collapsed_set_is_detected(judge, fresh):
     assert min(ones["digit_fid"], one["digit_fid"]) > 30 * judge.floor and one["recall"] < 0.05
 
 
+@pytest.mark.slow
 def test_the_first_samples_are_compared_and_all_are_counted(judge, digits, fresh):
     collapsed = np.concatenate([fresh[0], np.repeat(fresh[0][:1], 1000, axis=0)])
     figures = judge(collapsed)
@@ -104,13 +107,13 @@ def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_file
     numbered[:, 0, 0] = np.arange(50)
     evaluator = Evaluator.of(Counting(), Dataset(numbered, None, "numbered", None), "train", 10, 25)
     (images,) = seen  # one pass
-    assert len(np.unique(images[:, 0, 0])) == 35 and (evaluator.compared, len(evaluator.reference)) == (10, 25)
+    assert len(np.unique(images[:, 0, 0])) == 35 and (evaluator.compared, evaluator.reference.count) == (10, 25)
 
 
 def test_few_real_images_are_split_in_halves_and_too_few_refused(digits):
     few = Dataset(digits.images[:9], digits.labels[:9], "few", 10)
     evaluator = Evaluator.of(make_extractor("digits"), few, "test", 1000, 2000)
-    assert (evaluator.compared, len(evaluator.reference)) == (4, 5)
+    assert (evaluator.compared, evaluator.reference.count) == (4, 5)
     with pytest.raises(InputError, match="at least 6 real images, not 5"):
         Evaluator.of(make_extractor("digits"), Dataset(few.images[:5], None, "few", None), "test", 10, 10)
 
@@ -128,10 +131,10 @@ def evaluator(data, test=None, **options):
 
 
 def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features(digits):
-    test = Dataset(digits.images[2700:], digits.labels[2700:], "test", 10)
+    test = Dataset(digits.images[3900:], digits.labels[3900:], "test", 10)
     chosen = evaluator(digits, test)
-    assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 750)
-    assert "digit-FID against 750 test images" in chosen.describe()
+    assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 150)
+    assert "digit-FID against 150 test images" in chosen.describe()
     clothes = Dataset(test.images[:, ::-1].copy(), (test.labels + 3) % 10, "clothes", 10)
     assert are_digits(test) and not are_digits(clothes)
     assert evaluator(clothes, clothes).extractor.key == "random_fid"
@@ -141,9 +144,10 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
         assert "classes" not in evaluator(other, other, features="digits")(test.images[:100])
 
 
+@pytest.mark.slow
 def test_without_test_images_the_training_images_are_the_reference_and_it_is_said(digits):
-    few = Dataset(digits.images[:300], None, "folder", None)
-    for test in (None, few, Dataset(digits.images[300:320], None, "a handful", None)):  # a folder is its own test set
+    few = Dataset(digits.images[:120], None, "folder", None)
+    for test in (None, few, Dataset(digits.images[120:140], None, "a handful", None)):  # a folder is its own test set
         chosen = evaluator(few, test)
         assert chosen.split == "train" and "training images" in chosen.describe()
         assert chosen(few.images[:20])["reference_split"] == "train"
@@ -211,7 +215,8 @@ def scripted(directory, values, **options):
 
 
 @pytest.mark.parametrize(
-    ("values", "best"), [([5, 3, 4, 3.5], 6), ([5, 6, 7, 8], 3), ([5, 4, 3, 2], 12), ([5, 5, 5, 5], 3)]
+    ("values", "best"),
+    slow_but_the_first([([5, 3, 4, 3.5], 6), ([5, 6, 7, 8], 3), ([5, 4, 3, 2], 12), ([5, 5, 5, 5], 3)]),
 )
 def test_the_checkpoint_of_the_least_distance_is_kept_beside_the_last(tmp_path, values, best):
     scripted(tmp_path, values).train()

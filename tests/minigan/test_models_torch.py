@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from tiny_models import image_batch, in_float64, latents, networks, shake, tiny, tiny_gan
 
 from autograd import Tensor, grad
@@ -11,8 +12,8 @@ from nn import EMA, Adam
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # the arrays are tiny
 
-from experiments.bench.torch_gan import SharedNumbers, TorchGAN, exact_penalty  # noqa: E402 - they need PyTorch
-from experiments.bench.torch_models import functions, shared  # noqa: E402
+from experiments.bench.pytorch.gan import TorchGAN, exact_penalty  # noqa: E402 - they need PyTorch
+from experiments.bench.pytorch.models import TWINS  # noqa: E402
 
 # ---- values and gradients
 
@@ -43,50 +44,46 @@ def turn(network, seed=5):
 
 
 def both(options, dtype):
-    """[(network, its PyTorch twin as a function of p and x, an input)] for G and for D."""
+    """[(network, its PyTorch twin, an input)] for G and for D."""
     c = tiny(**options)
     pair = networks(**options)
     turn(pair[1])
     if dtype == "float64":
         pair = [in_float64(network) for network in pair]
-    return c, list(zip(pair, functions(c), (latents(c, 4, dtype), image_batch(c, 4, dtype)), strict=True))
+    twins = [TWINS[type(network).__name__](network, c) for network in pair]
+    return list(zip(pair, twins, (latents(c, 4, dtype), image_batch(c, 4, dtype)), strict=True))
 
 
 @everywhere
 @pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("float64", 1e-9)])
 def test_values(options, dtype, tolerance):
-    c, cases = both(options, dtype)
-    for network, function, x in cases:
-        p, _ = shared(network, c)
+    for network, twin, x in both(options, dtype):
         y = network(Tensor(x)).data
         assert y.dtype == dtype and y.std() > 1e-3
-        np.testing.assert_allclose(y, function(p, torch.tensor(x), c).detach().numpy(), rtol=tolerance, atol=tolerance)
+        np.testing.assert_allclose(y, twin(torch.tensor(x)).detach().numpy(), rtol=tolerance, atol=tolerance)
 
 
 @everywhere
 def test_gradients(options):
-    c, cases = both(options, "float64")
-    for network, function, x in cases:
-        p, trained = shared(network, c)
+    for network, twin, x in both(options, "float64"):
         theirs = torch.tensor(x, requires_grad=True)
-        y = function(p, theirs, c)
+        y = twin(theirs)
         g = np.random.default_rng(7).standard_normal(tuple(y.shape))
-        expected = torch.autograd.grad(y, [theirs, *(p[name] for name in trained)], torch.tensor(g))
+        expected = torch.autograd.grad(y, [theirs, *twin.weights.values()], torch.tensor(g))
         ours = Tensor(x, requires_grad=True)
         found = grad(network(ours), [ours, *network.parameters()], g=g)
-        for name, a, b in zip(["x", *trained], found, expected, strict=True):
+        for name, a, b in zip(["x", *twin.weights], found, expected, strict=True):
             np.testing.assert_allclose(a, b.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
 
 
 @everywhere
 def test_second_order_gradients_of_exact_r1(options):
-    c, [_, (network, function, x)] = both(options, "float64")
-    p, trained = shared(network, c)
-    expected = exact_penalty(lambda t: function(p, t, c), torch.tensor(x))
+    _, (network, twin, x) = both(options, "float64")
+    expected = exact_penalty(twin, torch.tensor(x))
     found = gradient_penalty(network, x)
     np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-9)
-    theirs = torch.autograd.grad(expected, [p[name] for name in trained], allow_unused=True)
-    for name, a, b in zip(trained, grad(found, network.parameters()), theirs, strict=True):
+    theirs = torch.autograd.grad(expected, list(twin.weights.values()), allow_unused=True)
+    for name, a, b in zip(twin.weights, grad(found, network.parameters()), theirs, strict=True):
         if a is None:
             assert b is None or not b.any(), name
         else:
@@ -117,24 +114,26 @@ def gan_in_float64(**options):
     return gan
 
 
-@pytest.mark.parametrize("options, best", [(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
+@pytest.mark.parametrize(
+    "options, best", slow_but_the_first([(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
+)
 def test_whole_steps(options, best):
     gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3)
-    twin = TorchGAN(gan, SharedNumbers(gan, "float64"), best)
+    twin = TorchGAN(gan, best)
     start = gan.generator.state_dict(), gan.discriminator.state_dict()
     for _ in range(3):
         weight = gan.penalty_weight()
         gan.step()
         twin.step(gan.adam_d.lr, gan.adam_g.lr, weight)
     pairs = [
-        (gan.generator.state_dict(), twin.pg),
-        (gan.discriminator.state_dict(), twin.pd),
+        (gan.generator.state_dict(), twin.g.p),
+        (gan.discriminator.state_dict(), twin.d.p),
         (dict(gan.ema.model.named_parameters()), twin.average),
     ]
     for ours, theirs in pairs:
         for name, a in ours.items():
             a = a.data if isinstance(a, Tensor) else a
             np.testing.assert_allclose(a, theirs[name].detach().numpy(), rtol=1e-6, atol=1e-7, err_msg=name)
-    for before, (after, _), trained in zip(start, pairs[:2], (twin.names_g, twin.names_d), strict=True):
+    for before, (after, _), trained in zip(start, pairs[:2], (twin.g.weights, twin.d.weights), strict=True):
         still = [name for name in trained if np.array_equal(before[name], after[name])]
         assert not set(still) - {"norm.bias", "head.bias"}  # common to all logits: see test_models.py

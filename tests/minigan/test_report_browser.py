@@ -6,7 +6,6 @@ import io
 import itertools
 import json
 import os
-import re
 import select
 import shutil
 import subprocess
@@ -210,27 +209,16 @@ def picture(browser, step):
     return browser.ask(f"document.querySelector('.strip [data-step=\"{step}\"] img').src")
 
 
-def readouts(browser):
-    """{title: (step, {label: value as written})} of the charts."""
-    charts = browser.ask(
-        "[...document.querySelectorAll('.chart')].filter(c => c.querySelector('.at')).map(c => ["
-        "c.querySelector('.title').textContent, c.querySelector('.at').textContent,"
-        " [...c.querySelectorAll('li')].map(l => [l.childNodes[1].textContent, l.querySelector('b').textContent])])"
+CHART = "[...document.querySelectorAll('.chart')].find(c => c.textContent.includes('Gradient norm'))"
+
+
+def mark(browser):
+    """Where the mark of a chart stands between its first and its last step, by the ends of the axis that is drawn."""
+    return browser.ask(
+        f"((chart) => {{ const axis = chart.querySelector('[id=patch_3]').getBoundingClientRect();"
+        " const mark = chart.querySelector('.mark').getBoundingClientRect();"
+        f" return (mark.x - axis.x) / axis.width }})({CHART})"
     )
-    return {title: (int(at.removeprefix("step ")), dict(lines)) for title, at, lines in charts}
-
-
-def interval(browser):
-    return [int(n) for n in re.findall(r"\d+", browser.ask("document.querySelector('.range').textContent"))]
-
-
-def svg(browser, title):
-    """A selector of the drawing of a chart."""
-    browser.ask(
-        "[...document.querySelectorAll('.chart')].map(c => c.querySelector('svg').id ="
-        f" c.querySelector('.title').textContent === {json.dumps(title)} ? 'asked' : '')"
-    )
-    return "#asked"
 
 
 def test_arrow_keys_move_the_film(browser, page):
@@ -277,99 +265,16 @@ def test_play_runs_until_it_is_paused_or_at_its_end(browser, page):
     assert shown(browser) == (120, picture(browser, 120))
 
 
-def test_drag_zooms_every_chart_and_double_click_shows_all(browser, page):
+def test_the_charts_are_marked_at_the_step_of_the_film(browser, page):
     browser.open(page)
-    assert interval(browser) == [0, 120]
-    ticks = "[...document.querySelectorAll('#asked > text')].map(t => t.textContent)"
-    loss = svg(browser, "Loss")
-    before = browser.ask(ticks)
-    x, y = browser.place(loss, across=0.4)
-    browser.mouse("Pressed", x, y, 1)
-    browser.mouse("Moved", x + 40, y, 1)
-    assert interval(browser) == [0, 120]
-    browser.mouse("Moved", x + 80, y, 1)
-    browser.mouse("Released", x + 80, y, 1)
-    low, high = interval(browser)
-    plot = browser.ask("document.querySelector('#asked').clientWidth") - 52 - 14
-    assert high - low == pytest.approx(120 * 80 / plot, abs=1)
-    assert 30 < low < 50
-    assert browser.ask(ticks) != before
-    svg(browser, "Gradient norm")
-    lowest = browser.ask("Math.min(...[...document.querySelectorAll('#asked .axis ~ text')].map(t => +t.textContent))")
-    assert low <= lowest <= high
-    assert shown(browser)[0] == 120  # a drag is no click
-    browser.click(svg(browser, "Loss"), times=2)
-    assert interval(browser) == [0, 120]
-
-
-def test_hover_reads_the_log(browser, page):
-    panels = {
-        "digit-FID": ("eval", {"digit-FID": "digit_fid", "real against real": "floor"}),
-        "KID": ("eval", {"KID": "kid"}),
-        "Fidelity and diversity": ("eval", {key: key for key in ("precision", "recall", "density", "coverage")}),
-        "Confident and found": ("eval", {"confident": "confident", "classes found": "classes"}),
-        "Loss": ("train", {"discriminator": "loss_d", "generator": "loss_g"}),
-        "Output of the discriminator": ("train", {"real": "d_real", "generated": "d_fake"}),
-        "Gradient penalty": ("train", {"penalty": "penalty"}),
-        "Gradient norm": ("train", {"discriminator": "grad_norm_d", "generator": "grad_norm_g"}),
-    }
-    logged = {(r["kind"], r["step"]): r for r in records()}
-    browser.open(page)
-    loss = svg(browser, "Loss")
-    wide = browser.ask("document.querySelector('#asked').clientWidth")
-    for across in (0.25, 0.61, 0.99):
-        browser.mouse("Moved", *browser.place(loss, across))
-        pointed = np.clip(120 * (across * wide - 52) / (wide - 52 - 14), 0, 120)
-        read = readouts(browser)
-        assert read.keys() == panels.keys()
-        for title, (kind, keys) in panels.items():
-            step, values = read[title]
-            assert abs(step - pointed) <= {"train": 1.01, "eval": 40}[kind]
-            for label, key in keys.items():
-                value = logged[kind, step][key]
-                text = f"{100 * value:.4g}%" if key == "confident" else f"{value:.4g}"
-                if key == "kid":
-                    text += f" ± {logged[kind, step]['kid_std']:.2g}"
-                assert values[label] == ("9 of 10" if key == "classes" else text)
-
-
-def test_click_on_a_curve_moves_the_film_and_the_film_marks_the_curves(browser, page):
-    browser.open(page)
-    selector = svg(browser, "digit-FID")
-    wide = browser.ask("document.querySelector('#asked').clientWidth")
-    at = lambda step: (52 + (wide - 52 - 14) * step / 120) / wide  # noqa: E731
-    browser.click(selector, across=at(64))
-    assert shown(browser) == (60, picture(browser, 60))  # the last grid before it
-    marks = browser.ask("[...document.querySelectorAll('.marked')].map(m => +m.getAttribute('x1'))")
-    assert len(marks) == 8
-    np.testing.assert_allclose(marks, 52 + (wide - 52 - 14) * 60 / 120, atol=1)
-    browser.mouse("Moved", 5, 5)  # away: the values are those of the step marked
+    assert browser.ask("document.querySelectorAll('.chart svg').length") == 9
+    assert browser.ask("document.querySelectorAll('.mark').length") == 8  # all charts but the one of the classes
+    for step, across in ((0, 0.0), (60, 0.5), (90, 0.75)):
+        browser.click(".controls input", across=0.01 + 0.98 * across)
+        assert shown(browser)[0] == step
+        assert mark(browser) == pytest.approx(step / 120, abs=0.01)
     browser.key("ArrowRight")
-    assert shown(browser)[0] == 70
-    assert readouts(browser)["Loss"][0] == 70
-    browser.ask("scrollTo(0, 0)")
-    browser.settle()
-    assert browser.ask("document.querySelector('.corner').hidden")
-    browser.place(svg(browser, "Gradient norm"))
-    browser.settle()
-    assert not browser.ask("document.querySelector('.corner').hidden")
-    assert browser.ask("document.querySelector('.corner img').src") == picture(browser, 70)
-
-
-def test_no_corner_where_film_and_curves_are_both_in_sight(browser, page):
-    browser.open(page, height=3000)
-    assert browser.ask("document.querySelector('.corner').hidden")
-
-
-def test_smoothing_can_be_switched_off(browser, page):
-    browser.open(page)
-    svg(browser, "Loss")
-    count = "document.querySelectorAll('#asked path.line').length"
-    assert browser.ask(count) == 4
-    browser.click(".toolbar input")
-    assert browser.ask(count) == 2
-    browser.click(".toolbar input")
-    assert browser.ask(count) == 4
+    assert mark(browser) == pytest.approx(100 / 120, abs=0.01)
 
 
 @pytest.mark.parametrize("width", [1280, 700])
@@ -379,7 +284,7 @@ def test_light_and_dark_and_narrow(browser, page, width, dark):
     paper = (27, 29, 32) if dark else (255, 255, 255)
     accent = (255, 171, 64) if dark else (204, 106, 0)  # of the ReLU runs
     assert browser.ask("document.documentElement.scrollWidth <= innerWidth")
-    for selector in (".shown", svg(browser, "KID")):
+    for selector in (".shown", ".chart:nth-child(2)"):
         browser.place(selector)
         pixels = browser.screenshot()
         assert tuple(pixels[5, 5]) == paper
@@ -387,14 +292,14 @@ def test_light_and_dark_and_narrow(browser, page, width, dark):
         assert (pixels == accent).all(axis=-1).sum() > 300
 
 
-def test_without_script_the_last_grid_the_strip_and_a_picture_of_the_curves(browser, page):
+def test_without_script_the_last_grid_the_strip_and_the_curves(browser, page):
     browser.open(page, script=False)
     browser.call("Emulation.setScriptExecutionDisabled", value=False)  # of the page; asking needs it
     visible = "e => e.checkVisibility() && e.getBoundingClientRect().width > 50"
     assert browser.ask(f"[...document.querySelectorAll('.strip img')].filter({visible}).length") == 8
     assert browser.ask("document.querySelector('.shown img').src") == picture(browser, 120)
-    assert browser.ask(f"[...document.querySelectorAll('img.curves')].filter({visible}).length") == 1
-    assert not browser.ask("document.querySelector('.controls').checkVisibility()")
+    assert browser.ask(f"[...document.querySelectorAll('.chart svg')].filter({visible}).length") == 9
+    assert not browser.ask("[...document.querySelectorAll('.controls, .mark')].some(e => e.checkVisibility())")
 
 
 def test_no_other_script_would_run(tab, page):

@@ -141,13 +141,18 @@ def test_damaged_pickles_are_one_sentence(data):
         restricted_load(data, NUMPY)
 
 
+def many_dicts(n):
+    """n dicts made of one list of n items, in about 14 n bytes."""
+    pairs = b"](" + b"".join(b"](" + number(i) + b"Ne" for i in range(n)) + b"e"
+    return program(found("collections", "OrderedDict") + b"q\x000" + pairs + b"\x85q\x010(" + b"h\x00h\x01R" * n + b"t")
+
+
+@pytest.mark.slow
 def test_small_pickles_cannot_ask_for_much_memory_or_time():
     place = b"\x80\x02Nr\xff\xff\xff\x7f."  # the memo's place 2³¹ − 1, for which pickle makes room
     nested = b"\x80\x02}K\x01" + b"\x85" * 50_000 + b"K\x01s."  # a key that takes a deep recursion to hash
     doubled = b"\x80\x02}K\x01" + b"2\x86" * 60 + b"K\x01s."  # … or 2⁶⁰ steps
     code = found("numpy", "dtype") + b"K\x01"  # the type of an array, the same two and printed
-    pairs = b"](" + b"".join(b"](" + number(i) + b"Ne" for i in range(3000)) + b"e"
-    copies = found("collections", "OrderedDict") + b"q\x000" + pairs + b"\x85q\x010(" + b"h\x00h\x01R" * 3000 + b"t"
     allowed = {("collections", "OrderedDict"): PickledDict}
     tracemalloc.start()
     start = time.process_time()  # other programs do not count
@@ -158,7 +163,7 @@ def test_small_pickles_cannot_ask_for_much_memory_or_time():
     for data in (code + b"\x85" * 50_000, code + b"2\x86" * 60):
         with pytest.raises(InputError, match="an array of type tuple"):
             restricted_load(program(data + b"\x85R"), NUMPY)
-    assert [len(d) for d in restricted_load(program(copies), allowed)[:3]] == [3000, 0, 0]
+    assert [len(d) for d in restricted_load(many_dicts(3000), allowed)[:3]] == [3000, 0, 0]
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
     assert peak < 100e6 and time.process_time() - start < 20
@@ -223,6 +228,46 @@ def test_hostile_pickles_are_refused_and_not_run(tmp_path, what, write):
 def test_these_pickles_do_harm_where_they_are_run(tmp_path, what):
     pickle.loads(program(hostile(tmp_path)[what]))
     assert (tmp_path / "harm").exists()
+
+
+def rebuild(tensor, strict=True):
+    return tensor, strict
+
+
+class FindClass(pickle.Unpickler):
+    """The usual way to restrict pickles: a table of allowed names."""
+
+    allowed = {("collections", "OrderedDict"): OrderedDict, ("weights", "rebuild"): rebuild}
+
+    def find_class(self, module, name):
+        if (module, name) not in self.allowed:
+            raise pickle.UnpicklingError(f"{module}.{name}")
+        return self.allowed[module, name]
+
+
+def test_a_table_of_names_is_not_enough(tmp_path):
+    """What docs/unpickling.md says of pickle.Unpickler.find_class, and that the machine here refuses it."""
+    for what in ("os.system", "builtins.eval", "builtins.exec", "attributes", "an instance"):
+        with pytest.raises(pickle.UnpicklingError):
+            FindClass(io.BytesIO(program(hostile(tmp_path)[what]))).load()
+    assert not (tmp_path / "harm").exists()
+
+    state = b"N}" + text("__defaults__") + b"\x89\x85s\x86"  # (None, {"__defaults__": (False,)})
+    changed = program(found("weights", "rebuild") + state + b"b")
+    assert rebuild(1) == (1, True)
+    try:
+        FindClass(io.BytesIO(changed)).load()
+        assert rebuild(1) == (1, False)  # for the rest of the process
+    finally:
+        rebuild.__defaults__ = (True,)
+    with pytest.raises(InputError, match="sets the state of an object of type function: refused"):
+        restricted_load(changed, FindClass.allowed)
+    assert rebuild(1) == (1, True)
+
+    copies = many_dicts(300)
+    assert len(copies) < 4500
+    assert sum(map(len, FindClass(io.BytesIO(copies)).load())) == 300 * 300
+    assert sum(map(len, restricted_load(copies, {("collections", "OrderedDict"): PickledDict}))) == 300
 
 
 @pytest.mark.parametrize("position", range(5))
@@ -332,10 +377,10 @@ def test_what_is_no_state_dict_is_one_sentence(tmp_path):
         ("tar file", lambda: path.write_bytes(bytes(257) + b"ustar" + bytes(300))),
         ("a pickle, but not a file of torch.save", lambda: path.write_bytes(pickle.dumps({"a": 1}))),
         ("a pickle, but not a file of torch.save", lambda: stream_file(path, whole, RAW, magic=7)),
-        ("no dict of tensors", lambda: zip_file(path, whole, RAW)),
-        ("'x' in it is no tensor but int", lambda: zip_file(path, state_dict({"x": number(3)}), RAW)),
-        ("'x' in it is no tensor but PickledDict", lambda: zip_file(path, state_dict({"x": state_dict({})}), RAW)),
-        ("'3' in it is no tensor but int", lambda: zip_file(path, b"}" + number(3) + number(4) + b"s", RAW)),
+        ("does not hold a dict of tensors", lambda: zip_file(path, whole, RAW)),
+        ("'x' in it is not a tensor but int", lambda: zip_file(path, state_dict({"x": number(3)}), RAW)),
+        ("'x' in it is not a tensor but PickledDict", lambda: zip_file(path, state_dict({"x": state_dict({})}), RAW)),
+        ("'3' in it is not a tensor but int", lambda: zip_file(path, b"}" + number(3) + number(4) + b"s", RAW)),
         ("big-endian", lambda: zip_file(path, state_dict({"x": whole}), RAW, byteorder=b"big")),
         ("big-endian machine", lambda: stream_file(path, state_dict({"x": whole}), RAW, little_endian=False)),
         ("compressed", lambda: zip_file(path, state_dict({"x": whole}), RAW, compression=zipfile.ZIP_DEFLATED)),

@@ -3,12 +3,12 @@
 import json
 import os
 import signal
-import time
 
 import h5py
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 from tiny_runs import IMAGES, LABELS, TINY, resume, start
 
 from autograd import Tensor
@@ -17,10 +17,11 @@ from minigan import checkpoint
 from minigan.config import resolve
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
-from minigan.lock import alone
+from minigan.lock import hold_lock
 from minigan.log import read_log
+from minigan.pace import TIMED, WARM_UP, fit_schedule, seconds_per_step
 from minigan.step import GAN
-from minigan.train import UNTIMED, NonFinite, Run, free_directory, new_directory
+from minigan.train import NonFinite, Run, free_directory, new_directory
 
 
 def assert_same_state(a, b):
@@ -67,7 +68,7 @@ def unbroken(tmp_path_factory):
     return directory
 
 
-@pytest.mark.parametrize("k", [6, 8, 11])
+@pytest.mark.parametrize("k", slow_but_the_first([6, 8, 11]))
 def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, k):
     def die():
         raise Killed
@@ -80,13 +81,16 @@ def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, 
     assert_same_state(tmp_path / "run", unbroken)
 
 
-@pytest.mark.parametrize(("k", "number"), [(1, signal.SIGINT), (4, signal.SIGTERM), (9, signal.SIGINT)])
+@pytest.mark.parametrize(
+    ("k", "number"), slow_but_the_first([(4, signal.SIGTERM), (1, signal.SIGINT), (9, signal.SIGINT)])
+)
 def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(tmp_path, unbroken, k, number):
-    run = start(tmp_path / "run", report=True)
+    report = number == signal.SIGTERM
+    run = start(tmp_path / "run", report)
     kill_at(run, k, lambda: os.kill(os.getpid(), number))
     run.train()
     assert run.stop_signal == number and run.gan.steps_done == k
-    assert (tmp_path / "run" / "report.html").is_file()
+    assert (tmp_path / "run" / "report.html").is_file() == report
     resume(tmp_path / "run").train()
     assert_same_state(tmp_path / "run", unbroken)
 
@@ -247,31 +251,69 @@ def test_content_hash_sees_pixels_and_shape():
     assert len({content_hash(x), content_hash(y), content_hash(x.reshape(4, 2, 4))}) == 3
 
 
-@pytest.fixture
-def clock(monkeypatch):
-    """time.perf_counter stands still, except that each step of a run that was `timed` takes a hundredth of a second."""
-    now = [0.0]
-    monkeypatch.setattr(time, "perf_counter", lambda: now[0])
-
-    def timed(run):
-        step = run.gan.step
-
-        def step_by_the_clock():
-            step()
-            now[0] += 0.01
-
-        run.gan.step = step_by_the_clock
-        return run
-
-    return timed
+def state_of(gan):
+    arrays, counters = gan.state()
+    return {(group, name): a.tobytes() for group in arrays for name, a in arrays[group].items()}, counters
 
 
-def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch, clock):
-    monkeypatch.setattr("minigan.train.CALIBRATION", (1, 3))
-    run = clock(start(tmp_path / "run", steps=UNTIMED))
-    run.minutes = 0.205 / 60  # 20 steps, and a tenth is kept for evaluations
+class OnDisk:
+    """Images that are not in memory: their batches are fetched ahead, by a thread."""
+
+    shape = IMAGES.shape
+
+    def __len__(self):
+        return len(IMAGES)
+
+    def __getitem__(self, rows):
+        return IMAGES[rows]
+
+
+@pytest.mark.parametrize(
+    "options, images",
+    [({}, IMAGES), ({}, OnDisk()), ({"variant": "cnn", "cnn_batch_norm": True, "penalty_every": 3}, IMAGES)],
+)
+def test_measuring_the_pace_leaves_no_trace(options, images):
+    measured, plain = (GAN(resolve(**{**TINY, **options}), images) for _ in range(2))
+    for gan in (measured, plain):
+        gan.step()
+    assert 0 < seconds_per_step(measured, 2) < 5
+    assert state_of(measured) == state_of(plain)
+    for gan in (measured, plain):
+        gan.step()
+    assert state_of(measured) == state_of(plain)
+
+
+def test_whole_cycles_of_the_penalty_are_timed(monkeypatch):
+    gan, penalised = GAN(resolve(**{**TINY, "penalty_every": 4}), IMAGES), []
+    step = gan.step
+    monkeypatch.setattr(gan, "step", lambda: penalised.append(gan.penalised) or step())
+    seconds_per_step(gan, steps=6)
+    timed = penalised[WARM_UP:]
+    assert len(timed) == 8 and sum(timed) == 2
+
+
+def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
+    run = start(tmp_path / "run")
+    clock = iter([0.0, 1.0, 1.0 + 0.4 * TIMED, 10.0])  # a step takes 0.4 seconds, all of the measurement 10
+    monkeypatch.setattr("minigan.pace.time.perf_counter", lambda: next(clock))
+    assert fit_schedule(run.gan, minutes=0.5) == pytest.approx(0.4)
+    assert run.gan.config.steps == int((0.9 * 30 - 10) / 0.4) and run.gan.steps_done == 0
+
+
+def test_a_run_of_minutes_is_one_of_as_many_steps_bit_for_bit_resumed_or_not(tmp_path, unbroken, monkeypatch):
+    def slow_pace(gan):
+        seconds_per_step(gan, 2)
+        return 1000.0
+
+    monkeypatch.setattr("minigan.pace.seconds_per_step", slow_pace)
+    run = start(tmp_path / "run", steps=100)
+    fit_schedule(run.gan, minutes=12_500 / 54)
+    assert run.gan.config.steps == 12
+    kill_at(run, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
     run.train()
-    assert run.gan.steps_done == run.gan.config.steps == 18 and run.seconds == pytest.approx(0.18)
+    assert run.gan.steps_done == 4
+    resume(tmp_path / "run").train()
+    assert_same_state(tmp_path / "run", unbroken)
 
 
 def test_samples_are_uint8_images_of_the_tanh_range():
@@ -282,6 +324,7 @@ def test_samples_are_uint8_images_of_the_tanh_range():
     assert (gan.sample(np.zeros((3, 8), np.float32)) == 255).all()
 
 
+@pytest.mark.slow
 def test_a_signal_during_the_last_evaluation_finds_the_run_saved(tmp_path):
     run = start(tmp_path / "run", report=True)
     run.evaluate = lambda samples: os.kill(os.getpid(), signal.SIGTERM) or {"mean": float(samples.mean())}
@@ -308,24 +351,11 @@ def test_a_half_written_line_of_the_log_swallows_no_other(tmp_path):
     assert [r["step"] for r in read_log(run.directory / "log.jsonl")] == [4, 8]
 
 
-def test_minutes_measures_the_pace_again_where_it_was_stopped_before(tmp_path, monkeypatch, clock):
-    monkeypatch.setattr("minigan.train.CALIBRATION", (2, 6))
-    run = clock(start(tmp_path / "run", steps=UNTIMED))
-    run.minutes = 0.205 / 60
-    kill_at(run, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
-    run.train()
-    assert run.gan.steps_done == 4 and run.gan.config.steps == UNTIMED
-    again = clock(resume(tmp_path / "run"))
-    again.minutes = 0.205 / 60
-    again.train()
-    assert again.gan.steps_done == again.gan.config.steps == 18
-
-
 def test_two_processes_do_not_train_one_run(tmp_path):
     run = start(tmp_path / "run")
     run.directory.mkdir()
     with (
-        alone(run.directory / ".lock", "ours"),
+        hold_lock(run.directory / ".lock", "ours"),
         pytest.raises(InputError, match="another process is training"),
     ):
         run.train()

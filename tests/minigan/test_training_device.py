@@ -4,10 +4,12 @@ import dataclasses
 
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 from strict_device import StrictArray, StrictError, strict
 from tiny_models import VARIANTS, latents, tiny_gan
 
-from autograd import Tensor, backend
+from autograd import Tensor
+from autograd.arrays import to_host
 from minigan.losses import LOSSES, Loss
 from minigan.step import GAN, STATS
 
@@ -43,7 +45,7 @@ def device_arrays(gan: GAN) -> dict:
     return {**tensors, **adams, "stats": gan.stats, "images": gan.images}
 
 
-@pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
+@pytest.mark.parametrize("options", slow_but_the_first(CONFIGS.values()), ids=CONFIGS)
 def test_steps_stay_on_the_device_and_give_the_cpus_numbers(options):
     device, host = two_steps(**options, device="strict"), two_steps(**options)
     for name, a in device_arrays(device).items():
@@ -99,7 +101,7 @@ def test_a_state_is_a_copy():
         again = tiny_gan(device=device)
         again.step()
         again.step()
-        np.testing.assert_array_equal(backend.to_host(again.adam_g.flat.data), backend.to_host(gan.adam_g.flat.data))
+        np.testing.assert_array_equal(to_host(again.adam_g.flat.data), to_host(gan.adam_g.flat.data))
 
 
 # ---- the test above can fail: a step that waits is caught
@@ -119,8 +121,8 @@ def wait_in_loss(wait):
 def log_now(gan):
     ema = gan.ema.update
 
-    def update(flat, share):
-        ema(flat, share)
+    def update(weights):
+        ema(weights)
         float(gan.stats[0, STATS.index("loss_d")])
 
     gan.ema.update = update
@@ -133,7 +135,7 @@ def upload_a_batch(gan):
 
 def normalise_on_the_host(gan):
     layer = gan.discriminator.embed
-    layer.spectral.power_iteration = lambda weight: np.linalg.svd(backend.to_host(weight.data))
+    layer.spectral.power_iteration = lambda weight: np.linalg.svd(to_host(weight.data))
 
 
 SABOTAGE = {

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.kernels.blas import COMPUTE_32F, COMPUTE_TF32, DEFAULT_ALGORITHM, REAL_32F, WORKSPACE, Blas
+from autograd.accelerate.gpu.blas import COMPUTE_32F, COMPUTE_TF32, DEFAULT_ALGORITHM, REAL_32F, WORKSPACE, Blas
 
 INVALID_VALUE = 7
 
@@ -62,3 +62,17 @@ def _columns(address: int, size: tuple[int, int], leading: int) -> np.ndarray:
 def fake_blas(library: Any = None) -> Blas:
     """A handle of ours on the fake library."""
     return Blas(library or FakeCublas(), 0, SimpleNamespace(ptr=2 * WORKSPACE))
+
+
+def product_twin(library: Any = None) -> Any:
+    """The twin of `numerics.matmul` by the fake library."""
+    handle = fake_blas(library)
+
+    def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
+        y = handle.matmul(a, b)
+        if out is None:
+            return y
+        out[...] = y
+        return out
+
+    return matmul

@@ -1,4 +1,5 @@
-"""CUDA graphs for device "strict": what `autograd.capture` asks of `cupy.cuda`, and the rules of a capture.
+"""CUDA graphs for device "strict": what `autograd.accelerate.gpu.graph` asks of `cupy.cuda`, and the rules of a
+capture.
 
     with fake_cuda() as cuda:             # strict.cuda
         step = GraphedStep(strict, ...)   # work is recorded, then undone: a capture runs nothing

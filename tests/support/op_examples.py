@@ -10,7 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.operation import OPS, Op
+from autograd.operation import Op
+from autograd.registry import OPS
 
 
 class Example(NamedTuple):

@@ -2,7 +2,7 @@
 
     from strict_device import strict
 
-    x = strict.asarray(host)              # or backend.to_device(host, "strict"), or Generator(0, device="strict")
+    x = strict.asarray(host)              # or to_device(host, "strict"), or Generator(0, device="strict")
     with strict.step():                   # what must hold while a training step is captured as a CUDA graph
         loss = model(Tensor(x)).mean()    # float(loss), `if loss > 0`, copies to or from the host: StrictError
     loss.item()                           # outside it is allowed
@@ -20,7 +20,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import DEVICES, MODULES
+from autograd.ops import numerics
 
 # NumPy's functions that CuPy has too, by the same name. An op that needs another: look into CuPy's reference first.
 FUNCTIONS = set(
@@ -186,14 +187,14 @@ class StrictModule:
             )
         return _Function(name, getattr(np, name))
 
-    # What backend.py asks a module for before it looks into CuPy
+    # What numerics.py asks a module for before it looks into CuPy
     def scatter_add(self, x: Any, *, index: Any, shape: tuple[int, ...]) -> StrictArray:
         host, index = _operand("scatter_add", x), _index("scatter_add", index)
-        return self.work(lambda: backend.scatter_add(np, host, index, shape))
+        return self.work(lambda: numerics.scatter_add(np, host, index, shape))
 
     def erf(self, x: Any) -> StrictArray:
         host = _operand("erf", x)
-        return self.work(lambda: backend.erf(np, host))
+        return self.work(lambda: numerics.erf(np, host))
 
 
 class _Function:
@@ -225,8 +226,8 @@ class _Function:
 
 
 strict: Any = StrictModule()
-backend.MODULES[StrictArray] = strict
-backend.DEVICES["strict"] = strict
+MODULES[StrictArray] = strict
+DEVICES["strict"] = strict
 
 
 # ndarray's operators, methods and properties
@@ -302,6 +303,7 @@ def _equip() -> None:
     for name in PROPERTIES:
         setattr(StrictArray, name, property(operator.attrgetter(f"_host.{name}")))
     StrictArray.data = property(lambda self: SimpleNamespace(ptr=self._host.ctypes.data))  # type: ignore[attr-defined]
+    StrictArray.base = property(lambda self: _wrap(self._host.base))  # type: ignore[attr-defined]
     StrictArray.T = property(lambda self: StrictArray(self._host.T))  # type: ignore[attr-defined]
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan.config import Config, build, resolve
 from minigan.step import GAN
 from nn import Module
@@ -49,7 +49,7 @@ def in_float64(module: Any) -> Any:
 
 
 def draw_images(config: Config, n: int = 16, seed: int = 0) -> np.ndarray:
-    """Random uint8 images (n, H, W) or (n, H, W, 3)."""
+    """RandomStream uint8 images (n, H, W) or (n, H, W, 3)."""
     shape = (n, config.image_size, config.image_size) + ((3,) if config.channels == 3 else ())
     return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
 
@@ -61,7 +61,7 @@ def image_batch(config: Config, n: int = 4, dtype: str = "float32", seed: int = 
 
 
 def latents(config: Config, n: int = 4, dtype: str = "float32", seed: int = 0) -> np.ndarray:
-    return Random(seed).normal((n, config.latent)).astype(dtype)
+    return RandomStream(seed).normal((n, config.latent)).astype(dtype)
 
 
 def tiny_gan(*args: Any, device: str = "cpu", graph: bool = False, **options: Any) -> GAN:

@@ -152,7 +152,7 @@ def test_files_that_are_missing_or_damaged(tree):
         with pytest.raises(InputError, match="cifar-10-python.tar.gz .*"):
             load_cifar10(archive)
     (tree / "cifar-10-batches-bin/test_batch.bin").write_bytes(bytes(3073 * 2 + 1))
-    with pytest.raises(InputError, match="6147 bytes are not so many times 3073"):
+    with pytest.raises(InputError, match="6147 bytes are not a multiple of 3073"):
         load_cifar10(tree / "cifar-10-batches-bin", "test")
 
 

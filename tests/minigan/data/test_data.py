@@ -66,6 +66,7 @@ def test_stroke_digits_are_a_function_of_the_seed_and_the_index_alone():
     assert len(np.unique(images.reshape(600, -1), axis=0)) == 600
 
 
+@pytest.mark.slow
 def test_stroke_digits_of_a_class_look_alike():
     """A nearest-mean classifier must do far better than chance on digits it has not seen."""
     images, labels = stroke_digits(4000, seed=0)

@@ -57,7 +57,12 @@ def server(monkeypatch):
 
 def fetch(server, folder, *kinds):
     base = f"http://127.0.0.1:{server.server_address[1]}"
-    return download("tiny", folder, mirrors=[f"{base}/{kind}/" for kind in kinds], progress=False)
+    return fetch_from(folder, *(f"{base}/{kind}/" for kind in kinds))
+
+
+def fetch_from(folder, *mirrors):
+    SOURCES["tiny"] = SOURCES["tiny"]._replace(mirrors=mirrors)  # the fixture removes it again
+    return download("tiny", folder)
 
 
 def content(folder):
@@ -145,9 +150,9 @@ def test_an_unfinished_part_stays_for_the_next_call(server, tmp_path):
 
 def test_no_server_no_address_no_dataset_no_folder(server, tmp_path):
     with pytest.raises(InputError, match="cannot download file.gz"):
-        download("tiny", tmp_path, mirrors=["http://127.0.0.1:1"], progress=False)
+        fetch_from(tmp_path, "http://127.0.0.1:1")
     with pytest.raises(InputError, match="unknown url type"):
-        download("tiny", tmp_path, mirrors=["nonsense"], progress=False)
+        fetch_from(tmp_path, "nonsense")
     with pytest.raises(InputError, match="choose from mnist, fashion-mnist, kmnist"):
         download("imagenet", tmp_path)
     (tmp_path / "file").write_text("")

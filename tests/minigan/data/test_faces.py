@@ -13,6 +13,7 @@ def drawn():
     return faces(300, seed=3)
 
 
+@pytest.mark.slow
 def test_faces_have_the_form_of_celeba(drawn):
     assert drawn.shape == (300, 64, 64, 3) and drawn.dtype == np.uint8
     assert 90 < drawn.mean() < 140 and 40 < drawn.std() < 70
@@ -20,6 +21,7 @@ def test_faces_have_the_form_of_celeba(drawn):
     assert len(np.unique(drawn.reshape(300, -1), axis=0)) == 300
 
 
+@pytest.mark.slow
 def test_a_face_is_a_function_of_the_seed_and_its_number_alone(drawn):
     for n in (1, 5, 241):
         assert np.array_equal(faces(n, seed=3), drawn[:n])
@@ -27,6 +29,7 @@ def test_a_face_is_a_function_of_the_seed_and_its_number_alone(drawn):
         assert not (faces(8, seed=other) == drawn[:8]).all(axis=(1, 2, 3)).any()
 
 
+@pytest.mark.slow
 def test_a_face_is_the_same_at_every_size(drawn):
     small = drawn[:8].reshape(8, 32, 2, 32, 2, 3).mean((2, 4))
     assert abs(faces(8, seed=3, size=32) - small).max() <= 1  # rounded twice

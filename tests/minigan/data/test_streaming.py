@@ -1,20 +1,19 @@
-"""Images read from an HDF5 file by row, and training on them: the same run as on held images, bit for bit."""
+"""Images read from the disk by row, and training on them: the same run as on held images, bit for bit."""
 
 import gc
 import threading
 import time
 
-import h5py
 import numpy as np
 import pytest
 from fake_cuda import fake_cuda
 from strict_device import StrictArray
 from tiny_models import tiny
 
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan import checkpoint
 from minigan.data import Dataset, stored, stream
-from minigan.data.stored import ChunkFile, StoredImages, allocate
+from minigan.data.stored import StoredImages, allocate, block_slices, checksum, open_arrays
 from minigan.data.stream import Prefetch, batch_rows, fits, hold_or_stream
 from minigan.errors import InputError
 from minigan.step import GAN
@@ -25,20 +24,24 @@ IMAGES = np.random.default_rng(0).integers(0, 256, (21, 28, 28, 3), dtype=np.uin
 
 @pytest.fixture
 def path(tmp_path, monkeypatch):
-    """IMAGES in six chunks, the last of one image."""
-    monkeypatch.setattr(stored, "_CHUNK_BYTES", 4 * IMAGES[0].nbytes + 5)
-    with h5py.File(tmp_path / "images.h5", "w") as f:
-        allocate(f, IMAGES.shape)
-    file = ChunkFile(tmp_path / "images.h5", write=True)
-    for chunk in (3, 0, 5, 1, 4, 2):
-        file.write_chunk(chunk, IMAGES[4 * chunk : 4 * chunk + 4])
-    file.close()
-    return tmp_path / "images.h5"
+    """IMAGES in six blocks, the last of one image."""
+    monkeypatch.setattr(stored, "BLOCK_BYTES", 4 * IMAGES[0].nbytes + 5)
+    (tmp_path / "images").mkdir()
+    return fill(tmp_path / "images", IMAGES)
+
+
+def fill(directory, values):
+    allocate(directory, values.shape)
+    images, checksums = open_arrays(directory, "r+")
+    for block, rows in enumerate(block_slices(values.shape)):
+        images[rows] = values[rows]
+        checksums[block] = checksum(block, values[rows])
+    return directory
 
 
 @pytest.fixture
 def images(path):
-    return StoredImages(ChunkFile(path))
+    return StoredImages(path)
 
 
 # ---- which images
@@ -46,7 +49,7 @@ def images(path):
 
 def test_a_batch_is_a_function_of_seed_and_step():
     rows = [batch_rows(7, step, 8, 1000) for step in range(6)]
-    in_one_go = Random(7 + stream._ROWS_SEED).integers(1000, 48)
+    in_one_go = RandomStream(7 + stream._ROWS_SEED).integers(1000, 48)
     np.testing.assert_array_equal(np.concatenate(rows), in_one_go)  # steps share nothing of the stream
     np.testing.assert_array_equal(batch_rows(7, 3, 8, 1000), rows[3])
     assert (batch_rows(8, 3, 8, 1000) != rows[3]).any()
@@ -62,14 +65,13 @@ def test_a_batch_is_the_same_on_every_device():
     np.testing.assert_array_equal(np.array(rows._host), batch_rows(7, 3, 10, 1000))
 
 
-# ---- the file
+# ---- the files
 
 
-def test_the_file_is_plain_chunked_hdf5(path):
-    with h5py.File(path) as f:
-        assert f["images"].chunks == (4, 28, 28, 3) and f["images"].compression is None
-        assert f["checksums"].shape == (6,)
-        np.testing.assert_array_equal(f["images"][()], IMAGES)
+def test_the_files_are_plain_npy(path):
+    np.testing.assert_array_equal(np.load(path / "images.npy"), IMAGES)
+    assert [rows.stop - rows.start for rows in block_slices(IMAGES.shape)] == [4, 4, 4, 4, 4, 1]
+    assert np.load(path / "checksums.npy").all() and len(np.load(path / "checksums.npy")) == 6
 
 
 def test_rows_are_indexed_like_an_array(images):
@@ -93,43 +95,45 @@ def test_some_rows_in_any_order(images):
 
 def test_grey_images_have_no_last_axis(tmp_path):
     grey = IMAGES[..., 0].copy()
-    with h5py.File(tmp_path / "grey.h5", "w") as f:
-        allocate(f, grey.shape)
-    file = ChunkFile(tmp_path / "grey.h5", write=True)
-    file.write_chunk(0, grey)
-    np.testing.assert_array_equal(StoredImages(file)[5:9], grey[5:9])
+    np.testing.assert_array_equal(StoredImages(fill(tmp_path, grey))[5:9], grey[5:9])
 
 
-@pytest.mark.parametrize("chunk", [0, 3, 5])
-def test_a_damaged_chunk_is_found_when_a_row_of_it_is_read(path, chunk):
-    file = ChunkFile(path)
-    with open(path, "r+b") as raw:
-        raw.seek(int(file.chunks_at[chunk]) + 100)
-        byte = raw.read(1)
-        raw.seek(-1, 1)
-        raw.write(bytes([byte[0] ^ 1]))
-    images = StoredImages(file)
+def test_what_is_read_may_be_written_into(images):
+    for index in (3, slice(2), np.array([1, 1])):
+        images[index][...] = 0
+    np.testing.assert_array_equal(images.hold(), IMAGES)
+
+
+@pytest.mark.parametrize("block", [0, 3, 5])
+def test_a_damaged_block_is_found_when_an_image_of_it_is_read(path, block):
+    open_arrays(path, "r+")[0][4 * block, 3, 4, 1] ^= 1
+    images = StoredImages(path)
     rows = np.arange(21)
-    np.testing.assert_array_equal(images[rows[rows // 4 != chunk]], IMAGES[rows // 4 != chunk])
-    with pytest.raises(InputError, match=rf"images.h5 is damaged \(chunk {chunk}\): delete it"):
-        images[np.array([4 * chunk])]
+    np.testing.assert_array_equal(images[rows[rows // 4 != block]], IMAGES[rows // 4 != block])
+    with pytest.raises(InputError, match=rf"images is damaged \(block {block}\): delete it"):
+        images[np.array([4 * block])]
     with pytest.raises(InputError, match="damaged"):
-        StoredImages(file).hold()
+        StoredImages(path).hold()
 
 
-def test_two_chunks_in_each_others_place_are_found(path):
-    file = ChunkFile(path)
-    file.chunks_at[[1, 2]] = file.chunks_at[[2, 1]]
-    file.checksums[[1, 2]] = file.checksums[[2, 1]]
+def test_two_blocks_in_each_others_place_are_found(path):
+    images, checksums = open_arrays(path, "r+")
+    images[4:12] = images[[8, 9, 10, 11, 4, 5, 6, 7]]
+    checksums[[1, 2]] = checksums[[2, 1]]
     with pytest.raises(InputError, match="damaged"):
-        StoredImages(file)[4]
+        StoredImages(path)[4]
 
 
-def test_a_file_cut_short_is_found(path, images):
-    with open(path, "r+b") as raw:
-        raw.truncate(images.file.chunks_at.max() + 1)
-    with pytest.raises(InputError, match="cut short"):
-        images.hold()
+def test_files_that_do_not_fit_together_are_refused(path):
+    with open(path / "images.npy", "r+b") as raw:
+        raw.truncate(2000)
+    with pytest.raises(ValueError, match="length"):
+        open_arrays(path)
+    for images, checksums in ((IMAGES[:0], 6), (IMAGES.astype(np.int8), 6), (IMAGES[0, 0], 1), (IMAGES, 5)):
+        np.save(path / "images.npy", images)
+        np.save(path / "checksums.npy", np.ones(checksums, np.uint64))
+        with pytest.raises(ValueError, match="does not (hold|fit)"):
+            open_arrays(path)
 
 
 # ---- held or streamed
@@ -195,6 +199,7 @@ def test_a_resumed_run_goes_on_with_the_right_batch_held_or_streamed(images):
         assert_same_state(steps(resumed, 3), straight)
 
 
+@pytest.mark.slow
 def test_replays_of_streamed_steps_equal_eager_ones(images):
     """With two graphs: the second is captured while batches are fetched."""
     options = {"penalty_every": 2, "augment": "translation,color"}
@@ -262,14 +267,14 @@ def test_the_thread_ends_with_the_gan(images):
 
 
 def test_an_error_in_the_thread_is_raised_in_the_step_it_is_for(images):
-    class Unplugged(StoredImages):
+    class Damaged(StoredImages):
         def __getitem__(self, index):
             if np.array_equal(index, batch_rows(0, 2, 4, 21)):
-                raise OSError(5, "Input/output error")
+                raise InputError("the images are damaged")
             return super().__getitem__(index)
 
-    gan = steps(make(Unplugged(images.file)), 2)
-    with pytest.raises(InputError, match="cannot read the images any more: Input/output error"):
+    gan = steps(make(Damaged(images.directory)), 2)
+    with pytest.raises(InputError, match="the images are damaged"):
         gan.step()
     del gan
     gc.collect()

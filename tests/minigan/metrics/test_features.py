@@ -5,15 +5,17 @@ import pytest
 import strict_device  # noqa: F401  (registers a device that refuses silent copies)
 from PIL import Image, ImageFilter
 
-from autograd.random import Generator
+from autograd.random import RandomStream
 from minigan.data import stroke_digits
 from minigan.data.faces import faces
 from minigan.errors import InputError, NumericalError
-from minigan.metrics import features
-from minigan.metrics.compare import Features, compare
-from minigan.metrics.features import make_extractor, orthogonal
+from minigan.metrics import extractors
+from minigan.metrics.compute import compute_metrics
+from minigan.metrics.extractors import RandomNetwork, make_extractor, orthogonal
+from minigan.metrics.features import Features
 from minigan.metrics.inception import TAPS
 from minigan.metrics.resize import resize
+from minigan.metrics.statistics import Statistics
 
 SEED = 10**12  # images that no network was trained on
 N = 300  # images a set, of the calibration
@@ -97,21 +99,23 @@ def test_names_and_options():
 
 
 def test_digit_features_are_of_digits_only(digits):
-    with pytest.raises(InputError, match="not of 31×30"):
+    with pytest.raises(InputError, match="not 31×30"):
         digits([noise_images(28, 28), noise_images(30, 31)])
-    with pytest.raises(InputError, match="not of colour"):
+    with pytest.raises(InputError, match="not colour"):
         digits(noise_images(2, 28, 28, 3))
 
 
 # Random features
 
 
-def test_random_features_are_those_of_their_seed(random):
+def test_the_seed_decides_the_random_features(random, monkeypatch):
     images = noise_images(3, 20, 30, 3)
-    same, other = make_extractor("random"), make_extractor("random", seed=1)
+    same = make_extractor("random")
+    monkeypatch.setattr(RandomNetwork, "SEED", 1)
+    other = make_extractor("random")
     np.testing.assert_array_equal(same(images).values, random(images).values)
     assert np.abs(other(images).values - same(images).values).max() > 0.1
-    assert same.digest == random.digest != other.digest
+    assert same.digest == random.digest != other.digest and other.describe["features_seed"] == 1
 
 
 def test_random_features_of_known_images(random):
@@ -123,7 +127,7 @@ def test_random_features_of_known_images(random):
 
 @pytest.mark.parametrize("shape", [(6, 4, 3, 3), (4, 6), (7, 7), (9, 2, 1)])
 def test_orthogonal_weights(shape):
-    w = orthogonal(Generator(3), shape).reshape(shape[0], -1).astype(np.float64)
+    w = orthogonal(RandomStream(3), shape).reshape(shape[0], -1).astype(np.float64)
     np.testing.assert_allclose(np.linalg.norm(w, axis=1), 1, rtol=1e-6)
     if shape[0] <= w.shape[1]:
         np.testing.assert_allclose(w @ w.T, np.eye(shape[0]), atol=1e-6)
@@ -157,14 +161,15 @@ DAMAGE = {
 @pytest.fixture(scope="module")
 def sets(random):
     """Features of real images, other images like them, and the distance between the two: the floor."""
-    known = {"digits": stroke_digits(2 * N, SEED)[0], "faces": faces(2 * N, SEED, progress=False)}
+    known = {"digits": stroke_digits(2 * N, SEED)[0], "faces": faces(2 * N, SEED)}
     found = {}
     for kind, images in known.items():
-        real, others = random(images[:N]), images[N:]
+        real, others = Statistics.of(random(images[:N])), images[N:]
         found[kind] = real, others, distance(random, others, real)
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("damage", DAMAGE)
 @pytest.mark.parametrize("kind", ["digits", "faces"])
 def test_random_fid_grows_with_damage(random, kind, damage, sets):
@@ -174,6 +179,7 @@ def test_random_fid_grows_with_damage(random, kind, damage, sets):
     assert 1.15 * floor < near and 1.5 * near < far, (floor, near, far)
 
 
+@pytest.mark.slow
 def test_random_fid_grows_with_missing_classes(random, sets):
     real, _, floor = sets["digits"]
     images, labels = stroke_digits(4 * N, SEED + 1)
@@ -182,7 +188,7 @@ def test_random_fid_grows_with_missing_classes(random, sets):
 
 
 def distance(extractor, images, real):
-    return compare(extractor(images), real, metrics=("frechet",))["frechet"]
+    return compute_metrics(Statistics.of(extractor(images)), real, metrics=("frechet",))[0]["frechet"]
 
 
 # Inception: the network and its resizing have tests of their own; here is what goes in and what comes out
@@ -203,7 +209,7 @@ class Network:
 
 @pytest.fixture
 def inception(monkeypatch):
-    monkeypatch.setattr(features, "load_inception", lambda path, device: Network())
+    monkeypatch.setattr(extractors, "load_inception", lambda path, device: Network())
     return lambda **options: make_extractor("inception", weights="weights.h5", **options)
 
 
@@ -236,7 +242,7 @@ def test_the_digest_of_inception_changes_with_all_that_changes_features(inceptio
     assert len(set(digests)) == 13
     assert inception().warnings == ()
     monkeypatch.setattr(Network, "source_sha256", "")
-    assert "no published FID compares" in inception().warnings[0]
+    assert "do not compare with published FIDs" in inception().warnings[0]
     for options in ({"mode": "friendly"}, {"tap": 100}):
         with pytest.raises(InputError, match="friendly|100"):
             inception(**options)

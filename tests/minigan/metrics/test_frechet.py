@@ -19,13 +19,6 @@ def features(n, d, seed, rank=None, decay=8.0):
     return np.maximum(mixed @ np.random.default_rng(99).normal(size=(rank, d)) + 2, 0).astype(np.float32)
 
 
-def moments_of(mean, cov):
-    """What infinitely many images would give."""
-    moments = Moments()
-    moments.count, moments.mean, moments.scatter = 2, np.asarray(mean, float), np.asarray(cov, float)
-    return moments
-
-
 def distance(x, y):
     a, b = Moments().update(x), Moments().update(y)
     return frechet_distance(a.mean, a.cov, b.mean, b.cov)
@@ -120,48 +113,57 @@ def test_the_bias_falls_as_one_over_n():
 
 @pytest.mark.parametrize("scale", [1.0, 1.2])
 def test_infinity_is_nearer_to_the_truth(scale):
-    reference, true = moments_of(np.zeros(16), np.eye(16)), 16 * (scale - 1) ** 2
+    reference, true = (np.zeros(16), np.eye(16)), 16 * (scale - 1) ** 2  # the reference has infinitely many images
     samples = [np.random.default_rng(seed).normal(size=(1000, 16)) * scale for seed in range(8)]
-    finite = np.mean([frechet_distance(x.mean(axis=0), np.cov(x.T), reference.mean, reference.cov) for x in samples])
-    infinite = np.mean([frechet_infinity(x, reference)[0] for x in samples])
+    finite = np.mean([frechet_distance(x.mean(axis=0), np.cov(x.T), *reference) for x in samples])
+    infinite = np.mean([frechet_infinity(x, *reference)[0] for x in samples])
     assert finite - true > 0.05
     assert abs(infinite - true) < 0.3 * (finite - true)
 
 
 def test_infinity_is_the_intercept_of_a_line_through_seeded_subsets(monkeypatch):
     lines = []
-    monkeypatch.setattr(frechet, "_intercept", lambda x, y: lines.append((x, y)) or (0.0, 0.0))
+    fit = np.polyfit
+    monkeypatch.setattr(
+        np, "polyfit", lambda x, y, *args, **options: lines.append((x, np.array(y))) or fit(x, y, *args, **options)
+    )
     x, y = features(500, 6, 12), features(400, 6, 13)
     reference = Moments().update(y)
     for seed in (0, 0, 1):
-        frechet_infinity(x, reference, seed=seed)
+        frechet_infinity(x, reference.mean, reference.cov, seed=seed)
     (inverse, distances), again, other = lines
     np.testing.assert_allclose(1 / inverse, np.linspace(50, 500, 15).astype(int))
     assert distances[-1] == pytest.approx(distance(x, y), rel=1e-9)  # all the fakes, in any order
     assert len(set(distances.tolist())) == 15
     np.testing.assert_array_equal(distances, again[1])
     assert (distances[:-1] != other[1][:-1]).all()
-    frechet_infinity(x, reference, sizes=4)
-    assert len(lines[-1][0]) == 4
 
 
-def test_the_line_by_numpys_fit():
-    rng = np.random.default_rng(14)
-    x = 1 / np.linspace(100, 1000, 15)
-    y = 3 + 70 * x + 0.1 * rng.normal(size=15)
-    coefficients, covariance = np.polyfit(x, y, 1, cov=True)
-    assert frechet._intercept(x, y) == pytest.approx((coefficients[1], np.sqrt(covariance[1, 1])))
+def test_infinity_is_a_least_squares_fit(monkeypatch):
+    """The intercept and its standard error by the textbook formulas, from distances near a line."""
+    near = iter(3 + 70 / np.linspace(10, 100, 15).astype(int) + 0.1 * np.random.default_rng(14).normal(size=15))
+    drawn = []
+    monkeypatch.setattr(frechet, "_distance", lambda *args: drawn.append(next(near)) or drawn[-1])
+    value, error = frechet_infinity(features(100, 6, 12), np.zeros(6), np.eye(6))
+    x, y = 1 / np.linspace(10, 100, 15).astype(int), np.array(drawn)
+    spread = np.square(x - x.mean()).sum()
+    slope = ((x - x.mean()) * y).sum() / spread
+    intercept = y.mean() - slope * x.mean()
+    variance = np.square(y - intercept - slope * x).sum() / (15 - 2)
+    assert value == pytest.approx(intercept) and abs(value - 3) < 0.2
+    assert error == pytest.approx(np.sqrt(variance * (1 / 15 + x.mean() ** 2 / spread)))
 
 
 def test_infinity_of_one_image_again_and_again():
     x = np.ones((40, 3))
-    value, error = frechet_infinity(x, moments_of(np.zeros(3), np.eye(3)))
+    value, error = frechet_infinity(x, np.zeros(3), np.eye(3))
     assert value == pytest.approx(6) and error == pytest.approx(0, abs=1e-9)
 
 
 def test_infinity_of_too_few_or_other_features():
-    reference = Moments().update(features(50, 4, 15))
+    moments = Moments().update(features(50, 4, 15))
+    reference = moments.mean, moments.cov
     with pytest.raises(InputError, match="at least 20 fakes.*not 19"):
-        frechet_infinity(features(19, 4, 16), reference)
+        frechet_infinity(features(19, 4, 16), *reference)
     with pytest.raises(InputError, match="5 numbers cannot be compared with features of 4"):
-        frechet_infinity(features(30, 5, 16), reference)
+        frechet_infinity(features(30, 5, 16), *reference)

@@ -53,6 +53,7 @@ def test_expectation_of_shifted_normal_numbers():
     assert mean == pytest.approx(expected, rel=0.08) and 0.05 * expected < std < 0.4 * expected
 
 
+@pytest.mark.slow
 def test_equal_distributions_are_at_zero_within_the_std():
     real = normal(3000, 16, 9)
     mean, std = kid(normal(3000, 16, 8), real, subsets=20)
@@ -85,7 +86,7 @@ def test_what_cannot_be_compared():
     x = normal(5, 4, 12)
     for fake, real, message in (
         (x, x[:, :3], "4 numbers cannot be compared with features of 3"),
-        (x[:1], x, "from 2 images on, not 1 and 5"),
+        (x[:1], x, "at least 2 images, not 1 and 5"),
         (x, x * np.nan, "finite"),
         (x[0], x, r"shape \(N, D\)"),
     ):

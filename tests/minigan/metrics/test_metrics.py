@@ -166,6 +166,7 @@ def confident(classifier, images):
     return (classify(classifier, images)[1].max(axis=1) > 0.95).mean()
 
 
+@pytest.mark.slow
 def test_shipped_weights_are_small_and_right(classifier, digits):
     images, labels = digits
     assert WEIGHTS.stat().st_size < 2**20
@@ -177,6 +178,7 @@ def test_shipped_weights_are_small_and_right(classifier, digits):
     assert (probabilities.argmax(axis=1) == labels[:2000]).mean() >= 0.99
 
 
+@pytest.mark.slow
 def test_real_digits_are_confident_even_shifted_and_noisy(classifier, digits):
     images = digits[0][:1000]
     noise = np.random.default_rng(0).normal(0, 12, images.shape)
@@ -234,8 +236,8 @@ def test_other_checkpoints_are_refused(tmp_path):
     path = tmp_path / "other.h5"
     state = arrays["digit_classifier"]
     cases = [
-        ({"generator": state}, meta, "not one of the digit classifier"),
-        (arrays, {**meta, "architecture": "LeNet-5"}, "not one of the digit classifier"),
+        ({"generator": state}, meta, "not of the digit classifier"),
+        (arrays, {**meta, "architecture": "LeNet-5"}, "not of the digit classifier"),
         ({"digit_classifier": {**state, "head.bias": np.zeros(9)}}, meta, "head.bias"),
         ({"digit_classifier": {**state, "head.bias": np.zeros(10)}}, meta, "SHA-256"),
     ]
@@ -245,6 +247,7 @@ def test_other_checkpoints_are_refused(tmp_path):
             load_classifier(path)
 
 
+@pytest.mark.slow
 def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(train_digits, "TEST_IMAGES", 500)
     path = tmp_path / "tiny.h5"
@@ -273,11 +276,11 @@ def test_training_is_a_function_of_the_seed():
 
 
 def test_batches_hold_digits_and_what_are_none():
-    from autograd.random import Generator
+    from autograd.random import RandomStream
 
     images, labels = stroke_digits(40, SEED)
     target = np.eye(10, dtype=np.float32)[labels]
-    x, y = train_digits.make_batch(Generator(5), images.astype(np.float32) * (2 / 255) - 1, target)
+    x, y = train_digits.make_batch(RandomStream(5), images.astype(np.float32) * (2 / 255) - 1, target)
     assert x.shape == (52, 28, 28) and y.shape == (52, 10) and x.dtype == y.dtype == np.float32
     assert x.min() >= -1 and x.max() <= 1
     np.testing.assert_allclose(y.sum(axis=1), 1, rtol=1e-5)

@@ -1,4 +1,4 @@
-"""Sources of images: the same pictures in any container are the same content, other ones never are."""
+"""Image loaders: the same images in any container have the same digest, other images never do."""
 
 import gzip
 import io
@@ -18,8 +18,8 @@ from minigan import checkpoint
 from minigan.data import stroke_digits
 from minigan.data.faces import faces
 from minigan.errors import InputError
-from minigan.metrics.containers import sniff
-from minigan.metrics.sources import open_source
+from minigan.metrics.formats import detect_kind
+from minigan.metrics.loaders import open_images
 from minigan.sampling import generate, latents
 
 GREY = draw_images(tiny(), 7, seed=1)
@@ -38,8 +38,8 @@ def pack(path, images, form):
 
 def passed(spec, size=3, **options):
     """A source after a whole pass, and its images."""
-    source = open_source(spec, **options)
-    images = [image for images in source.blocks(size) for image in images]
+    source = open_images(spec, **options)
+    images = [image for images in source.batches(size) for image in images]
     source.close()
     return source, images
 
@@ -71,7 +71,7 @@ def test_every_container_gives_the_same_images_and_digest(tmp_path, writer, imag
     source, found = passed(path)
     np.testing.assert_array_equal(found, images)
     assert len(source) == 7 and source.digest == passed(images)[0].digest
-    assert source.kind == sniff(path) == writer.split()[0]
+    assert source.kind == detect_kind(path) == writer.split()[0]
 
 
 def test_the_digest_is_of_sizes_and_pixels_and_of_nothing_else(tmp_path):
@@ -155,7 +155,7 @@ def test_drawn_images_are_none_of_training():
     assert digits.shape == (40, 28, 28) and people.shape == (3, 64, 64, 3)
     for seed in (0, 3):
         assert not (digits[:, None] == stroke_digits(40, seed)[0]).all(axis=(2, 3)).any()
-    assert not np.array_equal(people, faces(3, 0, progress=False))
+    assert not np.array_equal(people, faces(3, 0))
 
 
 def cut(path):
@@ -170,6 +170,11 @@ def more_than_fits(path):
     )
     with zipfile.ZipFile(path, "w") as z:
         z.writestr("images.npy", header.getvalue())
+
+
+def damaged_header(path, old, new):
+    numpy_file(np.save, path, COLOUR)
+    path.write_bytes(path.read_bytes().replace(old, new))
 
 
 def strange_format(path):
@@ -189,9 +194,9 @@ def bad_png(path):
     [
         (lambda p: None, "does not exist"),
         (lambda p: p.mkdir(), "holds no PNG or JPEG images"),
-        (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY)), "name one of its IDX files"),
+        (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY)), "give one of its IDX files"),
         (bad_png, r"3\.png is not a readable PNG or JPEG"),
-        (lambda p: p.write_text("hello"), "is no folder, zip or tar of pictures, IDX, HDF5"),
+        (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, HDF5"),
         (lambda p: Image.fromarray(GREY[0]).save(p, "PNG"), "is a single image"),
         (lambda p: hdf5(p, images=COLOUR.astype(np.float32)), r"holds no images.*but images float32 \(7, 12, 10, 3\)"),
         (lambda p: hdf5(p, a=COLOUR, b=COLOUR), r"several arrays that can be images \(a, b\)"),
@@ -201,12 +206,14 @@ def bad_png(path):
         (lambda p: p.write_bytes(b"PK\x03\x04" + bytes(50)), "cannot be read"),
         (lambda p: numpy_file(np.save, p, COLOUR[0]), "holds no images"),
         (lambda p: numpy_file(np.save, p, np.array([None])), "cannot be read"),
+        (lambda p: damaged_header(p, b"'|u1'", b"'|u1("), "cannot be read"),
+        (lambda p: damaged_header(p, b"False", b"  Fa("), "cannot be read"),
         (lambda p: idx(p, GREY[:, :0]), "not uint8 images"),
         (cut, "cannot be read"),
         (more_than_fits, "cannot be read"),
         (strange_format, "cannot be read"),
         (os.mkfifo, "neither a file nor a folder"),
-        (lambda p: checkpoint.save(p, {}, {}), "not one of a training run"),
+        (lambda p: checkpoint.save(p, {}, {}), "not of a training run"),
     ],
 )
 def test_bad_sources_are_one_sentence(tmp_path, make, sentence):
@@ -220,17 +227,17 @@ def test_bad_sources_are_one_sentence(tmp_path, make, sentence):
 @pytest.mark.parametrize("images", [COLOUR[:0], COLOUR[0], COLOUR / 255, [], [GREY[0], GREY[0] / 255], [GREY]])
 def test_bad_arrays_are_one_sentence(images):
     with pytest.raises(InputError, match="uint8|holds no images"):
-        open_source(images)
+        open_images(images)
 
 
 def test_num_is_positive():
     with pytest.raises(InputError, match="at least 1, not 0"):
-        open_source(COLOUR, num=0)
+        open_images(COLOUR, num=0)
 
 
 def test_a_folder_of_runs_is_no_folder_of_images(tmp_path):
     (tmp_path / "runs" / "one").mkdir(parents=True)
     (tmp_path / "runs" / "one" / "checkpoint.h5").write_bytes(b"")
     Image.fromarray(np.zeros((28, 28), np.uint8)).save(tmp_path / "runs" / "one" / "samples.png")
-    with pytest.raises(InputError, match="holds training runs, not images: name one of them, as .*one"):
-        open_source(tmp_path / "runs")
+    with pytest.raises(InputError, match="holds training runs, not images: give one of them, such as .*one"):
+        open_images(tmp_path / "runs")

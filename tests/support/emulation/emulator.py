@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd.kernels.launch import Kernel
+from autograd.accelerate.gpu.launch import Kernel
 
 HERE = Path(__file__).parent
 AVAILABLE = sys.platform == "linux" and shutil.which("g++") is not None
@@ -35,7 +35,7 @@ class EmulationError(RuntimeError):
 
 
 class Emulator:
-    """The kernels of one CUDA source, compiled in `directory`; a runner for `autograd.kernels.launch.RUNNERS`."""
+    """The kernels of one CUDA source, compiled in `directory`; a runner for `launch.RUNNERS`."""
 
     def __init__(self, source: str, kernels: dict[str, Kernel], directory: Path):
         code = re.sub(r"extern __shared__ (\w+) (\w+)\[\];", r"\1* \2 = (\1*)emu_dynamic_shared();", source)
