@@ -1,0 +1,43 @@
+"""What pyproject.toml promises about the installed package."""
+
+import importlib
+from pathlib import Path
+
+import pytest
+
+import minigan
+
+tomllib = pytest.importorskip("tomllib")  # Python 3.11
+
+ROOT = Path(__file__).parent.parent
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
+SCRIPTS = PROJECT["project"]["scripts"]
+PACKAGES = ("autograd", "nn", "minigan", "experiments")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_console_script_calls_a_function(script):
+    module, _, function = SCRIPTS[script].partition(":")
+    assert callable(getattr(importlib.import_module(module), function))
+    assert script == "minigan-" + module.split(".")[1].replace("_", "-")
+
+
+def test_every_command_has_a_console_script():
+    commands = {path.stem for path in (ROOT / "experiments").iterdir() if path.suffix == ".py" or path.is_dir()}
+    scripted = {target.split(".")[1].partition(":")[0] for target in SCRIPTS.values()}
+    assert scripted == commands - {"__init__", "__pycache__", "cli"}
+
+
+def test_every_file_that_is_not_python_is_packaged():
+    data = PROJECT["tool"]["setuptools"]["package-data"]
+    for package in PACKAGES:
+        found = {path for path in (ROOT / package).rglob("*") if path.is_file() and path.suffix not in (".py", ".pyc")}
+        found = {path for path in found if "__pycache__" not in path.parts}
+        packaged = {path for glob in data["*"] + data.get(package, []) for path in (ROOT / package).glob(glob)}
+        assert packaged >= found and ROOT / package / "py.typed" in found
+
+
+def test_the_version_is_written_once():
+    assert PROJECT["project"]["dynamic"] == ["version"] and "version" not in PROJECT["project"]
+    assert PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "minigan.__version__"
+    assert minigan.__version__.count(".") == 2
