@@ -1,7 +1,7 @@
 """A minimal reverse-mode autograd engine on NumPy or CuPy arrays, with every gradient written by hand."""
 
 from autograd import ops
-from autograd.backend import DeviceError, use_loops
+from autograd.arrays import DeviceError
 from autograd.engine import backward, grad
 from autograd.explain import explain, mermaid
 from autograd.gradcheck import GradcheckError, gradcheck
@@ -24,6 +24,5 @@ __all__ = [
     "op",
     "ops",
     "use_fused",
-    "use_loops",
     "use_tf32",
 ]

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from autograd import GradcheckError, gradcheck, ops
-from autograd.operation import OPS
+from autograd.registry import OPS
 
 ABOUT = """autograd, the engine of minigan: reverse-mode automatic differentiation on NumPy or CuPy arrays.
 It is not HIPS autograd, which PyPI distributes under the same name: install only one of the two.

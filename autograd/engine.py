@@ -1,61 +1,67 @@
 """Reverse-mode automatic differentiation, all of it.
 
-Running an op on Tensors records a `Node`: which op, which parent nodes, what its rule will need (`operation.py`).
-`grad` walks the nodes from the newest to the oldest and calls each rule once. A node is younger than its parents, so
-reversed creation order is a valid order: no recursion, no topological sort, any depth.
+Running an op on Tensors records a `Node`: which op, which parent nodes, and the values that its rule will need. `grad`
+walks the nodes from the newest to the oldest and calls each rule once. A node is younger than its parents, so reversed
+creation order is a valid order: it needs no recursion and no topological sort, at any depth.
 """
 
-import itertools
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
-from autograd.backend import array_module, is_array
-from autograd.tensor import Tensor
-
-_ids = itertools.count()
+from autograd.arrays import array_module, is_array
+from autograd.tensor import Node, Tensor
 
 
-class Node:
-    """One op that was run. Holds arrays and parent nodes, never a Tensor: so no reference cycles,
-    and the whole tape is freed the moment the last Tensor that needs it dies."""
+def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False) -> list:
+    """The gradients of sum(g * y) with respect to each of `xs`, as a list aligned with `xs`.
 
-    __slots__ = (
-        "op",
-        "parents",
-        "saved",
-        "options",
-        "shape",
-        "dtype",
-        "xp",
-        "id",
-        "grad",
-        "site",
-        "__weakref__",
-    )
-
-    def __init__(self, op, parents, saved, options, y, xp):
-        self.op = op  # None for a leaf
-        self.parents = parents
-        self.saved = saved  # what the rule names, in the order of op.slots
-        self.options = options
-        self.shape, self.dtype = y.shape, y.dtype
-        self.xp = xp
-        self.id = next(_ids)
-        self.grad = None  # leaves only, filled by backward()
-        self.site = None
+    g: the gradient of the loss with respect to y, in the shape of y; may be left out where y has one element.
+    An x that y does not depend on gets None. The results are arrays; with `create_graph` they are Tensors on the tape,
+    which can be differentiated again. Only what lies between `xs` and y is visited, and only its gradients are
+    computed: grad(D(x).sum(), [x]) computes no weight gradient. Touches no `.grad`. The arrays may share memory with g
+    and with each other: copy before writing into them.
+    """
+    xs = [xs] if isinstance(xs, Tensor) else list(xs)
+    targets = {x.node for x in xs if x.node is not None}
+    found = _sweep(y, targets, _cotangent(y, g, create_graph), create_graph)
+    return [found.get(x.node) for x in xs]
 
 
-def leaf(array: Any) -> Node:
-    return Node(None, (), (), {}, array, None)
+def backward(y: Tensor, g: Any = None) -> None:
+    """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on."""
+    if y.node is None:
+        raise ValueError("backward on a Tensor that depends on nothing with requires_grad=True")
+    for node, value in _sweep(y, _leaves(y.node), _cotangent(y, g, False), False).items():
+        node.grad = value.copy() if node.grad is None else array_module(value).asarray(node.grad + value)
 
 
-def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
-    extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
-    if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
-        raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
-    return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
+Tensor.backward = backward  # y.backward(), as everyone writes it
+
+
+def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[Node, Any]:
+    """The gradient of Σ g y with respect to every node of `targets` that y depends on."""
+    if not targets or y.node is None:
+        return {}
+    grads: dict[Node, Any] = {y.node: g}
+    own: set[Node] = set()  # nodes whose gradient we allocated, so we may add to it in place
+    for node, need in _path(y.node, targets):
+        g = grads[node] if node in targets else grads.pop(node)
+        found = node.op.run_rule(node, g, need, create_graph)
+        if len(found) < len(need):
+            _misruled(node, f"returned {len(found)} gradients for {len(need)} inputs: return a tuple, one for each")
+        for parent, wanted, gp in zip(node.parents, need, found, strict=False):
+            if not wanted:
+                continue
+            if create_graph or getattr(gp, "shape", None) != parent.shape or gp.dtype != parent.dtype:
+                gp = _fitted(gp, parent, node, create_graph)
+            if parent not in grads:
+                grads[parent] = gp  # not copied: rules never write into g
+            elif create_graph or parent not in own:
+                grads[parent] = grads[parent] + gp
+                own.add(parent)
+            else:
+                grads[parent] += gp
+    return {n: v if isinstance(v, Tensor) else array_module(v).asarray(v) for n, v in grads.items() if n in targets}
 
 
 def _path(y: Node, targets: set[Node]) -> list[tuple[Node, tuple[bool, ...]]]:
@@ -83,53 +89,24 @@ def _creation(node: Node) -> int:
     return node.id
 
 
-def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[Node, Any]:
-    """d(g·y)/dn for every n of `targets` that y depends on."""
-    if not targets or y.node is None:
-        return {}
-    grads: dict[Node, Any] = {y.node: g}
-    own: set[Node] = set()  # nodes whose gradient we allocated, so may add to in place
-    for node, need in _path(y.node, targets):
-        g = grads[node] if node in targets else grads.pop(node)
-        found = node.op.run_rule(node, g, need, create_graph)
-        if len(found) < len(need):
-            _misruled(node, f"returned {len(found)} gradients for {len(need)} inputs: return a tuple, one for each")
-        for p, wanted, gp in zip(node.parents, need, found, strict=False):
-            if not wanted:
-                continue
-            if getattr(gp, "shape", None) != p.shape or create_graph and not isinstance(gp, Tensor):
-                gp = _fitted(gp, p, node, create_graph)
-            if gp.dtype != p.dtype:
-                gp = gp.astype(p.dtype)
-            if p not in grads:
-                grads[p] = gp  # aliased: rules never write into g
-            elif create_graph or p not in own:
-                grads[p] = grads[p] + gp
-                own.add(p)
-            else:
-                grads[p] += gp
-    return {n: v if isinstance(v, Tensor) else array_module(v).asarray(v) for n, v in grads.items() if n in targets}
+def _leaves(y: Node) -> set[Node]:
+    """The leaves that y depends on."""
+    leaves, seen, stack = set(), {y}, [y]
+    while stack:
+        node = stack.pop()
+        if node.op is None:
+            leaves.add(node)
+        new = {p for p in node.parents if p is not None} - seen
+        seen |= new
+        stack.extend(new)
+    return leaves
 
 
-def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
-    """What the rule of `node` returned for `p`, summed to p's shape; a clear error where it cannot be."""
-    if gp is None:
-        _misruled(node, "returned None for an input that needs a gradient")
-    if create_graph and not isinstance(gp, Tensor):
-        _misruled(node, f"was given Tensors and returned {type(gp).__name__}: it treats something as a constant")
-    if not hasattr(gp, "shape"):
-        _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}")
-    try:
-        return sum_to(gp, p.shape)
-    except ValueError as e:
-        _misruled(node, str(e))
-
-
-def _misruled(node: Node, what: str) -> NoReturn:
-    raise ValueError(f"the rule of {node.op.name} {what}") from None
+# What follows checks what it is given, and says what is wrong.
 
 
 def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
+    """g in the shape and dtype of y: a Tensor with `create_graph`, an array without."""
     if g is None:
         if y.data.size != 1:
             raise ValueError(f"y has shape {y.shape}: give g, the gradient of the loss with respect to y")
@@ -146,31 +123,30 @@ def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
     return g.data if isinstance(g, Tensor) else g
 
 
-def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = False) -> list:
-    """The gradients of sum(g * y) with respect to each of `xs`, as a list aligned with `xs`.
+def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
+    """The gradient that the rule of `node` returned for the input p, in the shape and dtype of p."""
+    if getattr(gp, "shape", None) != p.shape or create_graph and not isinstance(gp, Tensor):
+        if gp is None:
+            _misruled(node, "returned None for an input that needs a gradient")
+        if create_graph and not isinstance(gp, Tensor):
+            _misruled(node, f"was given Tensors and returned {type(gp).__name__}: it treats something as a constant")
+        if not hasattr(gp, "shape"):
+            _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}")
+        try:
+            gp = sum_to(gp, p.shape)
+        except ValueError as e:
+            _misruled(node, str(e))
+    return gp if gp.dtype == p.dtype else gp.astype(p.dtype)
 
-    g: array of y's shape (default 1, for a scalar y). Entries are arrays, or Tensors that can be differentiated
-    again under `create_graph`; None where y does not depend on that x. Only the nodes between xs and y are visited:
-    grad(D(x).sum(), [x]) computes no weight gradient. Touches no `.grad`. The arrays may share memory with g and
-    with each other: copy before writing into them.
-    """
-    xs = [xs] if isinstance(xs, Tensor) else list(xs)
-    targets = {x.node for x in xs if x.node is not None}
-    found = _sweep(y, targets, _cotangent(y, g, create_graph), create_graph)
-    return [found.get(x.node) for x in xs]
+
+def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
+    """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
+    extra = len(g.shape) - len(shape)
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
+    if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
+        raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
+    return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
-def backward(y: Tensor, g: Any = None) -> None:
-    """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on."""
-    if y.node is None:
-        raise ValueError("backward on a Tensor that depends on nothing with requires_grad=True")
-    leaves, seen, stack = set(), {y.node}, [y.node]
-    while stack:
-        node = stack.pop()
-        if node.op is None:
-            leaves.add(node)
-        new = {p for p in node.parents if p is not None} - seen
-        seen |= new
-        stack.extend(new)
-    for node, value in _sweep(y, leaves, _cotangent(y, g, False), False).items():
-        node.grad = value.copy() if node.grad is None else array_module(value).asarray(node.grad + value)
+def _misruled(node: Node, what: str) -> NoReturn:
+    raise ValueError(f"the rule of {node.op.name} {what}") from None

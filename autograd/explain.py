@@ -7,10 +7,9 @@ import unicodedata
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from autograd.backend import is_array
-from autograd.engine import Node
+from autograd.arrays import is_array
 from autograd.operation import Op
-from autograd.tensor import Tensor
+from autograd.tensor import Node, Tensor
 
 
 def explain(y: Tensor, limit: int = 100, source: bool = False, names: Mapping[str, Tensor] | None = None) -> str:
@@ -86,7 +85,7 @@ def _bytes_kept(steps: Sequence[Node]) -> dict[Node, int]:
     counted: set[int] = set()
     kept = {}
     for node in steps:
-        buffers = {id(b): b for b in map(_buffer, _arrays(node.saved))}
+        buffers = {id(b): b for b in map(_buffer, _arrays(tuple(node.saved.values())))}
         kept[node] = sum(b.nbytes for i, b in buffers.items() if i not in counted)
         counted |= buffers.keys()
     return kept

@@ -1,8 +1,10 @@
-"""What is switched on in this thread, and the hooks around every op."""
+"""The switches of a thread, and the hooks around every op."""
 
 import contextlib
+import functools
 import threading
 from collections.abc import Callable, Iterator
+from typing import Any
 
 HOOKS: list[Callable] = []  # each is hook(op, kind, call) -> call(), kind "forward" or "backward"
 
@@ -36,7 +38,7 @@ def no_grad() -> contextlib.AbstractContextManager:
 
 
 def use_fused(on: bool) -> contextlib.AbstractContextManager:
-    """Inside, first-order passes use the fast twins (`fused`) of the rules, or the rules themselves."""
+    """Inside, first-order passes use the fast forms of ops (`fused`, and their twins), or the rules themselves."""
     return switched(fused=on)
 
 
@@ -46,15 +48,30 @@ def use_tf32(on: bool) -> contextlib.AbstractContextManager:
 
 
 def debug() -> contextlib.AbstractContextManager:
-    """Inside, every node remembers the line that made it, for the message of a rule that fails."""
+    """Inside, every node remembers the line that made it. The message of a rule that fails then names this line."""
     return switched(debug=True)
 
 
 @contextlib.contextmanager
 def hook(f: Callable) -> Iterator[None]:
-    """Inside, `f(op, kind, call)` runs around every forward and every rule; it must return call()."""
+    """Inside, `f(op, kind, call)` runs around every forward and every rule; it must return call().
+
+    kind: "forward" or "backward". call.args: (xp, arrays …) of a forward, (xp, g, saved values …) of a rule;
+    call.keywords: the options.
+    """
     HOOKS.append(f)
     try:
         yield
     finally:
         HOOKS.remove(f)
+
+
+def hooked(op: Any, kind: str, call: functools.partial) -> Any:
+    """call() inside every hook, the first hook outermost."""
+    for f in reversed(HOOKS):
+
+        def around(*args: Any, f: Callable = f, inner: functools.partial = call, **options: Any) -> Any:
+            return f(op, kind, inner)
+
+        call = functools.partial(around, *call.args, **call.keywords)  # every hook can read the arguments
+    return call()

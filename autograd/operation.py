@@ -9,105 +9,121 @@ from typing import Any
 
 import numpy as np
 
-from autograd.backend import MODULES, is_array
-from autograd.engine import Node
-from autograd.modes import HOOKS, state
-from autograd.tensor import Tensor
+from autograd.arrays import MODULES, is_array
+from autograd.modes import HOOKS, hooked, state
+from autograd.registry import OPS, TWINS, ops
+from autograd.tensor import Node, Tensor
 
-OPS: dict[str, "Op"] = {}  # every op by name, in order of definition
-OUTPUT, SHAPES, KEPT, INPUTS, LATER = -1, -2, -3, -4, -5  # what a node saves besides single inputs: see `Op._save`
-FLOAT32 = np.dtype("float32")
-OPS_NAMESPACE: Any = None  # autograd.ops, set there: the xp of a rule that runs on Tensors
+
+class Rule:
+    """`backward` or `fused` of an op: the values and the options that its signature names.
+
+    A rule names, after (xp, g), inputs by their forward names, `y` (the output), `shapes` (of the inputs), `need`
+    (which inputs want a gradient), `residuals` that forward returned, and options after *.
+    """
+
+    def __init__(self, op: "Op", f: Callable, residuals: tuple[str, ...]):
+        self.f, self.op = f, op
+        self.values: list[str] = []
+        self.options: list[str] = []
+        parameters = list(inspect.signature(f).parameters.values())
+        if [p.name for p in parameters[:2]] != ["xp", "g"]:
+            op._fail(f"{f.__name__} must begin with (xp, g)")
+        known = ["y", "shapes", "need", *op.inputs, *residuals]
+        for p in parameters[2:]:
+            if p.kind is inspect.Parameter.KEYWORD_ONLY:
+                if p.name not in op.defaults:
+                    op._fail(f"{f.__name__} names option {p.name!r}; forward has {list(op.defaults)}")
+                self.options.append(p.name)
+            elif p.name in known:
+                self.values.append(p.name)
+            else:
+                op._fail(f"{f.__name__} names {p.name!r}; it may name {known}, and options after *")
+
+    def run(self, xp: Any, g: Any, saved: dict[str, Any], need: tuple[bool, ...], node: Node) -> Sequence:
+        """The gradients of the inputs of a node, from g and from what it saved (arrays, or Tensors)."""
+        values = [need if name == "need" else saved[name] for name in self.values] if self.values else ()
+        options = {k: node.options.get(k, self.op.defaults[k]) for k in self.options} if self.options else {}
+        try:
+            if HOOKS:
+                grads = hooked(self.op, "backward", functools.partial(self.f, xp, g, *values, **options))
+            else:
+                grads = self.f(xp, g, *values, **options)
+        except Exception as e:
+            raise _located(e, self.op, [g, *values], options, node) from None
+        return grads if type(grads) is tuple else (grads,)
 
 
 class Op:
-    """A differentiable function: `forward` on raw arrays, `backward` on arrays or Tensors, side by side.
+    """A differentiable function: `forward` on arrays, and `backward` on arrays or on Tensors.
 
-    What `backward` names after (xp, g) is what the tape keeps: inputs by their forward names, `y` (the output),
-    `shapes` (of the inputs), `need` (which inputs want a gradient), and options. `fused` is an optional fast twin
-    of `backward` for first-order passes; it may also name the `residuals` that forward returns after y.
+    What `backward` names after (xp, g) is what the tape keeps: see `Rule`. `fused` is an optional fast form of
+    `backward` for first-order passes, on arrays only; it may also name the `residuals` that forward returns after y.
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
     """
 
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
         self.doc = cls.__doc__ or ""
-        self.__doc__, self.__name__, self.__module__ = cls.__doc__, self.name, cls.__module__
         self.definition = cls
-        self.forward = self._function(cls, "forward")
-        self.backward = self._function(cls, "backward")
-        self.fused = self._function(cls, "fused", required=False)
-        self.call = self._function(cls, "call", required=False)
-        self.residuals: tuple[str, ...] = getattr(cls, "residuals", ())
         if not self.doc:
             self._fail("has no docstring: write its formula and the formula of its gradient")
+        self.forward = self._function("forward")
+        self.backward = self._function("backward")
+        self.fused: Any = cls.__dict__.get("fused")
+        self.call: Any = cls.__dict__.get("call")
+        self.residuals: tuple[str, ...] = getattr(cls, "residuals", ())
+
         parameters = list(inspect.signature(self.forward).parameters.values())
         if not parameters or parameters[0].name != "xp":
             self._fail("forward must begin with xp: def forward(xp, x, *, option=default)")
-        kinds = inspect.Parameter
-        self.variadic = any(p.kind is kinds.VAR_POSITIONAL for p in parameters)
-        self.inputs = [p.name for p in parameters[1:] if p.kind is not kinds.KEYWORD_ONLY]
-        self.defaults = {p.name: p.default for p in parameters if p.kind is kinds.KEYWORD_ONLY}
-        self.slots: list[str] = []  # what a node saves, inputs and outputs first
-        self.rule_picks, self.rule_options = self._rule(self.backward, ())
-        if self.fused:
-            self.fused_picks, self.fused_options = self._rule(self.fused, self.residuals)
-        self.need_slot = self.slots.index("need") if "need" in self.slots else None
-        self.sources = [self._source(name) for name in self.slots]
-        self.option_names = tuple(self.defaults)
-        self.kernels: Op | None = None  # its stand-in on a GPU, for the inputs that it `fits`: autograd/kernels/ops.py
-        self.loops: Op | None = None  # and on the CPU: autograd/loops/ops.py
-        self.fits: Any = None  # of a stand-in: (xp, arrays, options) -> bool
-        n = len(self.slots)
-        self._identity = self.rule_picks == list(range(n)) and not self.fused
+        self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
+        self.inputs = [p.name for p in parameters[1:] if p.kind is not p.KEYWORD_ONLY]
+        self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+        for name in {"g", "shapes", "need"} & {*self.inputs}:
+            self._fail(
+                f"an input may not be called {name!r}: a rule means something else by it, so choose another name"
+            )
+
+        self.rule = Rule(self, self.backward, ())
+        self.fused_rule = Rule(self, self.fused, self.residuals) if self.fused else None
+        named = {*self.rule.values, *(self.fused_rule.values if self.fused_rule else ())}
+        self.kept_inputs = [(i, name) for i, name in enumerate(self.inputs) if name in named]
+        self.kept_residuals = [(i, name) for i, name in enumerate(self.residuals) if name in named]
+        self.keeps_y = "y" in named - {*self.inputs}  # an input called y is that input
+        self.keeps_shapes = "shapes" in named
+        self.keeps = bool(named - {"need"})
+
+        self.__name__, self.__qualname__, self.__module__ = self.name, self.name, cls.__module__
+        self.__signature__ = self._signature(parameters)
+        self.__doc__ = f"{self.name}{self.__signature__}\n\n{inspect.cleandoc(self.doc)}"
 
     def _fail(self, why: str) -> None:
         raise TypeError(f"op {self.name}: {why}")
 
-    def _function(self, cls: type, name: str, required: bool = True) -> Any:
-        f = cls.__dict__.get(name)
-        if f is None and required:
+    def _function(self, name: str) -> Callable:
+        f = self.definition.__dict__.get(name)
+        if f is None:
             self._fail(f"has no {name}; an op is a class with a docstring, forward(xp, ...) and backward(xp, g, ...)")
-        return f
+        return f  # type: ignore[return-value]
 
-    def _rule(self, rule: Callable, residuals: Sequence[str]) -> tuple[list[int], list[str]]:
-        """Check a rule's signature; returns the slots it takes (in its order) and the options it names."""
-        parameters = list(inspect.signature(rule).parameters.values())
-        if [p.name for p in parameters[:2]] != ["xp", "g"]:
-            self._fail(f"{rule.__name__} must begin with (xp, g)")
-        known = ["y", "shapes", "need", *self.inputs, *residuals]
-        picks, options = [], []
-        for p in parameters[2:]:
-            if p.kind is inspect.Parameter.KEYWORD_ONLY:
-                if p.name not in self.defaults:
-                    self._fail(f"{rule.__name__} names option {p.name!r}; forward has {list(self.defaults)}")
-                options.append(p.name)
-            elif p.name in known:
-                if p.name not in self.slots:
-                    self.slots.append(p.name)
-                picks.append(self.slots.index(p.name))
-            else:
-                self._fail(f"{rule.__name__} names {p.name!r}; it may name {known}, and options after *")
-        return picks, options
+    def _signature(self, parameters: list[inspect.Parameter]) -> inspect.Signature:
+        """How the op is called: its inputs and then its options, by position or by name."""
+        if self.call:
+            return inspect.Signature(list(inspect.signature(self.call).parameters.values())[1:])
+        both = inspect.Parameter.POSITIONAL_OR_KEYWORD
+        return inspect.Signature([p if self.variadic else p.replace(kind=both) for p in parameters[1:]])
 
     def __repr__(self) -> str:
         return f"<op {self.name}: {inspect.cleandoc(self.doc)}>"
 
-    def apply(self, *inputs, **options) -> Tensor:
-        """Run forward on the arrays of `inputs` and record it if any of them is being differentiated."""
-        if len(inputs) > len(self.inputs) and not self.variadic:  # NumPy allows sum(x, 1): the rest are options
-            n = len(self.inputs)
-            if len(inputs) - n > len(self.defaults):
-                raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
-            for name, value in zip(self.option_names, inputs[n:], strict=False):
-                if name in options:
-                    raise TypeError(f"{self.name}() got two values of {name}")
-                options[name] = value
-            inputs = inputs[:n]
-        arrays, parents = [], []
-        recorded = False
-        xp = np
-        for x in inputs:
+    def apply(self, *inputs: Any, **options: Any) -> Tensor:
+        """Run forward on the arrays of `inputs`, and record a node if one of them is being differentiated."""
+        if len(inputs) > len(self.inputs) and not self.variadic:
+            inputs, options = self._options_by_name(inputs, options)
+        arrays, parents, recorded, xp = [], [], False, np
+        for x in inputs:  # one loop: comprehensions would read better, and cost a third of the call
             parent = None
             if isinstance(x, Tensor):
                 parent, x = x.node, x.data
@@ -117,17 +133,16 @@ class Op:
             if xp is np and type(x) is not np.ndarray:
                 xp = MODULES.get(type(x), np)
         op = self
-        faster = self.loops if xp is np else self.kernels
-        if faster is not None and state.fused and faster.fits(xp, arrays, options):
-            op = faster
+        if (twins := TWINS.get(xp)) and self.name in twins:
+            op = self._fastest(twins, arrays, options)
         try:
             if HOOKS:
-                y = _hooked(op, "forward", functools.partial(op.forward, xp, *arrays, **options))
+                y = hooked(op, "forward", functools.partial(op.forward, xp, *arrays, **options))
             else:
                 y = op.forward(xp, *arrays, **options)
         except Exception as e:
             raise _located(e, op, arrays, options) from None
-        kept: tuple = ()
+        kept: Sequence = ()
         if op.residuals:
             y, *kept = y
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
@@ -137,85 +152,77 @@ class Op:
         if not (recorded and state.recording):
             result.node = None
             return result
-        result.node = node = Node(op, tuple(parents), op._save(arrays, y, kept), options, y, xp)
+        saved = op._saved(arrays, y, kept) if op.keeps else {}
+        result.node = node = Node(op, tuple(parents), saved, options, y, xp)
         if state.debug:
             node.site = _caller()
         return result
 
     __call__ = apply
 
-    def _source(self, slot: str) -> int:
-        """Where `_save` finds what goes into a slot: the number of an input, or one of the constants below."""
-        if slot in self.inputs and not self.variadic:
-            return self.inputs.index(slot)
-        return {"y": OUTPUT, "shapes": SHAPES, "need": LATER}.get(slot, INPUTS) if slot not in self.residuals else KEPT
+    def inside(self, xp: Any, *inputs: Any, **options: Any) -> Any:
+        """This op inside the rule of another one: its forward on arrays, recorded on Tensors."""
+        if xp is ops:
+            return self.apply(*inputs, **options)
+        op = self._fastest(TWINS.get(xp, {}), inputs, options)
+        y = op.forward(xp, *inputs, **options)
+        return y[0] if op.residuals else y
 
-    def _save(self, arrays: list, y: Any, kept: Sequence) -> tuple:
-        saved = []
-        for i, source in enumerate(self.sources):
-            if source >= 0:
-                saved.append(arrays[source])
-            elif source == OUTPUT:
-                saved.append(y)
-            elif source == SHAPES:
-                saved.append(tuple([a.shape if type(a) in MODULES else np.shape(a) for a in arrays]))
-            elif source == KEPT:
-                saved.append(kept[self.residuals.index(self.slots[i])])
-            else:
-                saved.append(tuple(arrays) if source == INPUTS else None)  # None: known when the rule runs
-        return tuple(saved)
+    def _fastest(self, twins: dict[str, Any], arrays: Sequence, options: dict) -> "Op":
+        """The twin of this op, where there is one and it fits; else this op."""
+        faster = twins.get(self.name)
+        return faster if faster is not None and state.fused and faster.fits(arrays, options) else self
 
-    def as_tensors(self, node: Node) -> list:
-        """What a node saved, with arrays put back in their place in the graph (for create_graph)."""
+    def _options_by_name(self, inputs: tuple, options: dict) -> tuple[tuple, dict]:
+        """NumPy allows sum(x, 1): what follows the inputs are options."""
+        n = len(self.inputs)
+        if len(inputs) - n > len(self.defaults):
+            raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
+        for name, value in zip(self.defaults, inputs[n:], strict=False):
+            if name in options:
+                raise TypeError(f"{self.name}() got two values of {name}")
+            options[name] = value
+        return inputs[:n], options
+
+    def _saved(self, arrays: list, y: Any, residuals: Sequence) -> dict[str, Any]:
+        """What the rules name, by name: all that the tape keeps."""
+        saved: dict[str, Any] = {}
+        for i, name in self.kept_inputs:
+            saved[name] = tuple(arrays) if self.variadic else arrays[i]
+        for i, name in self.kept_residuals:
+            saved[name] = residuals[i]
+        if self.keeps_y:
+            saved["y"] = y
+        if self.keeps_shapes:
+            saved["shapes"] = tuple([a.shape if type(a) in MODULES else np.shape(a) for a in arrays])
+        return saved
+
+    def _on_tensors(self, node: Node) -> dict[str, Any]:
+        """What a node saved, with arrays put back in their place in the graph."""
 
         def lift(a, parent):
             return Tensor(a, parent) if is_array(a) else a
 
-        out = []
-        for name, value in zip(self.slots, node.saved, strict=True):
-            if name == "y":
-                value = Tensor(value, node)
-            elif name in self.inputs:
-                if self.variadic:
-                    value = tuple(lift(a, p) for a, p in zip(value, node.parents, strict=True))
-                elif self.inputs.index(name) < len(node.parents):
-                    value = lift(value, node.parents[self.inputs.index(name)])
-            out.append(value)
-        return out
+        saved = dict(node.saved)
+        for i, name in self.kept_inputs:
+            value = saved[name]
+            saved[name] = tuple(map(lift, value, node.parents)) if self.variadic else lift(value, node.parents[i])
+        if self.keeps_y:
+            saved["y"] = Tensor(saved["y"], node)
+        return saved
 
     def run_rule(self, node: Node, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
-        """The gradients of one node's inputs: its rule on arrays, or the same rule on Tensors."""
-        saved: Sequence = node.saved
+        """The gradients of a node's inputs: its rule on arrays, or the same rule on Tensors."""
         if create_graph:
-            saved = self.as_tensors(node)
-        elif self._identity and self.need_slot is None and not HOOKS and not self.rule_options:
-            try:  # the short way, for most ops of a first-order pass
-                grads = self.backward(node.xp, g, *saved)
-            except Exception as e:
-                raise _located(e, self, [g, *saved], {}, node) from None
-            return grads if type(grads) is tuple else (grads,)
-        if self.need_slot is not None:
-            saved = (*saved[: self.need_slot], need, *saved[self.need_slot + 1 :])
-        use_fused = self.fused is not None and not create_graph and state.fused
-        rule, names = (self.fused, self.fused_options) if use_fused else (self.backward, self.rule_options)
-        if not self._identity:
-            saved = [saved[i] for i in (self.fused_picks if use_fused else self.rule_picks)]
-        options = {k: node.options.get(k, self.defaults[k]) for k in names} if names else {}
-        xp = OPS_NAMESPACE if create_graph else node.xp
-        try:
-            if HOOKS:
-                grads = _hooked(self, "backward", functools.partial(rule, xp, g, *saved, **options))
-            else:
-                grads = rule(xp, g, *saved, **options)
-        except Exception as e:
-            raise _located(e, self, [g, *saved], options, node) from None
-        return grads if type(grads) is tuple else (grads,)
+            return self.rule.run(ops, g, self._on_tensors(node), need, node)
+        rule = self.rule if self.fused_rule is None or not state.fused else self.fused_rule
+        return rule.run(node.xp, g, node.saved, need, node)
 
 
 class OpWithCall(Op):
     """An op whose arguments are those of its `call`, which passes them on to `apply`."""
 
-    def __call__(self, *args, **options):
+    def __call__(self, *args: Any, **options: Any) -> Tensor:
         return self.call(self.apply, *args, **options)
 
 
@@ -226,33 +233,11 @@ def op(cls: type) -> Op:
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
         raise TypeError(f"op {new.name} is defined twice")
     OPS[new.name] = new
+    setattr(ops, new.name, new)
     return new
 
 
-def stand_in(op: Op, cls: type) -> Op:
-    """A faster Op for some inputs of `op`, whose formula and rule stay. cls: `fits`, `forward`, `fused`, on raw arrays.
-
-    fits(inputs…, *, options): whether it is for these, besides that all are float32 and none is empty.
-    """
-    new = Op(type(op.name, (), {**cls.__dict__, "backward": op.backward, "__doc__": op.doc}))
-    fits = cls.__dict__["fits"]
-
-    def all_fit(xp, arrays, options):
-        for a in arrays:
-            if a is not None and (getattr(a, "dtype", None) != FLOAT32 or a.size == 0):
-                return False
-        options = {**op.defaults, **options}
-        known = len(options) == len(op.defaults)  # what is not, the op itself refuses
-        return known and arrays[0].ndim > 0 and fits(*arrays, **options)
-
-    new.fits = all_fit
-    return new
-
-
-def _hooked(op: Op, kind: str, call: Callable[[], Any]) -> Any:
-    for hook in reversed(HOOKS):
-        call = functools.partial(hook, op, kind, call)
-    return call()
+# What follows is for messages.
 
 
 def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node | None = None) -> Exception:

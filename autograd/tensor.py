@@ -1,18 +1,41 @@
 """Tensor: an array and its place in the graph. Operators and methods mirror NumPy's ndarray."""
 
+import itertools
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
-from autograd import backend
+from autograd.arrays import is_array, to_host
+from autograd.registry import ops
+
+_ids = itertools.count()
+
+
+class Node:
+    """One op that was run. It holds arrays and parent nodes, never a Tensor. So there are no reference cycles,
+    and the whole tape is freed the moment the last Tensor that needs it dies."""
+
+    __slots__ = ("op", "parents", "saved", "options", "shape", "dtype", "xp", "id", "grad", "site", "__weakref__")
+
+    def __init__(self, op: Any, parents: tuple, saved: dict[str, Any], options: dict[str, Any], y: Any, xp: Any):
+        self.op = op  # None for a leaf
+        self.parents = parents
+        self.saved = saved  # what the rules of op name, by name
+        self.options = options
+        self.shape, self.dtype = y.shape, y.dtype
+        self.xp = xp
+        self.id = next(_ids)
+        self.grad: Any = None  # filled by backward(), in leaves only
+        self.site: str | None = None  # the line that ran the op, in debug mode
 
 
 class Tensor:
     """An array (NumPy or CuPy) that records what is done with it if `requires_grad`.
 
-    `data` is the array, `node` its place on the tape (None where nothing is recorded). Python numbers and lists become
-    NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient. The tape keeps the
-    arrays themselves: one that is written into between an op and `grad` makes a wrong gradient.
+    `data` is the array. `node` is its place on the tape, None where nothing is recorded. Python numbers and lists
+    become NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient. The tape
+    keeps the arrays themselves, so writing into one between an op and `grad` makes a wrong gradient.
     """
 
     __slots__ = ("data", "node", "__weakref__")
@@ -21,11 +44,12 @@ class Tensor:
 
     data: Any
     node: Any
+    backward: Callable[..., None]  # see engine.py
 
     def __init__(self, data: Any, node: Any = None, requires_grad: bool = False):
         if isinstance(data, Tensor):
             data = data.data
-        self.data = data if backend.is_array(data) else np.asarray(data)
+        self.data = data if is_array(data) else np.asarray(data)
         self.node = node
         if requires_grad:
             self.requires_grad = True
@@ -39,7 +63,7 @@ class Tensor:
         if value and self.data.dtype.kind != "f":
             raise TypeError(f"only floating-point Tensors can require gradients, this one is {self.dtype}")
         if value != (self.node is not None):
-            self.node = engine.leaf(self.data) if value else None
+            self.node = Node(None, (), {}, {}, self.data, None) if value else None
 
     @property
     def grad(self) -> Any:
@@ -78,14 +102,11 @@ class Tensor:
 
     def numpy(self) -> np.ndarray:
         """The values on the host; from a GPU this copies and waits."""
-        return backend.to_host(self.data)
+        return to_host(self.data)
 
     def item(self) -> float:
         """The one value as a Python number; from a GPU this waits."""
         return self.data.item()
-
-    def backward(self, g: Any = None) -> None:
-        engine.backward(self, g)
 
     def __repr__(self) -> str:
         made = "" if self.node is None else f", op={self.node.op.name}" if self.node.op else ", requires_grad=True"
@@ -214,6 +235,3 @@ class Tensor:
 
 def _raw(x: Any) -> Any:
     return x.data if isinstance(x, Tensor) else x
-
-
-from autograd import engine, ops  # noqa: E402 - they need Tensor, so it comes first

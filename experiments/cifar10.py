@@ -1,7 +1,7 @@
 """Train a GAN on CIFAR-10: python -m experiments.cifar10 --data DIR --download
 
-DIR holds cifar-10-python.tar.gz (170 MB, fetched there by --download) or what is in it, or the binary version. The
-pickles are read without running them.
+DIR holds cifar-10-python.tar.gz (170 MB, which --download fetches), its unpacked files, or the binary version. The
+pickles are read without executing them.
 """
 
 import argparse
@@ -11,10 +11,10 @@ from typing import Any
 from experiments.cli import add_config_flags, add_run_flags, run_main, start
 
 EXAMPLES = """examples:
-  python -m experiments.cifar10 --data cifar --download     fetch CIFAR-10 into the folder cifar first, checksummed
+  python -m experiments.cifar10 --data cifar --download     fetch CIFAR-10 into the folder cifar, and check it
   python -m experiments.cifar10 --data cifar --variant cnn  the convolutional baseline
   python -m experiments.cifar10 --data cifar-10-python.tar.gz
-  python -m experiments.cifar10 --resume runs/cifar10-vitgan-small             go on after Ctrl-C
+  python -m experiments.cifar10 --resume runs/cifar10-vitgan-small             continue after Ctrl-C
 """
 
 
@@ -27,8 +27,8 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     data = p.add_argument_group("data")
-    data.add_argument("--data", type=Path, metavar="DIR|TAR", help="CIFAR-10, packed or not")
-    data.add_argument("--download", action="store_true", help="fetch it into --data first, checksummed (170 MB)")
+    data.add_argument("--data", type=Path, metavar="DIR|TAR", help="CIFAR-10, as a tar or a folder")
+    data.add_argument("--download", action="store_true", help="fetch it into --data first, and check it (170 MB)")
     add_run_flags(p)
     add_config_flags(p)
     return p
@@ -46,14 +46,19 @@ def main(argv: list[str]) -> int:
     from minigan.errors import InputError
 
     if not (args.data or args.resume):
-        raise InputError("CIFAR-10 is needed: --data DIR where it is, or --data DIR --download to fetch it (170 MB)")
+        raise InputError("CIFAR-10 is missing: give --data DIR, or --data DIR --download to fetch it (170 MB)")
     if args.download:
         if not args.data:
             raise InputError("--download needs --data DIR, the folder to fetch into")
         download("cifar-10", args.data)
-    path = args.data and str(args.data.resolve())
+    path = None if args.data is None else str(args.data.resolve())
     return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,13 +1,7 @@
 """Convert the weights of FID's Inception network: python -m experiments.export_inception WEIGHTS.pth inception.h5
 
 WEIGHTS.pth is pt_inception-2015-12-05-6726825d.pth of pytorch-fid (its release fid_weights), or torch-fidelity's file
-of the same tensors. It is read without PyTorch, and nothing in it is run. The tensors are kept as they are, under their
-names.
-
-Torchvision's inception_v3 is taken too, without its auxiliary classifier. It has the same layers, but was trained on
-1,000 classes and with other pools; distances between its features are not FID and do not compare with it. So it is
-recorded as another architecture, torchvision-inception-v3, run with torchvision's own pools, and refused wherever the
-network of FID is asked for.
+of the same tensors. It is read without PyTorch, and nothing in it is executed. The tensors keep their values and names.
 """
 
 import argparse
@@ -36,59 +30,53 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from minigan.metrics.inception import FID_2015, PUBLISHED, save_inception
+    from minigan.metrics.inception import ARCHITECTURE, PUBLISHED, save_inception
     from minigan.torch_file import load_torch
 
     if not args.weights.is_file():
         raise InputError(f"{args.weights}: there is no such file")
-    if args.out.exists() and not args.out.is_file() or not args.out.absolute().parent.is_dir():
-        raise InputError(f"{args.out} must be a file in a directory that is there")
+    if (args.out.exists() and not args.out.is_file()) or not args.out.absolute().parent.is_dir():
+        raise InputError(f"{args.out} must be a file in an existing directory")
     if args.out.exists() and args.out.samefile(args.weights):
         raise InputError(f"{args.out} would replace the weights themselves")
     digest = checked_digest(args.weights)
-    architecture, tensors = sort_out(load_torch(args.weights))
+    tensors = without_counters(load_torch(args.weights))
     try:
-        save_inception(args.out, tensors, architecture, source=args.weights.name, source_sha256=digest)
+        save_inception(args.out, tensors, source=args.weights.name, source_sha256=digest)
     except InputError as e:
         raise InputError(f"{args.weights}: {e}") from e
     values = sum(tensor.size for tensor in tensors.values())
     note = ""
-    if architecture != FID_2015:
-        note = "; distances between its features are not FID"
-    elif not digest.startswith(PUBLISHED):
-        note = f"; note that pytorch-fid's own file has a SHA-256 that begins with {PUBLISHED}, this one {digest[:8]}"
-    print(f"wrote {args.out}: {architecture}, {len(tensors)} tensors, {values:,} values{note}")
+    if not digest.startswith(PUBLISHED):
+        note = f"; note that the SHA-256 of pytorch-fid's own file begins with {PUBLISHED}, this one with {digest[:8]}"
+    print(f"wrote {args.out}: {ARCHITECTURE}, {len(tensors)} tensors, {values:,} values{note}")
     return 0
 
 
 def checked_digest(path: Path) -> str:
-    """The SHA-256 of a file; InputError if it is not the one that its name ends with, as in …-6726825d.pth."""
+    """The SHA-256 of a file; InputError if the name ends with another one, as in …-6726825d.pth."""
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     named = re.search(r"-([0-9a-f]{8,64})$", path.stem)
     if named and not digest.startswith(named[1]):
         raise InputError(
-            f"{path}: damaged or renamed: its SHA-256 begins with {digest[:8]}, not with {named[1]} as the name says"
+            f"{path}: damaged or renamed: its SHA-256 begins with {digest[:8]}, not with {named[1]} as its name says"
         )
     return digest
 
 
-def sort_out(state: "dict[str, np.ndarray]") -> "tuple[str, dict[str, np.ndarray]]":
-    """(architecture, its tensors) of a state dict: without what batch norm only counts in training, and without
-    torchvision's auxiliary classifier. Whatever else does not belong there is refused by `save_inception`."""
-    from minigan.metrics.inception import CLASSES, FID_2015, TORCHVISION, shapes
+def without_counters(state: "dict[str, np.ndarray]") -> "dict[str, np.ndarray]":
+    """The tensors without the counters of batch norm (num_batches_tracked), which only training uses."""
+    from minigan.metrics.inception import shapes
 
-    classes = state["fc.weight"].shape[:1] if "fc.weight" in state else ()
-    architecture = TORCHVISION if classes == (CLASSES[TORCHVISION],) else FID_2015
-    known = shapes(architecture)
-    tensors = {}
-    for name, tensor in state.items():
-        layer, _, counter = name.rpartition(".")
-        counts = counter == "num_batches_tracked" and f"{layer}.running_mean" in known
-        auxiliary = architecture == TORCHVISION and name.startswith("AuxLogits.")
-        if not counts and not auxiliary:
-            tensors[name] = tensor
-    return architecture, tensors
+    known = shapes()
+    counters = {name.replace("running_mean", "num_batches_tracked") for name in known if name.endswith("running_mean")}
+    return {name: tensor for name, tensor in state.items() if name not in counters}
+
+
+def run() -> None:
+    """The console script."""
+    run_main(main)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run()

@@ -1,7 +1,7 @@
 """Compare generated images with real ones: python -m experiments.fid A B
 
-A is judged, B is the measure. One forward pass over each side gives the Fréchet distance (FID), KID, the Inception
-score, precision and recall, density and coverage.
+A is the set of images to judge, B the set of real images to compare with. One forward pass over each set gives the
+Fréchet distance (FID), KID, the Inception score, precision and recall, density and coverage.
 """
 
 import argparse
@@ -9,22 +9,24 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import command_line, run_main
+from experiments.cli import choose_device, command_line, run_main
 
 if TYPE_CHECKING:
-    from minigan.metrics.pair import Result, Side
+    from minigan.metrics.comparison import Comparison
+    from minigan.metrics.image_set import ImageSet
 
-EPILOG = """A and B, each one of
+EPILOG = """A and B are each one of
   a folder of PNG and JPEG images, with its sub-folders, or a zip or tar of them; sizes may differ
-  an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, as a run's samples.h5
-  a checkpoint of training, which makes --num images, or the directory of a run: its best.h5, else checkpoint.h5
-  a statistics file: one of --save-stats, or the npz with mu and sigma of another tool; it allows the Fréchet distance
-  stroke-digits or faces: --num images drawn by a program, others than a run is trained on
+  an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
+  a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
+  a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
+  and the other metrics if it was saved with --save-features
+  stroke-digits or faces: --num images drawn by a program, and none that a run is trained on
 
-The distance is called by its features, as their scales have nothing in common:
-  FID         2048 features of the Inception network, with --inception; FID-64, -192, -768 at another --tap
-  digit-FID   64 features of the digit classifier that is shipped
-  random-FID  256 features of a fixed network that learned nothing
+The distance is named after its features, because distances of different features do not compare:
+  FID         2048 features of the Inception network, with --inception; with --tap 64 it is FID-64, and so on
+  digit-FID   64 features of the shipped digit classifier
+  random-FID  256 features of a fixed, untrained network
 
 examples:
   python -m experiments.fid runs/mnist-vitgan-small stroke-digits
@@ -32,15 +34,15 @@ examples:
   python -m experiments.fid celeba.h5 --inception inception.h5 --save-stats celeba-stats.h5
   python -m experiments.fid samples/ celeba-stats.h5 --inception inception.h5
 
-Inception on a CPU: about 5 images a second and core, and one core unless OPENBLAS_NUM_THREADS=8, say, is set.
+Inception runs at about 5 images per second and core on a CPU, and on one core unless you set OPENBLAS_NUM_THREADS.
 """
 
 METRICS = {"fid": "frechet", "kid": "kid", "is": "inception_score", "prdc": "prdc"}
 
-# key of a value: (its name with FID for the distance, what it says); ± is its key with _std
+# key of a value: (its name if the distance is FID, what it means); the number after ± has the key with _std
 ROWS = {
     "frechet": ("FID", "lower is better: 0 for the same statistics"),
-    "frechet_infinity": ("FID∞", "lower is better: the same for infinitely many of A; ± of the fit"),
+    "frechet_infinity": ("FID∞", "lower is better: extrapolated to infinitely many images of A; ± of the fit"),
     "kid": ("KID", "lower is better: about 0 for the same distribution; ± of one subset"),
     "inception_score": ("IS", "higher is better: A alone, clear and various classes"),
     "precision": ("precision", "higher is better: share of A that lies among B, quality"),
@@ -57,14 +59,16 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("a", metavar="A", help="the images to judge, generated ones")
-    p.add_argument("b", metavar="B", nargs="?", help="the images to compare with, real ones (none: --save-stats of A)")
+    p.add_argument("a", metavar="A", help="generated images, to be judged")
+    p.add_argument(
+        "b", metavar="B", nargs="?", help="real images, to compare with (may be left out for --save-stats of A)"
+    )
     what = p.add_argument_group("what is measured")
     what.add_argument(
         "--features",
         default="auto",
         choices=["auto", "inception", "digits", "random"],
-        help="auto: inception with --inception, digits where both sides are 28 × 28 and grey, else random",
+        help="auto: inception with --inception, digits if both sets are 28 × 28 and grey, else random",
     )
     what.add_argument(
         "--inception",
@@ -75,28 +79,40 @@ def parser() -> argparse.ArgumentParser:
     what.add_argument(
         "--mode",
         choices=["tf", "torch", "clean"],
-        help="how Inception's images are resized: as TTUR and StyleGAN (tf, the default), pytorch-fid, or clean-fid",
+        help="resize for Inception as TTUR and StyleGAN (tf, the default), pytorch-fid (torch) or clean-fid (clean)",
     )
     what.add_argument("--tap", type=int, choices=[64, 192, 768, 2048], help="which Inception features (default: 2048)")
-    what.add_argument("--metrics", default="fid,kid,is,prdc", metavar="LIST", help="of fid,kid,is,prdc (default: all)")
-    what.add_argument("--fid-inf", action="store_true", help="the distance at infinitely many images of A, too")
-    what.add_argument("--k", type=int, default=5, help="neighbours, of precision and its company (default: 5)")
+    what.add_argument(
+        "--metrics", default="fid,kid,is,prdc", metavar="LIST", help="some of fid,kid,is,prdc (default: all)"
+    )
+    what.add_argument("--fid-inf", action="store_true", help="also extrapolate to infinitely many images of A")
+    what.add_argument(
+        "--k", type=int, default=5, help="neighbours for precision, recall, density and coverage (default: 5)"
+    )
     which = p.add_argument_group("which images, and how")
     which.add_argument(
-        "--num", type=int, metavar="N", help="images of each side, drawn by the seed (default: all; 10,000 are made)"
+        "--num",
+        type=int,
+        metavar="N",
+        help="use N images of each set, drawn by the seed (default: all; generators and drawing programs make 10,000)",
     )
-    which.add_argument("--seed", type=int, default=0, help="of samples, choices and subsets (default: 0)")
-    which.add_argument("--batch", type=int, metavar="N", help="images at a time (default: 64 for inception, else 250)")
+    which.add_argument("--seed", type=int, default=0, help="of every random choice (default: 0)")
+    which.add_argument(
+        "--batch", type=int, metavar="N", help="images per forward pass (default: 64 for inception, else 250)"
+    )
     which.add_argument(
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
-    which.add_argument("--cache", metavar="DIR", help="keep features there, by the content of the images, and use them")
+    which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
     out = p.add_argument_group("what is written")
     out.add_argument(
-        "--save-stats", type=Path, metavar="FILE", help="statistics of B, or of A alone: HDF5; for others .npz"
+        "--save-stats",
+        type=Path,
+        metavar="FILE",
+        help="statistics of B, or of A if it is alone: HDF5, or .npz for other tools",
     )
-    out.add_argument("--save-features", action="store_true", help="the features too: then all metrics can be taken")
-    out.add_argument("--json", metavar="OUT", help="everything as JSON, to a file or - for stdout")
+    out.add_argument("--save-features", action="store_true", help="save the features too, for all other metrics")
+    out.add_argument("--json", metavar="OUT", help="write everything as JSON to a file, or to stdout if OUT is -")
     return p
 
 
@@ -104,13 +120,10 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
-    from autograd.backend import best_device, use_loops
     from minigan.errors import NumericalError
 
     check(args)
-    if args.device == "auto":
-        args.device = best_device()
-    use_loops(args.device == "cpu")
+    args.device = choose_device(args.device)
     try:
         return statistics_alone(args) if args.b is None else compare(args)
     except (NumericalError, np.linalg.LinAlgError) as e:
@@ -119,7 +132,7 @@ def main(argv: list[str]) -> int:
 
 
 def check(args: argparse.Namespace) -> None:
-    """What can be known to be wrong before hours of work."""
+    """Find wrong flags before hours of work."""
     from minigan.errors import InputError
 
     args.metrics = [name.strip() for name in args.metrics.split(",")]
@@ -131,35 +144,39 @@ def check(args: argparse.Namespace) -> None:
     if not 0 <= args.seed < 2**32:
         raise InputError(f"--seed must be in 0 … 2³² − 1, not {args.seed}")
     if args.b is None and not args.save_stats:
-        raise InputError("name two sides, A to judge and B to compare with; or one and --save-stats FILE")
+        raise InputError("give two image sets, A to judge and B to compare with, or one with --save-stats FILE")
     if args.save_features and (not args.save_stats or args.save_stats.suffix == ".npz"):
-        raise InputError("--save-features goes with --save-stats FILE, and not with an npz")
-    kept = [Path(name) for name in (args.a, args.b, args.weights) if name]
-    for path in (args.save_stats, args.json and args.json != "-" and Path(args.json)):
-        if not path:
-            continue
-        if path.exists() and not path.is_file() or not path.absolute().parent.is_dir():
-            raise InputError(f"{path} must be a file in a directory that is there")
-        if any(path.resolve() == other.resolve() for other in kept):
+        raise InputError("--save-features goes with --save-stats FILE, and not with an npz file")
+    outputs = [] if args.save_stats is None else [args.save_stats]
+    if args.json and args.json != "-":
+        outputs.append(Path(args.json))
+    used = [Path(name) for name in (args.a, args.b, args.weights) if name]
+    for path in outputs:
+        if (path.exists() and not path.is_file()) or not path.absolute().parent.is_dir():
+            raise InputError(f"{path} must be a file in an existing directory")
+        if any(path.resolve() == other.resolve() for other in used):
             raise InputError(f"{path} would be overwritten: write to another file")
-        kept.append(path)
+        used.append(path)
 
 
 def compare(args: argparse.Namespace) -> int:
     from minigan.errors import InputError
-    from minigan.metrics.containers import sniff
-    from minigan.metrics.pair import evaluate_pair
+    from minigan.metrics.comparison import compare_images
+    from minigan.metrics.formats import detect_kind
 
-    if args.save_stats and sniff(args.b) == "statistics":
+    if args.save_stats and detect_kind(args.b) == "statistics":
         raise InputError(f"--save-stats: {args.b} is a statistics file already")
-    result = evaluate_pair(
+    metrics = [METRICS[name] for name in args.metrics]
+    if args.fid_inf:
+        metrics.append("frechet_infinity")
+    result = compare_images(
         args.a,
         args.b,
         features=args.features,
         weights=args.weights,
         mode=args.mode,
         tap=args.tap,
-        metrics=[*(METRICS[name] for name in args.metrics), *(["frechet_infinity"] if args.fid_inf else [])],
+        metrics=metrics,
         num=args.num,
         k=args.k,
         seed=args.seed,
@@ -181,31 +198,32 @@ def compare(args: argparse.Namespace) -> int:
 def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.errors import InputError
     from minigan.metrics.cache import FeatureCache
-    from minigan.metrics.sides import Side, choose_extractor, measure, open_side
+    from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_side(args.a, args.num, args.seed, args.device)
-    if isinstance(opened, Side):
+    opened = open_image_set(args.a, args.num, args.seed, args.device)
+    if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)
     assert extractor is not None  # there is one for images
-    side = measure(opened, extractor, args.save_features, FeatureCache(args.cache) if args.cache else None, "A")
+    cache = FeatureCache(args.cache) if args.cache else None
+    images = measure(opened, extractor, args.save_features, cache, "A")
     if args.json != "-":
-        print(f"A  {describe(side)}", flush=True)
-    write_json({"command": command_line(), **side.record(), "features": side.statistics.extractor}, args.json)
-    save(args, side)
+        print(f"A  {describe(images)}", flush=True)
+    write_json({"command": command_line(), **images.record(), "features": images.statistics.extractor}, args.json)
+    save(args, images)
     return 0
 
 
-def save(args: argparse.Namespace, side: "Side") -> None:
-    """--save-stats."""
+def save(args: argparse.Namespace, images: "ImageSet") -> None:
+    """Write the file of --save-stats."""
     from dataclasses import replace
 
     from minigan.metrics.statistics import save_statistics
 
     if args.save_stats:
-        kept = side.statistics if args.save_features else replace(side.statistics, features=None)
-        save_statistics(args.save_stats, kept, side.record())
-        print(f"wrote {args.save_stats}: statistics of {side.name}", file=sys.stderr)
+        kept = images.statistics if args.save_features else replace(images.statistics, features=None)
+        save_statistics(args.save_stats, kept, images.record())
+        print(f"wrote {args.save_stats}: statistics of {images.name}", file=sys.stderr)
 
 
 def write_json(record: dict[str, Any], out: str | None) -> None:
@@ -217,14 +235,14 @@ def write_json(record: dict[str, Any], out: str | None) -> None:
     if out == "-":
         print(text)
     elif out:
-        write_bytes(out, text.encode(errors="replace") + b"\n")  # a file's name may be no text
+        write_bytes(out, text.encode(errors="replace") + b"\n")  # file names may hold bytes that are not text
 
 
-def table(result: "Result") -> str:
-    """What a person reads: both sides, a line for each number with its full name, and what is missing."""
+def table(result: "Comparison") -> str:
+    """The text for people: both sets, a line for each number with its full name, and what was left out."""
     before, after = result.label.split("FID")
-    counts = "/".join(short(side.statistics.count) for side in (result.fake, result.real))
-    mode = result.settings["features"] and result.settings["features"].get("mode")
+    counts = "/".join(short(images.statistics.count) for images in (result.fake, result.real))
+    mode = (result.settings["features"] or {}).get("mode")
     where = f"[{mode}, {counts}]" if mode else f"[{counts}]"
     rows = []
     for key, (name, meaning) in ROWS.items():
@@ -246,7 +264,7 @@ def name_of(metric: str) -> str:
 
 
 def number(value: float) -> str:
-    if abs(value) < 1e-7:  # rounding
+    if abs(value) < 1e-7:  # rounding of 0
         return "0"
     return f"{value:,.0f}" if abs(value) >= 10_000 else f"{value:.4g}"
 
@@ -258,20 +276,28 @@ def short(count: int | None) -> str:
     return f"{count // 1000}k" if count >= 1000 and count % 1000 == 0 else str(count)
 
 
-def describe(side: "Side") -> str:
-    """A side in one line."""
-    from minigan.metrics.containers import DRAWN
+def describe(images: "ImageSet") -> str:
+    """An image set in one line."""
+    from minigan.metrics.formats import DRAWN
 
-    source, count = side.source, side.statistics.count
-    images = f"{count:,} images" if count is not None else "an unknown number of images"
-    if source is None:
-        return f"{side.name}: statistics of {images}"
-    (height, width, *channels), *others = source.shapes
+    loader, count = images.loader, images.statistics.count
+    counted = f"{count:,} images" if count is not None else "an unknown number of images"
+    if loader is None:
+        return f"{images.name}: statistics of {counted}"
+    (height, width, *channels), *others = loader.shapes
     size = "of several sizes" if others else f"{width}×{height} {'RGB' if channels else 'grey'}"
-    step = source.facts.get("step")
-    made = f"made by {source.facts['checkpoint']}, step {step:,}" if step is not None else DRAWN.get(side.name, "")
-    return f"{side.name}: {images}, {size}{made and ', ' + made}"
+    parts = [counted, size]
+    if loader.facts.get("step") is not None:
+        parts.append(f"made by {loader.facts['checkpoint']}, step {loader.facts['step']:,}")
+    elif images.name in DRAWN:
+        parts.append(DRAWN[images.name])
+    return f"{images.name}: {', '.join(parts)}"
+
+
+def run() -> None:
+    """The console script."""
+    run_main(main)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run()

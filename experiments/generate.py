@@ -1,7 +1,7 @@
 """Images from a training run: python -m experiments.generate RUN
 
-RUN is the directory of a run (its best.h5, or checkpoint.h5 where there is no best) or one checkpoint file, from a GPU
-or a CPU. Image 17 of a seed is the same image however many are drawn.
+RUN is the directory of a run (its best.h5 is used, or checkpoint.h5 if there is none) or a checkpoint file, from a GPU
+or a CPU. Image 17 of a seed is the same image for every --num.
 """
 
 import argparse
@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import run_main
+from experiments.cli import choose_device, run_main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -25,14 +25,14 @@ if TYPE_CHECKING:
 Draw = Callable[["np.ndarray"], "np.ndarray"]  # z (n, latent) -> images uint8 (n, H, W) or (n, H, W, 3)
 
 STEPS = 24  # frames of the animation from one image to the next, about a second
-STRIP = 8  # of them stand in the still strip
-KEYS = 6  # images the animation passes through, if none are named
-GRID_MOST = 1024  # images in the grid
+STRIP = 8  # frames of them in the still picture
+KEYS = 6  # default number of images in the animation
+GRID_MOST = 1024  # images that the grid holds at most
 
 EXAMPLES = """examples:
-  python -m experiments.generate runs/mnist-vitgan-small                  everything, into its folder generated
+  python -m experiments.generate runs/mnist-vitgan-small                  everything, into generated/ in the run
   python -m experiments.generate RUN --num 50000 --hdf5 --seed 1          images for a metric
-  python -m experiments.generate RUN --interpolation 3 17 42              a walk through these images of the folder
+  python -m experiments.generate RUN --interpolation 3 17 42              an animation through these images
   python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
 """
 
@@ -44,27 +44,25 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("checkpoint", type=Path, metavar="RUN", help="directory of a run, or a checkpoint file")
-    p.add_argument("--num", type=int, default=100, metavar="N", help="how many images (default: 100)")
-    p.add_argument("--seed", type=int, default=0, help="another seed, other images: 0 … 2³² - 1 (default: 0)")
+    p.add_argument("checkpoint", type=Path, metavar="RUN", help="the directory of a run, or a checkpoint file")
+    p.add_argument("--num", type=int, default=100, metavar="N", help="number of images (default: 100)")
+    p.add_argument("--seed", type=int, default=0, help="of the images: 0 … 2³² - 1 (default: 0)")
     p.add_argument(
         "--truncation",
         type=float,
         default=1.0,
         metavar="PSI",
-        help="0 … 1: draw every w = mapping(z) towards the mean w; 1: not at all, 0: one image (default: 1)",
+        help="0 … 1: move every w = mapping(z) towards the mean w; 1 does nothing, 0 gives one image (default: 1)",
     )
     p.add_argument("--device", default="auto", help="cpu, cuda or auto, the GPU if there is one (default: auto)")
     p.add_argument(
         "--out", type=Path, metavar="DIR", help="a new directory (default: generated, beside the checkpoint)"
     )
-    what = p.add_argument_group("what is written (all, if none of these is given)")
+    what = p.add_argument_group("what is written (everything, if none of these is given)")
     what.add_argument("--folder", action="store_true", help="images/000000.png, 000001.png, …")
-    what.add_argument(
-        "--grid", action="store_true", help=f"grid.png: the images in rows, the first {GRID_MOST:,} at most"
-    )
-    what.add_argument("--columns", type=int, metavar="C", help="of the grid (default: as many as rows)")
-    what.add_argument("--hdf5", action="store_true", help="samples.h5: images, z, and how they were made")
+    what.add_argument("--grid", action="store_true", help=f"grid.png: the images in rows, at most {GRID_MOST:,}")
+    what.add_argument("--columns", type=int, metavar="C", help="columns of the grid (default: a square grid)")
+    what.add_argument("--hdf5", action="store_true", help="samples.h5: the images, their z, and how they were made")
     what.add_argument(
         "--interpolation",
         type=int,
@@ -77,34 +75,20 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.backend import best_device, device_module, use_loops
     from minigan.errors import InputError
-    from minigan.sampling import NUMBERS, SEEDS, find_checkpoint, load_generator, truncate
+    from minigan.sampling import find_checkpoint, load_generator, truncate
     from minigan.train import free_directory
 
     if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
         args.folder = args.grid = args.hdf5 = True
         args.interpolation = []
-    if args.num < 1:
-        raise InputError(f"--num must be at least 1, not {args.num}")
-    if not 0 <= args.seed < SEEDS:
-        raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
-    if not 0 <= args.truncation <= 1:
-        raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
-    if args.columns is not None and (args.columns < 1 or not args.grid):
-        raise InputError("--columns must be at least 1" if args.columns < 1 else "--columns goes with --grid")
-    if args.interpolation and (len(args.interpolation) < 2 or min(args.interpolation) < 0):
-        raise InputError("--interpolation takes the numbers of two or more images, counted from 0")
-    if max(args.num, *(args.interpolation or [0])) >= NUMBERS:
-        raise InputError("images are numbered from 0 to 2³² - 1")
-    device = best_device() if args.device == "auto" else args.device
-    device_module(device)
-    use_loops(device == "cpu")
+    check(args)
+    device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
     out = args.out or free_directory(path.parent / "generated")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is there already and not an empty directory: choose another --out")
+        raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
     if args.truncation < 1:
@@ -115,9 +99,30 @@ def main(argv: list[str]) -> int:
     return 0
 
 
+def check(args: argparse.Namespace) -> None:
+    """InputError for flags out of range."""
+    from minigan.errors import InputError
+    from minigan.sampling import NUMBERS, SEEDS
+
+    if args.num < 1:
+        raise InputError(f"--num must be at least 1, not {args.num}")
+    if not 0 <= args.seed < SEEDS:
+        raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
+    if not 0 <= args.truncation <= 1:
+        raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
+    if args.columns is not None and args.columns < 1:
+        raise InputError(f"--columns must be at least 1, not {args.columns}")
+    if args.columns is not None and not args.grid:
+        raise InputError("--columns goes with --grid")
+    if args.interpolation and (len(args.interpolation) < 2 or min(args.interpolation) < 0):
+        raise InputError("--interpolation takes the numbers of two or more images, counted from 0")
+    if max(args.num, *(args.interpolation or [0])) >= NUMBERS:
+        raise InputError("images are numbered from 0 to 2³² - 1")
+
+
 @contextlib.contextmanager
 def filled_whole(directory: Path) -> Iterator[Path]:
-    """A directory to write into; at the end all in it moves into `directory`, or vanishes if anything went wrong."""
+    """A temporary directory to write into; its files move into `directory` at the end, or vanish after an error."""
     new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
     temporary = directory / f".writing.{os.getpid()}"
@@ -133,7 +138,7 @@ def filled_whole(directory: Path) -> Iterator[Path]:
 
 
 def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config", directory: Path) -> None:
-    """Everything that was asked for, into the directory."""
+    """Write everything that was asked for into the directory."""
     from tqdm import tqdm
 
     from minigan.sampling import batch_size, generate
@@ -154,7 +159,7 @@ def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config"
 
 
 def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, latent: int, directory: Path) -> None:
-    """The folder, the grid and the HDF5 file, batch by batch: memory does not grow with --num."""
+    """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
     import h5py
 
     from minigan.figures import enlargement, image_grid, save_image
@@ -187,7 +192,7 @@ def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, l
 
 
 def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, latent: int, directory: Path) -> None:
-    """The animation, and the still strip of it: a row from each key image to the next one."""
+    """Write the animation, and a still picture of it: one row from each key image to the next."""
     import numpy as np
 
     from minigan.figures import enlargement, image_grid, save_image, save_loop
@@ -202,6 +207,11 @@ def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, late
     save_image(image_grid(strip, STRIP + 1, scale=scale), directory / "interpolation.png")
 
 
-if __name__ == "__main__":
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that what is half written goes then, too
+def run() -> None:
+    """The console script."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM removes half-written files too
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

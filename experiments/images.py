@@ -1,7 +1,7 @@
 """Train a GAN on any pictures: python -m experiments.images --data DIR --size 64
 
-PNG and JPEG files in a folder, with its sub-folders, or read in place from a zip or a tar. Each picture is cropped to
-its central square and resized once, into a cache that later runs read in seconds.
+The pictures are PNG and JPEG files in a folder and its sub-folders, or in a zip or a tar, which is read in place. Each
+picture is cropped to its central square and resized once, into a cache that later runs open in seconds.
 """
 
 import argparse
@@ -13,26 +13,29 @@ from experiments.cli import add_config_flags, add_run_flags, run_main, start
 EXAMPLES = """examples:
   python -m experiments.images --data DIR                   a folder of pictures, at 64 × 64
   python -m experiments.images --data pictures.zip --size 32 --variant cnn
-  python -m experiments.images --data DIR --stream          read from the disk while training, whatever the memory
-  python -m experiments.images --resume runs/images-vitgan-small               go on after Ctrl-C
+  python -m experiments.images --data DIR --stream          read from the disk while training, to save memory
+  python -m experiments.images --resume runs/images-vitgan-small               continue after Ctrl-C
 """
 
 
 def add_cache_flags(group: Any) -> None:
     group.add_argument(
-        "--cache", type=Path, metavar="DIR", help="where resized images are kept (default: ~/.cache/minigan)"
+        "--cache", type=Path, metavar="DIR", help="directory for resized images (default: ~/.cache/minigan)"
     )
     group.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
-        help="read batches from the cache, ahead of training (default: above half of the free memory)",
+        help="read batches from the disk while training (default: if the images need over half of the free memory)",
     )
 
 
 def cache_options(args: argparse.Namespace) -> dict[str, Any]:
-    """What the checkpoint keeps of --data and the flags above; paths in full, so that a run resumes from anywhere."""
-    paths = {"path": args.data, "cache": args.cache}
-    return {**{name: path and str(path.resolve()) for name, path in paths.items()}, "stream": args.stream}
+    """The values of --data and the flags above for the checkpoint; absolute paths, so that a run resumes anywhere."""
+    options: dict[str, Any] = {"path": args.data, "cache": args.cache, "stream": args.stream}
+    for name in ("path", "cache"):
+        if options[name] is not None:
+            options[name] = str(options[name].resolve())
+    return options
 
 
 def parser() -> argparse.ArgumentParser:
@@ -45,7 +48,7 @@ def parser() -> argparse.ArgumentParser:
     )
     data = p.add_argument_group("data")
     data.add_argument("--data", type=Path, metavar="DIR|ZIP|TAR", help="the pictures")
-    data.add_argument("--size", type=int, metavar="PIXELS", help="height and width to train at (64)")
+    data.add_argument("--size", type=int, metavar="PIXELS", help="height and width in pixels (default: 64)")
     add_cache_flags(data)
     add_run_flags(p)
     add_config_flags(p)
@@ -70,5 +73,10 @@ def main(argv: list[str]) -> int:
     return start(args, load, options, "images")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,6 +1,7 @@
 """Train a GAN on handwritten digits: python -m experiments.mnist
 
-Without --data it trains on drawn pen strokes that look like MNIST but are not MNIST; nothing is downloaded.
+Without --data it trains on pen strokes drawn by a program. They look like MNIST but are not MNIST, and nothing is
+downloaded.
 """
 
 import argparse
@@ -35,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument(
         "--download", choices=["mnist", "fashion-mnist", "kmnist"], help="fetch this set into --data first, checksummed"
     )
-    data.add_argument("--subset", metavar="NAME", help="which set, where a folder holds several (emnist-digits, …)")
+    data.add_argument("--subset", metavar="NAME", help="which set of a folder with several (emnist-digits, …)")
     data.add_argument("--digits", type=int, metavar="N", help="how many digits to draw without --data (60,000)")
     data.add_argument("--size", type=int, metavar="PIXELS", help="crop to squares and resize to this many pixels")
     add_run_flags(p)
@@ -47,7 +48,7 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_data
 
     path = options["path"]
-    n = options.get("digits", 60_000) if split == "train" else 10_000  # of drawn digits; files have their own number
+    n = options.get("digits", 60_000) if split == "train" else 10_000  # how many digits to draw, if they are drawn
     return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"])
 
 
@@ -70,5 +71,10 @@ def main(argv: list[str]) -> int:
     return start(args, load, options, "mnist")
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command as a console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

@@ -1,8 +1,8 @@
 """Train the classifier behind digit-FID: python -m experiments.train_digits
 
-It learns the drawn pen-stroke digits, from seeds of which no GAN here is trained or tested. A judge of generated images
-must also know what is no digit: a part of each batch is blends of two digits, labelled by their shares, and shuffled
-tiles, noise and plain grey, labelled by ten equal probabilities.
+It learns drawn pen-stroke digits, from seeds that no GAN here is trained or tested on. It must also be unsure of images
+that are not digits. So a part of each batch is blends of two digits, labelled with their shares, and shuffled tiles and
+noise on plain grey, labelled with ten equal probabilities.
 """
 
 import argparse
@@ -14,10 +14,10 @@ from experiments.cli import command_line, run_main
 if TYPE_CHECKING:
     import numpy as np
 
-    from autograd.random import Generator
+    from autograd.random import RandomStream
     from minigan.metrics.digits import DigitClassifier
 
-TRAIN_STREAM, TEST_STREAM = 2 << 32, 3 << 32  # added to the seed; minigan.data draws from 0 and 1 << 32 on
+TRAIN_STREAM, TEST_STREAM = 2 << 32, 3 << 32  # added to the seed; minigan.data uses 0 and 1 << 32
 TEST_IMAGES = 5000
 ODD_ONES = 0.3  # non-digits per digit in a batch
 LEARNING_RATE = 4e-3
@@ -31,7 +31,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--out", type=Path, default=Path("digits.h5"), metavar="FILE", help="weights (default: digits.h5)")
-    p.add_argument("--seed", type=int, default=0, help="fixes the digits, the weights and the order (default: 0)")
+    p.add_argument("--seed", type=int, default=0, help="of the digits, the weights and the order (default: 0)")
     p.add_argument("--epochs", type=int, default=6, help="passes over the digits (default: 6)")
     p.add_argument("--images", type=int, default=16_000, help="digits to train on (default: 16000)")
     p.add_argument("--batch", type=int, default=50, help="digits per update (default: 50)")
@@ -45,9 +45,9 @@ def main(argv: list[str]) -> int:
     from minigan.metrics.digits import CONFIDENT, classify, save_classifier
 
     if args.epochs < 1 or args.images < 1 or args.batch < 1 or not 0 <= args.seed < 1 << 32:
-        raise InputError("--epochs, --images and --batch are at least 1, --seed is in 0 … 2³² - 1")
+        raise InputError("--epochs, --images and --batch must be at least 1, and --seed in 0 … 2³² - 1")
     if args.out.is_dir() or not args.out.absolute().parent.is_dir():
-        raise InputError(f"--out {args.out} must be a file in a directory that is there")
+        raise InputError(f"--out {args.out} must be a file in an existing directory")
     images, labels = stroke_digits(args.images, TRAIN_STREAM + args.seed)
     classifier = train(images, labels, args.epochs, args.batch, args.seed)
 
@@ -62,16 +62,16 @@ def main(argv: list[str]) -> int:
 
 
 def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, seed: int) -> "DigitClassifier":
-    """A classifier of images uint8 (N, 28, 28) by labels (N,): Adam on the cross-entropy, its rate a cosine."""
+    """Train on images uint8 (N, 28, 28) and labels (N,): Adam on the cross-entropy, with a cosine learning rate."""
     import numpy as np
     from tqdm import tqdm
 
     from autograd import Tensor, grad, ops
-    from autograd.random import Generator
+    from autograd.random import RandomStream
     from minigan.metrics.digits import DigitClassifier
     from nn import Adam, learning_rate
 
-    rng = Generator(seed)
+    rng = RandomStream(seed)
     classifier = DigitClassifier(rng=rng)
     parameters = classifier.parameters()
     adam = Adam(parameters, LEARNING_RATE)
@@ -91,8 +91,8 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
     return classifier
 
 
-def make_batch(rng: "Generator", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
-    """Digits (N, 28, 28) in [−1, 1] with a little shift and noise, and non-digits after them; and their targets."""
+def make_batch(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
+    """Shifted and noisy digits from x (N, 28, 28) in [−1, 1], then non-digits; and the targets of both."""
     import numpy as np
 
     odd, odd_target = non_digits(rng, x, target, round(ODD_ONES * len(x)))
@@ -101,8 +101,8 @@ def make_batch(rng: "Generator", x: "np.ndarray", target: "np.ndarray") -> tuple
     return x.clip(-1, 1), np.concatenate([target, odd_target])
 
 
-def shifted(rng: "Generator", x: "np.ndarray", most: int = 2) -> "np.ndarray":
-    """Each image moved by up to `most` pixels both ways, filled with background."""
+def shifted(rng: "RandomStream", x: "np.ndarray", most: int = 2) -> "np.ndarray":
+    """Each image moved by up to `most` pixels in both axes; background fills the gap."""
     import numpy as np
 
     n, h, w = x.shape
@@ -112,8 +112,8 @@ def shifted(rng: "Generator", x: "np.ndarray", most: int = 2) -> "np.ndarray":
     return framed[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def non_digits(rng: "Generator", x: "np.ndarray", target: "np.ndarray", n: int) -> Any:
-    """n images of each third: blends of two digits, digits cut into shuffled tiles, noise on plain grey."""
+def non_digits(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray", n: int) -> Any:
+    """n images, a third each: blends of two digits, digits cut into shuffled tiles, noise on plain grey."""
     import numpy as np
 
     third = n // 3
@@ -133,5 +133,10 @@ def non_digits(rng: "Generator", x: "np.ndarray", target: "np.ndarray", n: int) 
     return np.concatenate([blends, tiles, noise]), np.concatenate([blend_target, equal])
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

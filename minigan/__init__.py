@@ -3,6 +3,8 @@
 from importlib.util import find_spec
 from pathlib import Path
 
+__version__ = "0.1.0"
+
 
 def _require_engine() -> None:
     """ImportError, with the cure, if `import autograd` finds another package than the engine.

@@ -3,20 +3,16 @@ the same random transformations, and the generator gets its gradient back throug
 
 A transformation is one small class. `draw` turns uniforms u, v on (0, 1) and `on`, whether an image is transformed at
 all, into parameters: arrays (B, 1, 1, 1), one number per image. `apply` is a function of the images x (B, C, H, W) and
-those parameters, affine in x. Nothing here waits for the device.
-
-On a GPU a kernel draws the same parameters, and another takes an image through all transformations at once.
+of those parameters, and it is affine in x. Nothing here waits for the device.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 from autograd import Tensor, ops
-from autograd.backend import array_module
-from autograd.kernels import augment as kernels
-from autograd.kernels import launch
-from autograd.operation import Op
-from autograd.ops.windows import run
-from autograd.random import Generator
+from autograd.arrays import array_module
+from autograd.random import RandomStream
+from autograd.registry import routine
 from minigan.errors import InputError
 
 
@@ -96,7 +92,7 @@ TRANSFORMS: dict[str, Any] = {
 }
 GROUPS = {"color": ("brightness", "saturation", "contrast")}  # of DiffAug, for RGB images
 
-Parameters = Any  # dict, name -> arrays (B, 1, 1, 1); for the kernels one array (steps, 2, B)
+Parameters = Any  # a dict, name -> arrays (B, 1, 1, 1); a twin may keep them in its own form
 
 
 class Augment:
@@ -120,60 +116,39 @@ class Augment:
             raise InputError(f"the probability of augmentation must lie between 0 and 1, not at {p}.")
         self.p, self.fill = p, fill
 
-    def draw(self, rng: Generator, x_shape: tuple[int, ...]) -> Parameters:
+    def draw(self, rng: RandomStream, x_shape: tuple[int, ...]) -> Parameters:
         """Parameters for a batch (B, C, H, W), on the device of `rng`; InputError for saturation of grey images."""
         if not self.names:
             return {}
-        batch, channels, height, width = x_shape
-        if "saturation" in self.names and channels == 1:
+        if "saturation" in self.names and x_shape[1] == 1:
             raise InputError(
                 "augmentation 'saturation' (part of 'color') needs colour images, and these have 1 channel."
             )
-        if launch.runs_on(rng.xp):
-            ahead = rng.take(len(self.names) * 3 * batch)
-            return kernels.draw(rng.memory, ahead, self.names, self.p, x_shape)
-        uniforms = rng.uniform(size=(len(self.names), 3, batch, 1, 1, 1), dtype="float64")
-        parameters = {}
-        for name, (w, u, v) in zip(self.names, uniforms, strict=True):
-            drawn = TRANSFORMS[name].draw(w < self.p, u, v, height, width)
-            parameters[name] = tuple(a.astype("float32") if a.dtype.kind == "f" else a for a in drawn)
-        return parameters
+        return draw_augmentation(rng.xp, rng, self.names, self.p, x_shape)
 
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         """x (B, C, H, W) through the transformations; the same `parameters` do the same to any batch of that shape."""
-        if self.names and launch.runs_on(array_module(x.data)):
-            return _by_kernel.apply(x, parameters, names=tuple(self.names), fill=self.fill)
-        for name in self.names:
-            x = TRANSFORMS[name].apply(x, self.fill, *parameters[name])
-        return x
+        if not self.names:
+            return x
+        return augment_images(array_module(x.data), x, parameters, self.names, self.fill)
 
 
-class augment:
-    "y = A x + b, A and b those of each image              ∂L/∂x = Aᵀ g       numbers: as `draw` left them"
-
-    def forward(xp, x, numbers, *, names, fill=0.0):
-        return kernels.augment(xp.ascontiguousarray(x), names, numbers, fill)
-
-    def backward(xp, g, numbers, *, names):
-        return run(xp, _transposed, g, numbers, names=names), None
-
-
-class augment_transposed:
-    "y = Aᵀ x                            ∂L/∂x = A g: without b, which comes of `fill` and of brightness"
-
-    def forward(xp, x, numbers, *, names):
-        return kernels.augment_backward(xp.ascontiguousarray(x), names, numbers)
-
-    def backward(xp, g, numbers, *, names):
-        kept = [t for t, name in enumerate(names) if name != "brightness"]
-        if not kept:
-            return g, None
-        numbers = xp.concatenate([numbers[t : t + 1] for t in kept])
-        return run(xp, _by_kernel, g, numbers, names=tuple(names[t] for t in kept)), None
+@routine
+def draw_augmentation(xp: Any, rng: RandomStream, names: Sequence[str], p: float, shape: tuple[int, ...]) -> Parameters:
+    batch, _, height, width = shape
+    uniforms = rng.uniform(size=(len(names), 3, batch, 1, 1, 1), dtype="float64")
+    parameters = {}
+    for name, (w, u, v) in zip(names, uniforms, strict=True):
+        drawn = TRANSFORMS[name].draw(w < p, u, v, height, width)
+        parameters[name] = tuple(a.astype("float32") if a.dtype.kind == "f" else a for a in drawn)
+    return parameters
 
 
-_by_kernel: Any = Op(augment)
-_transposed: Any = Op(augment_transposed)
+@routine
+def augment_images(xp: Any, x: Tensor, parameters: Parameters, names: Sequence[str], fill: float) -> Tensor:
+    for name in names:
+        x = TRANSFORMS[name].apply(x, fill, *parameters[name])
+    return x
 
 
 def _integers(u, high):

@@ -1,4 +1,4 @@
-"""Checkpoints: one HDF5 file with everything a run needs to go on bit for bit, replaced as a whole or not at all."""
+"""Checkpoints: one HDF5 file with all that a run needs to go on bit for bit."""
 
 import json
 import os
@@ -12,9 +12,14 @@ from minigan.errors import InputError
 
 FORMAT = "minigan checkpoint 1"
 
+Arrays = dict[str, dict[str, np.ndarray]]  # by group and name
 
-def save(path: Path, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
-    """Write groups of named arrays and a JSON-able `meta`; flushed and renamed, so a kill leaves the old file whole."""
+
+def save(path: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
+    """Write arrays and a JSON-able `meta`.
+
+    The file is written under another name, flushed to the disk and renamed: a kill at any moment leaves the old file.
+    """
     path = Path(path)
     temporary = path.with_name(path.name + ".tmp")
     with h5py.File(temporary, "w") as f:
@@ -29,8 +34,8 @@ def save(path: Path, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, A
     os.replace(temporary, path)
 
 
-def load(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
-    """The arrays by group and the meta of a checkpoint; InputError if it is none."""
+def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
+    """The arrays and the meta of a checkpoint. InputError if the file is missing, damaged or something else."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path}: there is no checkpoint")
@@ -40,5 +45,5 @@ def load(path: Path) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
                 raise InputError(f"{path}: HDF5, but not a checkpoint of this program ({FORMAT})")
             meta = json.loads(f.attrs["meta"])
             return {group: {name: f[group][name][()] for name in f[group]} for group in f}, meta
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # h5py's, for damaged files
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # h5py raises all of them for damaged files
         raise InputError(f"{path}: not a readable checkpoint ({e})") from e

@@ -1,23 +1,21 @@
-"""The convolutional baseline: a DCGAN-class pair (Radford et al., 1511.06434) for 28, 32 and 64 pixels."""
+"""The convolutional baseline: a pair of the DCGAN kind (Radford et al., 1511.06434) for 28, 32 and 64 pixels.
+
+Images are (B, C, H, W) in [−1, 1]. All activations are leaky ReLUs of slope 0.2.
+"""
 
 from autograd import Tensor, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from minigan.vitgan import Mapping
 from nn import BatchNorm2d, Conv2d, Linear, Module
 
-SIZES = {28: (7, 2), 32: (4, 3), 64: (4, 4)}  # image size: (first grid, doublings)
-
-
-def _plan(image_size: int) -> tuple[int, int]:
-    if image_size not in SIZES:
-        raise ValueError(f"the convolutional GAN draws images of {', '.join(map(str, SIZES))} pixels, not {image_size}")
-    return SIZES[image_size]
+PLANS = {28: (7, 2), 32: (4, 3), 64: (4, 4)}  # pixels along an image: pixels of the smallest grid, and its doublings
 
 
 class ConvGenerator(Module):
-    """z → MLP → small grid → (nearest ×2, conv 3×3) until full size → conv 3×3 → tanh, leaky ReLUs (slope 0.2) between.
+    """z → MLP → small grid → (nearest ×2, conv 3×3) until full size → conv 3×3 → tanh.
 
-    Upsampling and convolving in place of DCGAN's transposed convolutions leaves no checkerboard (Odena et al., 2016).
+    DCGAN's transposed convolutions draw checkerboards; upsampling before a convolution does not (Odena et al., 2016).
+    z is (B, latent). width: channels before the last doubling.
     """
 
     def __init__(
@@ -29,9 +27,10 @@ class ConvGenerator(Module):
         batch_norm: bool = False,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         self.grid, doublings = _plan(image_size)
+        # Each doubling halves the channels: 48, 24, 12 for a width of 24 and two doublings.
         widths = [width * 2 ** (doublings - 1) // 2**i for i in range(doublings + 1)]
         self.first = widths[0]
         self.mapping = Mapping(latent, 128, 2, rng=rng)
@@ -43,19 +42,19 @@ class ConvGenerator(Module):
         self.latent = latent
 
     def forward(self, z: Tensor) -> Tensor:
-        h = self.project(_activate(self.mapping(z))).reshape(len(z), self.first, self.grid, self.grid)
+        h = self.project(_activate(self.mapping(z)))  # (B, first · grid²)
+        h = h.reshape(len(z), self.first, self.grid, self.grid)
         for i, conv in enumerate(self.convs):
-            h = ops.upsample_conv2d(_activate(h), conv.weight, conv.bias)
+            h = ops.upsample_conv2d(_activate(h), conv.weight, conv.bias)  # (B, fewer channels, 2H, 2W)
             h = self.norms[i](h) if self.norms else h
-        return ops.tanh(self.out(_activate(h)))
-
-
-def _activate(x: Tensor) -> Tensor:
-    return ops.leaky_relu(x, 0.2)
+        return ops.tanh(self.out(_activate(h)))  # (B, C, H, W)
 
 
 class ConvDiscriminator(Module):
-    """Convolutions (4×4, stride 2) with leaky ReLU (slope 0.2) → linear → one logit (B,)."""
+    """Convolutions 4×4 of stride 2 down to the small grid → linear → linear → one logit (B,).
+
+    width: channels of the first layer. norm: the spectral norm of every weight, None, "sn" or "isn".
+    """
 
     def __init__(
         self,
@@ -65,7 +64,7 @@ class ConvDiscriminator(Module):
         norm: str | None = None,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         grid, doublings = _plan(image_size)
         widths = [channels] + [width * 2**i for i in range(doublings)]
@@ -75,7 +74,18 @@ class ConvDiscriminator(Module):
         self.background = background
 
     def forward(self, x: Tensor) -> Tensor:
-        x = x - self.background
+        h = x - self.background  # so that the zero padding of the convolutions continues the background
         for down in self.downs:
-            x = _activate(down(x))
-        return self.head(_activate(self.hidden(x.reshape(len(x), -1)))).reshape(-1)
+            h = _activate(down(h))  # (B, twice the channels, H/2, W/2)
+        h = _activate(self.hidden(h.reshape(len(h), -1)))  # (B, features)
+        return self.head(h).reshape(-1)  # (B,)
+
+
+def _plan(image_size: int) -> tuple[int, int]:
+    if image_size not in PLANS:
+        raise ValueError(f"the convolutional GAN draws images of {', '.join(map(str, PLANS))} pixels, not {image_size}")
+    return PLANS[image_size]
+
+
+def _activate(x: Tensor) -> Tensor:
+    return ops.leaky_relu(x, 0.2)

@@ -1,13 +1,13 @@
-"""The exceptions whose message is all that a person needs."""
+"""Exceptions whose message is all that a person needs: the command line prints it, without a traceback."""
 
 
 class InputError(Exception):
-    """Bad input, said in one sentence; the command line prints it and exits with status 2."""
+    """Bad input, in one sentence. The command exits with status 2."""
 
 
 class NoSuchSplit(InputError):
-    """The data are there, but they have no images of this split."""
+    """The data are there, but have no images of this split."""
 
 
 class NumericalError(ArithmeticError):
-    """Numbers that came out wrong, said in one sentence; the command line prints it and exits with status 3."""
+    """A computation gave wrong numbers, in one sentence. The command exits with status 3."""

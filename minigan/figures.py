@@ -1,27 +1,33 @@
-"""The pictures of a run: grids of images, the animation of a grid over training, and the curves of the log.
+"""The pictures of a run: grids of images, and animations.
 
-Every file is written whole or not at all. matplotlib and Pillow are imported where they are used, so that
-`--help` does not wait for them.
+Every file is written whole or not at all. Pillow is imported where it is used, so that `--help` does not wait for it.
 """
 
 import io
 import math
 import os
 import re
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
 
-from minigan.curves import curves_png
+if TYPE_CHECKING:
+    from PIL.Image import Image
 
-FRAME_COUNTS = (60, 45, 30, 20, 12)  # an animation has the first of these that keeps it below MAX_BYTES
+GAP = 2  # pixels between the images of a grid
+GRID_WIDTH = 608  # pixels: a small grid is enlarged by a whole factor, to at most this width
+LOOP_WIDTH = 280  # pixels: likewise the frames of `save_loop`
+FRAME_COUNTS = (60, 45, 30, 20, 12)  # an animation has the most of these frames that keep it below MAX_BYTES
 MAX_BYTES = 1_500_000
-GRID_WIDTH = 608  # a grid is shown enlarged by a whole factor to at most this many pixels
-LOOP_WIDTH = 280  # the frames of `save_loop` likewise
-HOLD_SECONDS = 1.5  # how long an animation rests on its last frame
+SECONDS = 6.0  # an animation lasts so long, or half a second for each frame if that is shorter
+HOLD_SECONDS = 1.5  # and rests so long on its last frame
+
+T = TypeVar("T")
 
 
-def write_bytes(path, data):
+def write_bytes(path: str | os.PathLike, data: bytes) -> None:
     """Write a file whole or not at all: under a temporary name beside it, then renamed."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -33,23 +39,29 @@ def write_bytes(path, data):
         temporary.unlink(missing_ok=True)
 
 
-def enlargement(width):
-    """The whole factor by which a grid of this width is shown."""
+def enlargement(width: int) -> int:
+    """The whole factor by which a grid of this width is enlarged."""
     return max(1, GRID_WIDTH // width)
 
 
-def evenly(items, count):
-    """At most `count` of the items, evenly spaced, the first and the last always among them."""
+def evenly(items: Iterable[T], count: int) -> list[T]:
+    """At most `count` of the items, evenly spaced, with the first and the last."""
     items = list(items)
     if len(items) <= count:
         return items
     return [items[i] for i in np.linspace(0, len(items) - 1, count).round().astype(int)]
 
 
-def image_grid(images, columns=10, gap=2, scale=1):
-    """Lay uint8 images (N, H, W) or (N, H, W, 3) out row by row on black: uint8 (H', W') or (H', W', 3).
+def step_of(path: Path) -> int | None:
+    """The step in the name of a sample grid, `step-000100.png` → 100; None for other names."""
+    match = re.search(r"step-(\d+)", Path(path).name)
+    return int(match[1]) if match else None
 
-    `gap` black pixels lie between neighbours; then every pixel, the gaps' too, becomes `scale` × `scale`.
+
+def image_grid(images: Sequence[np.ndarray] | np.ndarray, columns: int = 10, scale: int = 1) -> np.ndarray:
+    """Images, uint8 (N, H, W) or (N, H, W, 3), side by side and row by row on black: uint8 (H', W') or (H', W', 3).
+
+    Neighbours are GAP pixels apart. In the end every pixel becomes a square of `scale` × `scale` pixels.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
@@ -57,15 +69,15 @@ def image_grid(images, columns=10, gap=2, scale=1):
     count, height, width = images.shape[:3]
     columns = min(columns, count)
     rows = math.ceil(count / columns)
-    shape = (rows * (height + gap) - gap, columns * (width + gap) - gap, *images.shape[3:])
+    shape = (rows * (height + GAP) - GAP, columns * (width + GAP) - GAP, *images.shape[3:])
     grid = np.zeros(shape, np.uint8)
     for i, image in enumerate(images):
-        top, left = i // columns * (height + gap), i % columns * (width + gap)
+        top, left = i // columns * (height + GAP), i % columns * (width + GAP)
         grid[top : top + height, left : left + width] = image
     return grid.repeat(scale, axis=0).repeat(scale, axis=1)
 
 
-def save_image(array, path):
+def save_image(array: np.ndarray, path: Path) -> None:
     """Save uint8 (H, W) or (H, W, 3) as PNG."""
     from PIL import Image
 
@@ -74,45 +86,40 @@ def save_image(array, path):
     write_bytes(path, buffer.getvalue())
 
 
-def save_animation(frames, path, seconds=6.0, captions=None):
-    """Save frames, uint8 arrays or image files of one size, as a GIF that loops and rests on its last frame.
+def save_animation(grids: Sequence[Path], path: Path) -> None:
+    """Save sample grids, `step-000100.png` and so on, all of one size, as a GIF that repeats.
 
-    At most 60 frames, evenly chosen, are shown in `seconds`, none for more than half a second; fewer where
-    the file would pass 1.5 MB. Small frames are enlarged by a whole factor. A caption stands in a strip below
-    each frame; without `captions` it is the step in a file's name (`step-000100.png`: "step 100").
+    It has as many frames, evenly chosen, as MAX_BYTES allow. Below each frame stands its step.
     """
-    frames = list(frames)
-    if not frames:
+    if not grids:
         raise ValueError("an animation needs at least one frame")
-    if captions is None:
-        captions = [_step_caption(frame) for frame in frames]
-    captioned = list(zip(frames, captions, strict=True))
     for count in FRAME_COUNTS:
-        data = _gif(evenly(captioned, count), seconds)
+        data = _gif(evenly(grids, count))
         if len(data) <= MAX_BYTES:
             break
     write_bytes(path, data)
 
 
-def _gif(captioned, seconds):
-    last = len(captioned) - 1
-    images = [_open(frame) for frame, _ in captioned]
+def _gif(grids: Sequence[Path]) -> bytes:
+    images = [_open(path) for path in grids]
     if len({image.size for image in images}) > 1:
         raise ValueError("the frames of an animation must be of one size")
-    if any(caption for _, caption in captioned):
-        progress = np.linspace(0, 1, len(images)) if last else [1]
-        images = [_caption(*frame) for frame in zip(images, [c for _, c in captioned], progress, strict=True)]
-    milliseconds = [round(1000 * min(0.5, seconds / len(images)))] * last + [round(1000 * HOLD_SECONDS)]
+    last = len(images) - 1
+    images = [
+        _caption(image, f"step {step_of(path):,}", i / last if last else 1)
+        for i, (image, path) in enumerate(zip(images, grids, strict=True))
+    ]
+    milliseconds = [round(1000 * min(0.5, SECONDS / len(images)))] * last + [round(1000 * HOLD_SECONDS)]
     first, *rest = _share_palette(images)
     buffer = io.BytesIO()
     first.save(buffer, "GIF", save_all=True, append_images=rest, duration=milliseconds, loop=0)
     return buffer.getvalue()
 
 
-def save_loop(frames, path, frames_per_second=25):
-    """Save all frames, uint8 (H, W) or (H, W, 3) of one size, as a GIF that goes on from its last to its first.
+def save_loop(frames: Iterable[np.ndarray], path: Path, frames_per_second: int = 25) -> None:
+    """Save all frames, uint8 (H, W) or (H, W, 3) of one size, as a GIF in which the first follows the last.
 
-    Greys are kept exactly; a colour frame has the 256 colours that suit it best. Small frames are enlarged.
+    Greys are kept exactly. A colour frame is reduced to the 256 colours that suit it best. Small frames are enlarged.
     """
     from PIL import Image
 
@@ -126,50 +133,36 @@ def save_loop(frames, path, frames_per_second=25):
     write_bytes(path, buffer.getvalue())
 
 
-def step_of(path):
-    """The step in the name of a sample grid, `step-000100.png` → 100; None where there is none."""
-    match = re.search(r"step-(\d+)", Path(path).name)
-    return int(match[1]) if match else None
-
-
-def _step_caption(frame):
-    step = None if isinstance(frame, np.ndarray) else step_of(frame)
-    return "" if step is None else f"step {step:,}"
-
-
-def _open(frame):
-    """An array or an image file as a Pillow image, grey ("L") or colour ("RGB"), enlarged."""
+def _open(path: Path) -> "Image":
+    """An image file as a Pillow image, grey ("L") or colour ("RGB"), enlarged."""
     from PIL import Image
 
-    if isinstance(frame, np.ndarray):
-        image = Image.fromarray(np.ascontiguousarray(frame))
-    else:
-        with Image.open(frame) as file:
-            image = file.convert("L" if file.mode in ("1", "L") else "RGB")
+    with Image.open(path) as file:
+        image = file.convert("L" if file.mode in ("1", "L") else "RGB")
     factor = enlargement(image.width)
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 
 
-def _caption(image, caption, progress):
-    """The image over a strip with its caption on the left and a bar that fills as the animation goes on."""
+def _caption(image: "Image", caption: str, progress: float) -> "Image":
+    """The image above a strip with its caption on the left and a bar on the right, filled to `progress` (0 to 1)."""
     from PIL import Image, ImageDraw, ImageFont
 
-    grey = (lambda value: value) if image.mode == "L" else (lambda value: (value,) * 3)
     width, height = image.size
     size = min(18, max(10, width // 24))
     framed = Image.new(image.mode, (width, height + 2 * size))
     framed.paste(image)
     draw = ImageDraw.Draw(framed)
+    light, dark = (221, 68) if image.mode == "L" else ((221,) * 3, (68,) * 3)
     middle = height + size
-    draw.text((size // 2, middle), caption, fill=grey(221), font=ImageFont.load_default(size), anchor="lm")
+    draw.text((size // 2, middle), caption, fill=light, font=ImageFont.load_default(size), anchor="lm")
     left, right = width // 2, width - size // 2
-    draw.line((left, middle, right, middle), fill=grey(68), width=2)
-    draw.line((left, middle, left + round(progress * (right - left)), middle), fill=grey(221), width=2)
+    draw.line((left, middle, right, middle), fill=dark, width=2)
+    draw.line((left, middle, left + round(progress * (right - left)), middle), fill=light, width=2)
     return framed
 
 
-def _share_palette(images):
-    """The same images on one palette of 16 greys or 64 colours, undithered: few colours make a small file."""
+def _share_palette(images: "list[Image]") -> "list[Image]":
+    """The same images with one palette of 16 greys or 64 colours, without dither: few colours make a small file."""
     from PIL import Image
 
     if all(image.mode == "L" for image in images):
@@ -182,8 +175,3 @@ def _share_palette(images):
     sample = np.concatenate([np.asarray(image) for image in evenly(images, 5)])
     palette = Image.fromarray(sample).quantize(64)
     return [image.quantize(palette=palette, dither=Image.Dither.NONE) for image in images]
-
-
-def plot_curves(records, path, variant="vitgan"):
-    """Draw the records of `read_log` as a PNG, evaluations in the colour of the variant."""
-    write_bytes(path, curves_png(records, variant))

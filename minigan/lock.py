@@ -1,4 +1,4 @@
-"""One process at a time in one place."""
+"""Lock files: one process at a time works in one place."""
 
 import sys
 from collections.abc import Iterator
@@ -10,11 +10,12 @@ from minigan.errors import InputError
 
 
 @contextmanager
-def alone(path: Path, others: str, wait: bool = False) -> Iterator[IO | None]:
-    """Hold the lock file `path`, which falls with the last process that has it open.
+def hold_lock(path: Path, message: str, wait: bool = False) -> Iterator[IO | None]:
+    """Hold the lock file `path` while the block runs, and give the open file.
 
-    Where another process holds it, the sentence `others` is the InputError, or with `wait` a line on stderr while this
-    one waits. Where the system has no such locks, nothing is held.
+    If another process holds the lock, `message` is raised as InputError; with `wait`, it is printed to stderr and this
+    process waits. The lock is released when the last process that has the file open ends, so children may inherit it.
+    On a system without such locks (Windows) nothing is held, and None is given.
     """
     try:
         import fcntl
@@ -26,7 +27,7 @@ def alone(path: Path, others: str, wait: bool = False) -> Iterator[IO | None]:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             if not wait:
-                raise InputError(others) from None
-            print(others, file=sys.stderr)
+                raise InputError(message) from None
+            print(message, file=sys.stderr)
             fcntl.flock(file, fcntl.LOCK_EX)
         yield file

@@ -1,19 +1,21 @@
-"""Reading what a run writes down: `config.json`, and `log.jsonl`, one JSON object a line, of kind "train" or "eval"."""
+"""Reading what a run writes: `config.json`, and `log.jsonl`, one JSON object a line, of kind "train" or "eval"."""
 
 import json
 from pathlib import Path
+from typing import Any
 
 from minigan.errors import InputError
 
-DISTANCES = {  # the key of a Fréchet distance in a record, and what it is called: they do not compare with each other
+DISTANCES = {  # key of a Fréchet distance in a record -> its name. Distances of different names do not compare.
     "fid": "FID",
     "digit_fid": "digit-FID",
     "random_fid": "random-FID",
 }
+FEATURES = {"digits": "digit features", "inception": "Inception features", "random": "random features"}
 
 
-def read_config(directory):
-    """The config.json of a run, a dict; {} where there is none yet. InputError where it is something else."""
+def read_config(directory: str | Path) -> dict[str, Any]:
+    """The config.json of a run, or {} where there is none yet. InputError if it is not a JSON object."""
     path = Path(directory) / "config.json"
     if not path.is_file():
         return {}
@@ -26,10 +28,11 @@ def read_config(directory):
     return config
 
 
-def read_log(path):
-    """The records of a run in order of step. A resumed run repeats steps: of one kind and step the last wins.
+def read_log(path: str | Path) -> list[dict[str, Any]]:
+    """The records of a run, in order of step.
 
-    A line cut by a kill is passed over. Raises InputError where there is no log or nothing in it is a record.
+    A resumed run repeats some steps: of one kind and step, the last record is kept. A line that a kill cut short is
+    skipped. InputError where there is no log, or no line of it is a record.
     """
     path = Path(path)
     if not path.is_file():
@@ -47,6 +50,16 @@ def read_log(path):
     return sorted(latest.values(), key=lambda record: record["step"])
 
 
-def distance(record):
-    """(key, label) of the Fréchet distance of an "eval" record; None where it has none."""
-    return next(((key, label) for key, label in DISTANCES.items() if key in record), None)
+def last(records: list[dict], kind: str) -> dict[str, Any]:
+    """The last record of a kind; {} where there is none."""
+    return next((record for record in reversed(records) if record["kind"] == kind), {})
+
+
+def distance(record: dict) -> tuple[str, str] | None:
+    """(key, name) of the Fréchet distance in an "eval" record; None where it has none."""
+    return next(((key, name) for key, name in DISTANCES.items() if key in record), None)
+
+
+def class_count(record: dict) -> int:
+    """How many classes an "eval" record counts; ten where it does not say."""
+    return len(record.get("class_shares") or range(10))

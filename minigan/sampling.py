@@ -1,7 +1,7 @@
 """Images from a trained generator.
 
-Image i of a seed depends on (seed, i) alone, not on how many are drawn beside it. Its z is the same to the bit on every
-device, its pixels up to the device's rounding.
+Image i of a seed depends on (seed, i) alone, not on the number of images. Its z is equal bit for bit on every device;
+its pixels differ by the rounding of the device.
 """
 
 from collections.abc import Iterable
@@ -10,72 +10,73 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, no_grad
-from autograd.random import Generator as Random
+from autograd import Tensor, no_grad
+from autograd.arrays import array_module, to_host
+from autograd.random import RandomStream
 from minigan import checkpoint
 from minigan.config import Config, build
 from minigan.errors import InputError
 from nn import Module
 
 SEEDS = 2**32  # seeds of images: 0 … SEEDS - 1
-NUMBERS = 2**32  # images of a seed: their places in its stream are 64-bit numbers
-STREAM = 2**40  # added to the seed: latents that neither training nor its evaluations draw
-MEAN_OF = (10, 1000)  # batches × latents behind the mean w of `truncate`
+NUMBERS = 2**32  # images of a seed: 0 … NUMBERS - 1, so that their positions in its stream are 64-bit numbers
+STREAM = 2**40  # added to the seed, so that training and its evaluations draw other latents
+MEAN_OF = (10, 1000)  # batches × latents, whose mean w `truncate` uses
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """A checkpoint file as it is; of a run directory best.h5, or checkpoint.h5 where there is no best."""
+    """The path itself if it is a file; in a run directory best.h5, or checkpoint.h5 if there is no best.h5."""
     path = Path(path)
     if not path.is_dir():
         return path
     for name in ("best.h5", "checkpoint.h5"):
         if (path / name).is_file():
             return path / name
-    raise InputError(f"{path}: a directory without a best.h5 or checkpoint.h5, so not the directory of a run")
+    raise InputError(f"{path} is not the directory of a run: it holds neither best.h5 nor checkpoint.h5")
 
 
 def load_generator(path: str | Path, device: str = "cpu") -> tuple[Module, Config]:
-    """The averaged generator of a training checkpoint, on the device, and the configuration it was trained with.
+    """The averaged generator of a training checkpoint, on the device, and its configuration.
 
-    InputError for what is no training checkpoint.
+    InputError for any other file.
     """
     arrays, meta = checkpoint.load(Path(path))
     if "config" not in meta or "ema" not in arrays:
-        raise InputError(f"{path}: a checkpoint, but not one of a training run")
+        raise InputError(f"{path}: a checkpoint, but not of a training run")
     try:
         config = Config(**meta["config"])
         generator, _ = build(config)
         generator.load_state_dict(arrays["ema"])
     except (TypeError, ValueError) as e:
-        raise InputError(f"{path}: not a checkpoint that this version can read ({e})") from e
+        raise InputError(f"{path}: this version cannot read this checkpoint ({e})") from e
     return generator.eval().to(device), config
 
 
 def latents(numbers: Iterable[int], size: int, seed: int = 0) -> np.ndarray:
-    """z (n, size), standard normal, float32 on the host, of the images with these numbers.
+    """The z (n, size) of the images with these numbers: standard normal, float32, on the host.
 
-    Each z is drawn from a place of its own in the stream of the seed, in float64 and never on a GPU, so that it has
-    the same bits everywhere.
+    Each z has its own position in the random stream of the seed. It is drawn in float64 and never on a GPU, so that it
+    is equal bit for bit everywhere.
     """
-    rng = Random(STREAM + seed)
+    rng = RandomStream(STREAM + seed)
     z = []
     for number in numbers:
-        rng.used = number * size  # more blocks than one z needs, so no two meet
+        rng.used = number * size  # one z uses at most `size` blocks of the stream, so no two overlap
         z.append(rng.normal(size, dtype="float64"))
     return np.array(z, np.float32).reshape(-1, size)
 
 
 def truncate(generator: Any, psi: float) -> None:
-    """From now on w' = w̄ + ψ (w − w̄): every w is drawn towards the mean w̄, ψ = 1 changes nothing, ψ = 0 leaves w̄.
+    """Change the generator in place so that w becomes w̄ + ψ (w − w̄), with the mean w̄; ψ = 1 changes nothing.
 
-    The truncation trick of StyleGAN (Karras et al., 1812.04948, appendix B): less variety, more typical images. Every
-    generator here has the mapping z → w. Shorter z, or a truncated normal (BigGAN, 1809.11096), cost quality on the
-    generators tried, as BigGAN's did without orthogonal regularisation. The mapping ends in a linear layer, so this is
-    another weight and bias of that layer, set in place.
+    The truncation trick of StyleGAN (Karras et al., arXiv 1812.04948, appendix B): less variety, more typical images.
+    Every generator here has the mapping z → w, which ends in a linear layer; so ψ only changes the weight and the bias
+    of that layer. Truncating z instead (BigGAN, arXiv 1809.11096) cost quality on the generators that were tried, as
+    it did for BigGAN without orthogonal regularisation.
     """
     last = generator.mapping.layers[-1]
-    xp = backend.array_module(last.weight.data)
-    rng = Random(STREAM + SEEDS)
+    xp = array_module(last.weight.data)
+    rng = RandomStream(STREAM + SEEDS)
     batches, n = MEAN_OF
     with no_grad():
         w = [generator.mapping(Tensor(xp.asarray(rng.normal((n, generator.latent))))) for _ in range(batches)]
@@ -87,15 +88,15 @@ def truncate(generator: Any, psi: float) -> None:
 def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
     """Points from a (t = 0) to b (t = 1), both (d,), on the arc between them: float32 (len(t), d).
 
-    The direction turns at constant angular speed (Shoemake, SIGGRAPH 1985), the length goes linearly from |a| to |b|.
-    Normal z of many dimensions have nearly one length, √d, which the straight line between two of them would leave
-    (White, 1609.04468).
+    The direction turns at constant angular speed (Shoemake, SIGGRAPH 1985); the length changes linearly from |a| to
+    |b|. Normal z of many dimensions all have a length near √d, but points on the straight line between two of them are
+    shorter (White, arXiv 1609.04468).
     """
     a, b, t = np.asarray(a, np.float64), np.asarray(b, np.float64), np.asarray(t, np.float64)[:, None]
     length_a, length_b = np.linalg.norm(a), np.linalg.norm(b)
     u, v = a / length_a, b / length_b
     angle = 2 * np.arctan2(np.linalg.norm(u - v), np.linalg.norm(u + v))
-    if np.sin(angle) < 1e-9:  # the same direction; opposite ones have no arc of their own
+    if np.sin(angle) < 1e-9:  # equal directions, or opposite ones, which no single arc connects
         direction = (1 - t) * u + t * v
     else:
         direction = (np.sin((1 - t) * angle) * u + np.sin(t * angle) * v) / np.sin(angle)
@@ -103,23 +104,23 @@ def slerp(a: np.ndarray, b: np.ndarray, t: np.ndarray) -> np.ndarray:
 
 
 def closed_path(keys: np.ndarray, steps: int) -> np.ndarray:
-    """z (len(keys) · steps, d) from key to key by slerp and back to the first: row k · steps is keys[k] to the bit."""
+    """z (len(keys) · steps, d) by slerp from key to key and back to the first; row k · steps equals keys[k] exactly."""
     t = np.arange(steps) / steps
     return np.concatenate([slerp(a, b, t) for a, b in zip(keys, np.roll(keys, -1, axis=0), strict=True)])
 
 
 def batch_size(config: Config) -> int:
-    """Images that are generated together: always as many for one model, within some hundred MiB."""
+    """Images per forward pass: a fixed number for each image size, for a few hundred MiB of memory."""
     return max(4, min(250, 250 * 28**2 // config.image_size**2))
 
 
 def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False) -> np.ndarray:
-    """Images of a generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3), in batches.
+    """Generate images for z (n, latent) in batches: uint8 (n, H, W) or (n, H, W, 3), on the host.
 
-    z may be on the host or on the generator's device. `fill`: a last batch that is not full is filled up and cut
-    again, since matrix products of few rows are rounded differently; so an image does not depend on n.
+    z may be on the host or on the generator's device. `fill` pads the last batch and drops the surplus images. Matrix
+    products with fewer rows round differently, so without it an image would depend on n.
     """
-    xp = backend.array_module(generator.parameters()[0].data)
+    xp = array_module(generator.parameters()[0].data)
     images = []
     with no_grad():
         for i in range(0, len(z), batch):
@@ -129,5 +130,5 @@ def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False) ->
                 part = xp.concatenate([part, xp.zeros((batch - n, *part.shape[1:]), dtype=part.dtype)])
             x = generator(Tensor(part)).data[:n]
             x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
-            images.append(backend.to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
+            images.append(to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
     return np.concatenate(images)

@@ -1,24 +1,24 @@
 """One training step of a GAN: the state that training changes, and how a step changes it.
 
-Nothing in a step waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
+A step never waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
 """
 
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend, grad, ops
-from autograd.capture import CaptureError, GraphedStep, Numbers
-from autograd.kernels import launch
-from autograd.kernels.gather_images import gather_images
-from autograd.random import Generator as Random
+from autograd import Tensor, grad, ops
+from autograd.accelerate.gpu.graph import CaptureError, GraphedStep
+from autograd.arrays import Numbers, device_module, keep_freed_memory, to_device, to_host
+from autograd.random import RandomStream
+from autograd.registry import routine
 from minigan.augment import Augment
 from minigan.config import Config, build
 from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
-from nn import EMA, Adam, PowerIteration, learning_rate
+from nn import EMA, Adam, learning_rate, power_iteration
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
@@ -26,30 +26,29 @@ STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad
 class GAN:
     """Both networks, their optimisers, the averaged generator, the random stream and the data, all on one device.
 
-    images: uint8 (N, H, W) or (N, H, W, 3), host; what does not fit on the device, or is not in memory at all, stays
-    there and its batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
+    images: uint8 (N, H, W) or (N, H, W, 3) on the host. Images that do not fit on the device, or into memory, stay
+    where they are, and their batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
     graph: capture the step, and replay it.
     """
 
     def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
         c = self.config = config
-        self.device, self.xp = device, backend.device_module(device)
+        self.device, self.xp = device, device_module(device)
         if device == "cpu":
-            backend.keep_freed_memory()
+            keep_freed_memory()
         self.generator, self.discriminator = (network.to(device) for network in build(c))
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
-        self.power_iteration = PowerIteration(self.discriminator, self.adam_d.flat.data)
         self.ema = EMA(self.generator)
-        self.rng = Random(c.seed + 2**32, device)
+        self.rng = RandomStream(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
         self.consistency = Augment("translation,cutout", 1.0, c.background)
         self.images: Any = images
         self.prefetch = None
         if isinstance(images, np.ndarray) and (device == "cpu" or fits(images.nbytes, device)):
-            self.images = backend.to_device(images, device)
+            self.images = to_device(images, device)
         else:
             self.prefetch = prefetched(images, c.seed, c.batch, device)
             self.fetched = self.xp.zeros((c.batch, *images.shape[1:]), dtype="uint8")  # where a graph finds the batch
@@ -77,7 +76,8 @@ class GAN:
         self.adam_d.lr = c.d_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.d_final_lr)
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
         self.adam_d.prepare()
-        self.adam_g.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
+        self.adam_g.prepare()
+        self.ema.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
         self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
         if self.prefetch is None:
@@ -85,12 +85,13 @@ class GAN:
 
     def update(self) -> Any:
         """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
-        self.power_iteration()
+        power_iteration(self.discriminator)
         fake, on_real, d_grads, d_row = self.judge()
         norm_d = self.adam_d.update(d_grads)
-        self.power_iteration()
+        power_iteration(self.discriminator)
         g_grads, loss_g = self.fool(fake, on_real)
-        norm_g = self.adam_g.update(g_grads, self.ema)
+        norm_g = self.adam_g.update(g_grads)
+        self.ema.update(self.adam_g.flat)
         row = [*d_row, loss_g, norm_d, norm_g]
         return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
 
@@ -139,11 +140,7 @@ class GAN:
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
         images = self.images if self.prefetch is None else self.fetched
-        if launch.runs_on(self.xp):
-            return Tensor(gather_images(images, self.rows))
-        x = images[self.rows].astype("float32")
-        x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
-        return Tensor(x * (2 / 255) - 1)
+        return Tensor(gather_batch(self.xp, images, self.rows))
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
@@ -165,7 +162,7 @@ class GAN:
         on_real, on_fake = logits[:n], logits[n : 2 * n]
         loss = self.loss.discriminator(on_real, on_fake)
 
-        penalty = 0.0 * on_real.detach().sum()
+        penalty = 0.0 * on_real.detach().sum()  # a zero on the device, for the log of a step without penalty
         if self.penalised and c.penalty == "fd":
             moved_real, moved_fake = logits[2 * n : 3 * n], logits[3 * n : 4 * n]
             penalty = 0.5 * c.r1 * finite_difference_penalty(on_real, moved_real, c.fd_sigma)
@@ -201,7 +198,7 @@ class GAN:
             "ema": self.ema.model.state_dict(),
             "adam_g": self.adam_g.state_dict(),
             "adam_d": self.adam_d.state_dict(),
-            "stats": {"rows": np.array(backend.to_host(self.stats))},
+            "stats": {"rows": np.array(to_host(self.stats))},
         }
         return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
 
@@ -215,3 +212,11 @@ class GAN:
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
         self.prepare()
+
+
+@routine
+def gather_batch(xp: Any, images: Any, rows: Any) -> Any:
+    """images uint8 (N, H, W) or (N, H, W, C), rows int64 (B) -> float32 (B, C, H, W) in [−1, 1]."""
+    x = images[rows].astype("float32")
+    x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)
+    return x * (2 / 255) - 1

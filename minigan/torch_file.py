@@ -1,9 +1,9 @@
-"""Tensors out of a file of torch.save, without PyTorch and without running the pickle in it.
+"""Tensors from a file of torch.save, without PyTorch and without executing the pickle in it.
 
-Two containers: the zip of PyTorch 1.6 and later (`<name>/data.pkl`, the object graph, and `<name>/data/<key>`, the raw
-storages), and the stream before it (five pickles: magic number, protocol, system, object graph, storage keys; then for
-each key the int64 number of elements and the raw storage). A tensor in the graph is a storage, an offset, sizes and
-strides. As in PyTorch's torch/serialization.py.
+There are two formats, both defined by PyTorch's torch/serialization.py. PyTorch 1.6 and later write a zip:
+`<name>/data.pkl` is the object graph, and `<name>/data/<key>` are the raw storages. Older versions write a stream: five
+pickles (magic number, protocol, system, object graph, storage keys), then for each key the number of elements as int64
+and the raw storage. In the graph, a tensor is a storage, an offset, sizes and strides.
 """
 
 import io
@@ -43,9 +43,9 @@ class Storage:
     numel: int
 
     def values(self, raw: bytes) -> np.ndarray:
-        """The elements in their order (numel,); bfloat16 as float32."""
+        """The elements (numel,); bfloat16 becomes float32."""
         if len(raw) != self.numel * self.dtype.itemsize:
-            raise ValueError(f"storage {self.key[:50]!r} is not of the length it should have")
+            raise ValueError(f"storage {self.key[:50]!r} has a wrong length")
         if self.dtype == BFLOAT16:
             return (np.frombuffer(raw, "<u2").astype("<u4") << 16).view("<f4")
         return np.frombuffer(raw, self.dtype)
@@ -53,7 +53,7 @@ class Storage:
 
 @dataclass
 class LazyTensor:
-    """A tensor of the graph, whose values are read later: in the stream they come behind it."""
+    """A tensor of the graph. Its values are read later, because the stream stores them after the graph."""
 
     storage: Storage
     offset: int
@@ -61,9 +61,10 @@ class LazyTensor:
     stride: tuple[int, ...]
 
     def view(self, values: np.ndarray) -> np.ndarray:
-        """The tensor as a view of its storage's elements; it cannot be written into."""
+        """The tensor as a read-only view of the elements of its storage."""
         last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride, strict=True))
-        if min(self.offset, 0, *self.size, *self.stride) < 0 or 0 not in self.size and last >= len(values):
+        empty = 0 in self.size
+        if min(self.offset, *self.size, *self.stride, 0) < 0 or (last >= len(values) and not empty):
             raise ValueError("a tensor reaches beyond its storage")
         strides = [s * values.itemsize for s in self.stride]
         return np.lib.stride_tricks.as_strided(values[self.offset :], self.size, strides, writeable=False)
@@ -91,10 +92,10 @@ ALLOWED: dict[tuple[str, str], Any] = {
 
 
 def load_torch(path: str | Path) -> dict[str, np.ndarray]:
-    """The tensors of a state dict by name: a dict of tensors, or one under "state_dict" in a dict of anything plain.
+    """The tensors of a state dict, by name; the state dict may also lie under "state_dict" in another dict.
 
-    float16, float32, float64, integers and booleans as they are, bfloat16 as float32; the arrays cannot be written
-    into. InputError for damaged files, for other objects than tensors and for big-endian files.
+    dtypes stay, except that bfloat16 becomes float32; the arrays are read-only. InputError for damaged files, for
+    objects other than tensors, and for big-endian files.
     """
     path = Path(path)
     try:
@@ -120,7 +121,7 @@ def load_torch(path: str | Path) -> dict[str, np.ndarray]:
 
 
 def _open_zip(data: bytes) -> tuple[Any, Callable[[str], bytes]]:
-    """The object graph, and what reads the storage of a key."""
+    """The object graph, and a function that reads the storage of a key."""
     archive = zipfile.ZipFile(io.BytesIO(data))
     names = set(archive.namelist())
     graphs = [name for name in names if name.endswith("/data.pkl") and name.count("/") == 1]
@@ -135,19 +136,19 @@ def _open_zip(data: bytes) -> tuple[Any, Callable[[str], bytes]]:
         return archive.read(info)
 
     if base + "byteorder" in names and record("byteorder") != b"little":
-        raise InputError("written on a big-endian machine: only little-endian files are read")
+        raise InputError("written on a big-endian machine, but only little-endian files are read")
     graph, _ = _load_graph(io.BytesIO(record("data.pkl")))
     return graph, lambda key: record(f"data/{key}")
 
 
 def _open_stream(data: bytes) -> tuple[Any, Callable[[str], bytes]]:
-    """The object graph, and what reads the storage of a key."""
+    """The object graph, and a function that reads the storage of a key."""
     stream = io.BytesIO(data)
     if restricted_load(stream, {}) != MAGIC or restricted_load(stream, {}) != PROTOCOL:
         raise InputError("a pickle, but not a file of torch.save")
     system = restricted_load(stream, {}, encoding="utf-8")
     if system["little_endian"] is not True:
-        raise InputError("written on a big-endian machine: only little-endian files are read")
+        raise InputError("written on a big-endian machine, but only little-endian files are read")
     graph, storages = _load_graph(stream)
     places: dict[str, slice] = {}
     for key in restricted_load(stream, {}, encoding="utf-8"):
@@ -162,9 +163,9 @@ def _load_graph(stream: io.BytesIO) -> tuple[Any, dict[str, Storage]]:
     storages: dict[str, Storage] = {}
 
     def persistent_load(pid: Any) -> Storage:
-        """('storage', type, key, location, numel), in the stream with a None at the end"""
+        """pid: ("storage", type, key, location, numel); the stream appends a None."""
         if type(pid) is not tuple or len(pid) < 5 or pid[0] != "storage":
-            raise InputError("the pickle refers to something that is no storage of a tensor: refused")
+            raise InputError("the pickle refers to something that is not the storage of a tensor: refused")
         dtype, key, numel = pid[1], pid[2], pid[4]
         if not isinstance(dtype, np.dtype) or type(key) is not str or type(numel) is not int or any(pid[5:]):
             raise InputError("the pickle refers to a storage of an unknown kind: refused")
@@ -181,12 +182,12 @@ def _tensors(graph: Any, read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
     if isinstance(graph, dict) and isinstance(graph.get("state_dict"), dict):
         graph = graph["state_dict"]
     if not isinstance(graph, dict):
-        raise InputError("it holds no dict of tensors (a state dict)")
-    values: dict[str, np.ndarray] = {}  # of each storage
+        raise InputError("it does not hold a dict of tensors (a state dict)")
+    values: dict[str, np.ndarray] = {}  # the elements of each storage
     tensors = {}
     for name, tensor in graph.items():
         if type(name) is not str or not isinstance(tensor, LazyTensor):
-            raise InputError(f"{str(name)[:100]!r} in it is no tensor but {type(tensor).__name__}")
+            raise InputError(f"{str(name)[:100]!r} in it is not a tensor but {type(tensor).__name__}")
         storage = tensor.storage
         if storage.key not in values:
             values[storage.key] = storage.values(read(storage.key))

@@ -1,4 +1,4 @@
-"""The training loop: runs steps, writes the run's directory, and can stop and go on at any moment.
+"""The training loop: it runs steps, fills the directory of the run, and can stop and go on at any moment.
 
 runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · samples.gif · samples.h5 · real.png ·
               curves.png · checkpoint.h5 · best.h5 · report.html
@@ -20,33 +20,36 @@ import h5py
 import numpy as np
 from tqdm import tqdm
 
-from autograd import backend, hook, use_tf32
-from autograd.random import Generator as Random
+from autograd import hook, use_tf32
+from autograd.arrays import array_module, is_array, to_host
+from autograd.random import RandomStream
 from minigan import checkpoint
-from minigan.config import Config
+from minigan.accelerate import in_use
+from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
-from minigan.figures import evenly, image_grid, plot_curves, save_animation, save_image, write_bytes
-from minigan.lock import alone
+from minigan.figures import evenly, image_grid, save_animation, save_image, write_bytes
+from minigan.lock import hold_lock
 from minigan.log import distance, read_log
 from minigan.report import write_report
 from minigan.step import GAN, STATS
 
-GRID = 100  # fixed z of the sample grids
-CALIBRATION = (10, 30)  # steps between which --minutes measures the pace: the first ones warm up
-UNTIMED = 10**9  # steps of a run with --minutes until the pace is known
-EVAL_SEED = 2**33  # stream of z for grids and evaluations, apart from training's
+GRID = 100  # images of a sample grid, from fixed z
+EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
 
-Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> what goes into an "eval" record
+Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> the figures of an "eval" record
 
 
 class NonFinite(RuntimeError):
-    """A loss or a gradient norm is not a finite number any more; the message says when and where it began."""
+    """A loss or a gradient norm is no longer a finite number; the message says since when, and in which op it began."""
 
 
 class Run:
-    """A training run and its directory. `evaluate` (optional) gives the figures of a set of samples; with `tf32` the
-    steps multiply in TF32, samples and evaluations do not."""
+    """A training run and its directory.
+
+    evaluate: gives the figures of samples; None for a run without evaluations. data_options: kept in the checkpoint, so
+    that the same data can be loaded again. tf32: the steps multiply matrices in TF32; samples and evaluations do not.
+    """
 
     def __init__(
         self,
@@ -55,44 +58,40 @@ class Run:
         data: Dataset,
         command: str,
         evaluate: Evaluate | None = None,
-        minutes: float | None = None,
         data_options: dict[str, Any] | None = None,
         tf32: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
-        self.evaluate, self.minutes, self.data_options = evaluate, minutes, data_options or {}
-        self.tf32 = tf32
+        self.evaluate, self.data_options, self.tf32 = evaluate, data_options or {}, tf32
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
-        self.seconds = 0.0  # of training so far, resumed runs included
-        self.best: dict[str, Any] | None = (
-            None  # the evaluation with the least Fréchet distance, whose state is best.h5
-        )
+        self.seconds = 0.0  # of training so far, before a resume too
+        self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
         self.last: dict[str, Any] = {}  # the last evaluation
         self.stop_signal: int | None = None
 
     # Files ---------------------------------------------------------------------------------------
 
     def save(self, name: str = "checkpoint.h5") -> None:
-        """Write the checkpoint; NonFinite, and the old one stays, if a step since the last look went wrong."""
-        self._look()
+        """Write a checkpoint. NonFinite, and no new file, if a step since the last line of the log went wrong."""
+        self._read_stats()
         arrays, counters = self.gan.state()
         checkpoint.save(self.directory / name, arrays, {**counters, **self.description()})
 
     def description(self) -> dict[str, Any]:
-        """What a checkpoint keeps beside the arrays, enough to build the same run again."""
+        """What a checkpoint holds beside the arrays: enough to build the same run again."""
         return {
             "config": dataclasses.asdict(self.gan.config),
             "data": self.data_options,
             "data_hash": self.data_hash,
-            "minutes": self.minutes,
             "seconds": self.seconds,
             "command": self.command,
             "best": self.best,
             "device": self.gan.device,
-            "loops": backend.LOOPS is not None,
+            "loops": in_use("cpu"),
         }
 
-    def load(self, arrays: dict, meta: dict[str, Any]) -> None:
+    def load(self, arrays: checkpoint.Arrays, meta: dict[str, Any]) -> None:
+        """Go on from a checkpoint; InputError if it is of other images or other networks."""
         if meta["data_hash"] != self.data_hash:
             raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
         try:
@@ -113,7 +112,7 @@ class Run:
             "machine": {
                 "device": gan.device,
                 "tf32": self.tf32,
-                "loops": backend.LOOPS is not None,
+                "loops": in_use("cpu"),
                 "cores": os.cpu_count(),
                 "python": platform.python_version(),
                 "numpy": np.__version__,
@@ -123,25 +122,26 @@ class Run:
         write_bytes(self.directory / "config.json", json.dumps(config, indent=2).encode())
 
     def append(self, record: dict[str, Any]) -> None:
+        """Append a record to the log, on a new line even after a line that a kill cut short."""
         with open(self.directory / "log.jsonl", "ab+") as f:
             end = f.seek(0, os.SEEK_END)
             if end:
                 f.seek(end - 1)
-            cut = end > 0 and f.read(1) != b"\n"  # a kill left half a line
+            cut = end > 0 and f.read(1) != b"\n"
             f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
 
-    # Pictures and figures ------------------------------------------------------------------------
+    # Samples and evaluations ---------------------------------------------------------------------
 
     def fixed_z(self, n: int) -> Any:
-        """The same n latents whenever they are asked for."""
-        return Random(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
+        """n latents (n, latent), always the same ones."""
+        return RandomStream(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
 
     def save_samples(self) -> None:
         grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
 
     def log_evaluation(self, samples: np.ndarray) -> dict[str, Any]:
-        """Append the figures of samples to the log, and keep the state in best.h5 if none before was as near."""
+        """Append the figures of samples to the log. If their distance is the least so far, write best.h5."""
         if self.evaluate is None:
             return {}
         self.last = {"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2)}
@@ -155,19 +155,20 @@ class Run:
         return self.last
 
     def summarise(self) -> None:
-        """Everything a person looks at, from what the run has so far."""
+        """Write everything a person looks at, from what the run has so far."""
         grids = sorted((self.directory / "samples").glob("step-*.png"))
         if grids:
             save_animation(grids, self.directory / "samples.gif")
         if (self.directory / "log.jsonl").is_file():
-            plot_curves(read_log(self.directory / "log.jsonl"), self.directory / "curves.png", self.gan.config.variant)
+            drawn = curves_png(read_log(self.directory / "log.jsonl"), self.gan.config.variant)
+            write_bytes(self.directory / "curves.png", drawn)
         save_image(image_grid(self.gan.sample(self.fixed_z(GRID)), scale=3), self.directory / "samples.png")
         write_report(self.directory)
 
     def finish(self) -> dict[str, Any]:
-        """The last evaluation and the report, then its `eval_samples` images in samples.h5.
+        """The last evaluation, the report, and `eval_samples` images in samples.h5.
 
-        That file comes last because it marks the run as finished: one that is killed before repeats all of this.
+        That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
         samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
         figures = self.log_evaluation(samples)
@@ -183,53 +184,46 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Run to the last step; returns the figures of the last evaluation.
 
-        After SIGINT or SIGTERM the step at hand is finished and saved, and `stop_signal` says which it was. InputError
-        if another process trains this run.
+        On SIGINT or SIGTERM the current step is finished, the run is saved, and `stop_signal` is the signal's number.
+        InputError if another process trains this run.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with alone(self.directory / ".lock", f"{self.directory}: another process is training this run"):
+        with hold_lock(self.directory / ".lock", f"{self.directory}: another process is training this run"):
             return self._train()
 
     def _train(self) -> dict[str, Any]:
         gan, c = self.gan, self.gan.config
         self.write_config()
-        some = np.array(evenly(range(len(self.data)), GRID))  # files are often sorted by class
-        save_image(image_grid(self.data.images[some]), self.directory / "real.png")
+        shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
+        save_image(image_grid(self.data.images[shown]), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
         bar = tqdm(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
         previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
         started, before = time.perf_counter(), self.seconds
-        first = max(CALIBRATION[0], gan.steps_done + 1)
-        last = first + CALIBRATION[1] - CALIBRATION[0]
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
                 with np.errstate(all="ignore"), use_tf32(self.tf32):
                     gan.step()
                 bar.update()
-                k = gan.steps_done
+                k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
-                if c.steps == UNTIMED and k == first:
-                    mark = self.seconds
-                if c.steps == UNTIMED and k == last:
-                    c.steps = bar.total = self._steps_that_fit((self.seconds - mark) / (last - first))
-                    self.write_config()
-                if k % c.log_every == 0 or k == c.steps:
+                if k % c.log_every == 0 or ended:
                     bar.set_postfix_str(self._log())
-                if k % c.sample_every == 0 or k == c.steps:
+                if k % c.sample_every == 0 or ended:
                     self.save_samples()
-                if c.eval_every and k % c.eval_every == 0 and k < c.steps:
+                if c.eval_every and k % c.eval_every == 0 and not ended:
                     if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples))):
                         tqdm.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
-                if k % c.save_every == 0 and k < c.steps:
+                if k % c.save_every == 0 and not ended:
                     self.save()
             bar.close()
             self.save()
             if self.stop_signal is None:
                 figures = self.finish()
             else:
-                self.save_samples()  # the report ends with what the run has reached
+                self.save_samples()  # so that the report ends with what the run has reached
                 self.summarise()
         finally:
             for s, handler in previous.items():
@@ -240,16 +234,11 @@ class Run:
     def _stop(self, number: int, frame: Any) -> None:
         self.stop_signal = number
 
-    def _steps_that_fit(self, pace: float) -> int:
-        """Steps within --minutes at `pace` seconds a step, a tenth kept for evaluations."""
-        left = 0.9 * 60 * (self.minutes or 0) - self.seconds
-        return self.gan.steps_done + max(1, int(left / pace))
-
     def _log(self) -> str:
-        """Read the device's buffer, check it, and append the means since the last line; returns the bar's text."""
+        """Append the means since the last line to the log; returns the text of the progress bar."""
         gan, c, k = self.gan, self.gan.config, self.gan.steps_done
-        rows = self._look()
-        means = dict(zip(STATS, (float(x) for x in rows.mean(axis=0)), strict=True))
+        means = dict(zip(STATS, (float(x) for x in self._read_stats().mean(axis=0)), strict=True))
+        speed = k * c.batch / self.seconds
         record = {
             "kind": "train",
             "step": k,
@@ -258,53 +247,59 @@ class Run:
             **{name: round(value, 6) for name, value in means.items()},
             "lr_g": gan.adam_g.lr,
             "lr_d": gan.adam_d.lr,
-            "images_per_second": round(k * c.batch / self.seconds, 1),
+            "images_per_second": round(speed, 1),
         }
         self.append(record)
-        named = distance(self.last)
-        return (
-            f"D {means['loss_d']:.3f} G {means['loss_g']:.3f} D(real) {means['d_real']:.2f} "
-            f"D(fake) {means['d_fake']:.2f} {record['images_per_second']:.0f} img/s"
-            + (f" {named[1]} {self.last[named[0]]:.1f}" if named else "")
-        )
+        text = f"D {means['loss_d']:.3f} G {means['loss_g']:.3f} D(real) {means['d_real']:.2f} "
+        text += f"D(fake) {means['d_fake']:.2f} {speed:.0f} img/s"
+        if named := distance(self.last):
+            text += f" {named[1]} {self.last[named[0]]:.1f}"
+        return text
 
-    def _look(self) -> np.ndarray:
+    def _read_stats(self) -> np.ndarray:
         """The rows of `STATS` since the last line of the log, read from the device; NonFinite if one is not finite."""
         k, every = self.gan.steps_done, self.gan.config.log_every
-        count = min(k, k % every or every)
-        rows = backend.to_host(self.gan.stats)[:count]
+        count = k % every
+        if count == 0 and k > 0:  # a whole round of the buffer
+            count = every
+        rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
             raise NonFinite(self._explain(rows, k - count))
         return rows
 
     def _explain(self, rows: np.ndarray, first: int) -> str:
-        """When a number stopped being finite, and in which op: found by replaying from the last checkpoint."""
+        """The step and the op in which a number stopped being finite, by replaying the steps since the checkpoint."""
         row, column = np.argwhere(~np.isfinite(rows))[0]
-        message = f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"
-        replay = GAN(self.gan.config, self.data.images, self.gan.device)
+        says = [f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"]
         path = self.directory / "checkpoint.h5"
+        replay = GAN(self.gan.config, self.data.images, self.gan.device)
+        saved = 0
         if path.is_file():
             replay.load_state(*checkpoint.load(path))
+            saved = replay.steps_done
         try:
             with hook(_stop_at_non_finite), np.errstate(all="ignore"), use_tf32(self.tf32):
                 while replay.steps_done <= first + row:
                     replay.step()
         except NonFinite as e:
-            message += f"; it began at step {replay.steps_done + 1} {e}"
-        kept = f"the checkpoint of step {checkpoint.load(path)[1]['steps_done']} is kept" if path.is_file() else ""
-        return "; ".join(filter(None, [message, "lower --g-lr and --d-lr, or set --max-norm 1", kept]))
+            says.append(f"it began at step {replay.steps_done + 1} {e}")
+        says.append("lower --g-lr and --d-lr, or set --max-norm 1")
+        if saved:
+            says.append(f"the checkpoint of step {saved} is kept")
+        return "; ".join(says)
 
 
 def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
+    """A hook that raises NonFinite after the first op whose result is not finite."""
     out = call()
     for x in out if isinstance(out, tuple) else (out,):
-        if backend.is_array(x) and x.dtype.kind == "f" and not bool(backend.array_module(x).isfinite(x).all()):
-            raise NonFinite(f"the result {x.dtype}{list(x.shape)} is not finite")  # the engine adds which op
+        if is_array(x) and x.dtype.kind == "f" and not bool(array_module(x).isfinite(x).all()):
+            raise NonFinite(f"the result {x.dtype}{list(x.shape)} is not finite")  # the engine adds the name of the op
     return out
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """One line for the terminal, of the record of an evaluation."""
+    """The record of an evaluation in one line for the terminal."""
     named = distance(figures)
     if not named:
         return "no figures"
@@ -322,32 +317,19 @@ def describe(figures: dict[str, Any]) -> str:
 
 
 def new_directory(directory: Path) -> Path:
-    """Make `free_directory(directory)`, which no other process gets then."""
+    """Make `free_directory(directory)`. Two processes never get the same one."""
     while True:
         try:
             (free := free_directory(directory)).mkdir(parents=True)
             return free
-        except FileExistsError:
+        except FileExistsError:  # another process made it first
             continue
 
 
 def free_directory(directory: Path) -> Path:
-    """`directory`, or the first of directory-2, directory-3, … that does not exist."""
+    """`directory`, or if it exists the first of directory-2, directory-3, … that does not."""
     candidate, n = directory, 1
     while candidate.exists():
         n += 1
         candidate = directory.with_name(f"{directory.name}-{n}")
     return candidate
-
-
-def seconds_per_step(config: Config, device: str, steps: int = 5) -> float:
-    """The median time of a few steps of this configuration on random images."""
-    shape = (64, config.image_size, config.image_size) + ((3,) if config.channels == 3 else ())
-    gan = GAN(config, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), device)
-    times = []
-    for _ in range(steps + 1):
-        start = time.perf_counter()
-        gan.step()
-        backend.to_host(gan.stats)  # waits for the device
-        times.append(time.perf_counter() - start)
-    return sorted(times[1:])[steps // 2]

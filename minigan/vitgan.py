@@ -1,13 +1,15 @@
 """ViTGAN (Lee et al., 2107.04589): a transformer that draws patches, and a transformer that judges them.
 
-Without self-modulation, with dot-product attention and no spectral norm, the same two classes are the vanilla ViT GAN.
-Images are (B, C, H, W) in [−1, 1]; tokens (B, N, D); a grid of N = (H/P)(W/P) patches is read row by row.
+The same two classes are the vanilla ViT GAN without self-modulation, with dot-product attention and no spectral norm.
+
+Shapes: images (B, C, H, W) in [−1, 1]; latents z (B, latent); tokens (B, N, D), one for each of the N = (H/P)(W/P)
+patches of P × P pixels, row by row. Equation numbers are the paper's.
 """
 
 from collections.abc import Callable
 
 from autograd import Tensor, ops
-from autograd.random import Generator as Random
+from autograd.random import RandomStream
 from nn import (
     Buffer,
     FourierFeatures,
@@ -22,35 +24,33 @@ from nn import (
     pixel_coordinates,
 )
 
-ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {
-    "relu": ops.relu,
-    "silu": ops.silu,
-}
-GELUS = {"gelu": "none", "gelu_tanh": "tanh"}  # with the bias before it in one op
+ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": ops.relu, "silu": ops.silu}
+GELUS = {"gelu": "none", "gelu_tanh": "tanh"}  # name -> the approximation of `ops.bias_gelu`, which adds the bias too
 
 
 class MLP(Module):
-    """Linear, activation, Linear, over the last axis."""
+    """y = W₂ act(W₁ x + b₁) + b₂ over the last axis. activation: a name in ACTIVATIONS or GELUS."""
 
-    def __init__(self, features: int, hidden: int, activation: str, *, norm: str | None, rng: Random):
+    def __init__(self, features: int, hidden: int, activation: str, *, norm: str | None, rng: RandomStream):
         self.up = Linear(features, hidden, norm=norm, rng=rng)
         self.down = Linear(hidden, features, norm=norm, rng=rng)
         self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         if self.activation in GELUS:
-            return self.down(ops.bias_gelu(self.up.product(x), self.up.bias, approximate=GELUS[self.activation]))
-        return self.down(ACTIVATIONS[self.activation](self.up(x)))
+            h = ops.bias_gelu(self.up.product(x), self.up.bias, approximate=GELUS[self.activation])  # (B, N, hidden)
+        else:
+            h = ACTIVATIONS[self.activation](self.up(x))  # (B, N, hidden)
+        return self.down(h)
 
     def extra_repr(self) -> str:
         return self.activation
 
 
 class Block(Module):
-    """h ← h + MSA(N(h));  h ← h + MLP(N(h)), the residual always from the un-normalised stream (eq. 2-3, 10-11).
+    """h ← h + MSA(N(h));  h ← h + MLP(N(h)): a pre-norm transformer block (eq. 2-3, and 10-11 with SLN).
 
-    N is layer norm, or with `latent` the self-modulated layer norm, which also takes w. `first`: only so many tokens
-    are wanted of the result, so only they go through what follows the keys and values.
+    N is layer norm. With `latent` it is the self-modulated layer norm N(h, w), with w (B, latent).
     """
 
     def __init__(
@@ -63,7 +63,7 @@ class Block(Module):
         *,
         latent: int | None = None,
         norm: str | None = None,
-        rng: Random,
+        rng: RandomStream,
     ):
         self.norm1 = _norm(features, latent, rng)
         self.attention = MultiHeadAttention(features, heads, similarity, norm=norm, rng=rng)
@@ -71,19 +71,22 @@ class Block(Module):
         self.mlp = MLP(features, int(features * mlp_ratio), activation, norm=norm, rng=rng)
 
     def forward(self, h: Tensor, *w: Tensor, first: int | None = None) -> Tensor:
+        """h (B, N, D) to (B, N, D), or to (B, first, D): only the first tokens, which saves computing the others."""
         change = self.attention(self.norm1(h, *w), first)
-        h = (h if first is None else h[:, :first]) + change
+        if first is not None:
+            h = h[:, :first]
+        h = h + change
         return h + self.mlp(self.norm2(h, *w))
 
 
-def _norm(features: int, latent: int | None, rng: Random) -> Module:
+def _norm(features: int, latent: int | None, rng: RandomStream) -> Module:
     return LayerNorm(features) if latent is None else SelfModulatedLayerNorm(features, latent, rng=rng)
 
 
 class Mapping(Module):
-    """w = MLP(z): leaky ReLUs (slope 0.2) between the layers, as StyleGAN's mapping network."""
+    """w = MLP(z), (B, latent) to (B, features), with leaky ReLUs of slope 0.2: the mapping network of StyleGAN."""
 
-    def __init__(self, latent: int, features: int, layers: int, *, rng: Random):
+    def __init__(self, latent: int, features: int, layers: int, *, rng: RandomStream):
         sizes = [latent] + [features] * layers
         gains = [1.4] * (layers - 1) + [1.0]
         self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
@@ -96,21 +99,24 @@ class Mapping(Module):
 
 
 class ImplicitPatch(Module):
-    """f_θ(E, y): the pixels of a patch by their coordinates p, a 2-layer MLP modulated by the token y (eq. 13).
+    """x(p) = f_θ(E(p), y): the pixel at p in a patch, by an MLP of two layers that the token y modulates (eq. 13).
 
-    E = sin(ω₀ (W₁ p + b₁)),   x(p) = W₂ (m(y) ⊙ E) + b₂,   m affine in y: a sine layer, then a linear layer whose
-    input channels follow the token (the weight modulation of CIPS, 2011.13775). E is the same for all tokens, so
-    W₂ ⊙ E is formed once, (P² C, hidden), and a patch is its product with m(y).
-    `fourier`: E are Fourier features in place of a SIREN layer.
+    E(p) = sin(ω₀ (W₁ p + b₁)),   x(p) = W₂ (m(y) ⊙ E(p)) + b₂,   m affine in y (weight modulation: CIPS, 2011.13775)
+    `fourier`: E are Fourier features in place of a SIREN layer. E is the same for all tokens, so the products W₂ ⊙ E
+    are formed once, and a patch is their product with m(y).
     """
 
     def __init__(
-        self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: Random
+        self, features: int, patch: int, channels: int, hidden: int, omega: float, *, fourier: bool, rng: RandomStream
     ):
         self.coordinates = Buffer(pixel_coordinates(patch, patch))  # (P², 2)
-        self.encode = FourierFeatures(2, hidden, rng=rng) if fourier else SirenLayer(2, hidden, omega, True, rng=rng)
-        if not fourier:  # frequencies over ±ω₀, not ±ω₀/2: with half the ω₀, Adam moves them half as fast
-            self.encode.linear.weight.data *= 2
+        if fourier:
+            self.encode: Module = FourierFeatures(2, hidden, rng=rng)
+        else:
+            self.encode = siren = SirenLayer(2, hidden, omega, True, rng=rng)
+            siren.linear.weight.data *= (
+                2  # frequencies over ±ω₀, not ±ω₀/2: with half of ω₀, Adam moves them half as fast
+            )
         self.modulate = Linear(features, hidden, rng=rng)
         self.out = Linear(hidden, channels, gain=1.0, rng=rng)
 
@@ -119,13 +125,13 @@ class ImplicitPatch(Module):
         pixels, hidden = e.shape
         basis = e.reshape(pixels, 1, hidden) * self.out.weight  # (P², C, hidden)
         x = ops.linear(self.modulate(y), basis.reshape(-1, hidden))  # (B, N, P² C)
-        return x.reshape(*y.shape[:2], pixels, -1) + self.out.bias
+        return x.reshape(*y.shape[:2], pixels, -1) + self.out.bias  # (B, N, P², C)
 
 
 class LinearPatch(Module):
-    """A plain linear map from the token to the pixels of its patch."""
+    """A linear map from the token to the pixels of its patch, (B, N, D) to (B, N, P², C)."""
 
-    def __init__(self, features: int, patch: int, channels: int, *, rng: Random):
+    def __init__(self, features: int, patch: int, channels: int, *, rng: RandomStream):
         self.out = Linear(features, patch * patch * channels, rng=rng)
         self.shape = (patch * patch, channels)
 
@@ -134,17 +140,35 @@ class LinearPatch(Module):
 
 
 def unpatchify(x: Tensor, grid: int, patch: int) -> Tensor:
-    """(B, grid², P², C) to the image (B, C, grid·P, grid·P)."""
+    """Patches (B, grid², P², C) to the image (B, C, grid·P, grid·P)."""
     batch, _, _, channels = x.shape
-    x = x.reshape(batch, grid, grid, patch, patch, channels).transpose(0, 5, 1, 3, 2, 4)
+    x = x.reshape(batch, grid, grid, patch, patch, channels).transpose(0, 5, 1, 3, 2, 4)  # (B, C, grid, P, grid, P)
     return x.reshape(batch, channels, grid * patch, grid * patch)
 
 
+class Position(Module):
+    """E_pos (1, N, D): "learned", from N(0, std²), or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
+
+    def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: RandomStream):
+        if kind not in ("learned", "sine"):
+            raise ValueError(f"position {kind!r}: use learned or sine")
+        if kind == "learned":
+            self.table = Parameter(init.normal(rng, (1, grid * grid, width), std))
+        else:
+            self.centres = Buffer(pixel_coordinates(grid, grid)[None])  # (1, N, 2)
+            self.encode = FourierFeatures(2, width, rng=rng)
+        self.kind = kind
+
+    def forward(self) -> Tensor:
+        return self.table if self.kind == "learned" else self.encode(self.centres)
+
+
 class Generator(Module):
-    """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ) (eq. 9-13).
+    """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ), tanh (eq. 9-13).
 
     `modulated=False` is the vanilla ViT: plain layer norms, and w enters as tokens, h₀ = E_pos + A w.
-    `head`: "siren", "fourier" or "linear". Output (B, C, H, W), through tanh.
+    head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
+    the untrained generator draws about.
     """
 
     def __init__(
@@ -166,47 +190,45 @@ class Generator(Module):
         omega: float = 8.0,
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
-        self.grid, self.patch = _grid(image_size, patch), patch
-        tokens = self.grid**2
+        if head not in ("siren", "fourier", "linear"):
+            raise ValueError(f"head {head!r}: use siren, fourier or linear")
+        self.grid, self.patch, self.latent = _grid(image_size, patch), patch, latent
+        tokens, modulation = self.grid**2, width if modulated else None
         self.mapping = Mapping(latent, width, mapping, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
         self.tokens = None if modulated else Linear(width, tokens * width, rng=rng)
         self.blocks = [
-            Block(width, heads, mlp_ratio, activation, "dot", latent=width if modulated else None, rng=rng)
-            for _ in range(depth)
+            Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
-        self.norm = _norm(width, width if modulated else None, rng)
-        if head not in ("siren", "fourier", "linear"):
-            raise ValueError(f"head {head!r}: use siren, fourier or linear")
+        self.norm = _norm(width, modulation, rng)
         if head == "linear":
             self.head: Module = LinearPatch(width, patch, channels, rng=rng)
         else:
             self.head = ImplicitPatch(width, patch, channels, head_width, omega, fourier=head == "fourier", rng=rng)
         self.head.out.bias.data[...] = background
-        self.latent = latent
 
     def forward(self, z: Tensor) -> Tensor:
-        w = self.mapping(z)
+        w = self.mapping(z)  # (B, D)
         h = self.position()  # (1, N, D)
-        if self.tokens is not None:
-            h = h + self.tokens(w).reshape(len(w), *h.shape[1:])
+        if self.tokens is None:
+            h = ops.broadcast_to(h, (len(w), *h.shape[1:]))  # (B, N, D)
+            modulation: tuple[Tensor, ...] = (w,)
         else:
-            h = ops.broadcast_to(h, (len(w), *h.shape[1:]))
-        modulation = (w,) if self.tokens is None else ()
+            h = h + self.tokens(w).reshape(len(w), *h.shape[1:])  # (B, N, D)
+            modulation = ()
         for block in self.blocks:
             h = block(h, *modulation)
-        y = self.norm(h, *modulation)
-        return ops.tanh(unpatchify(self.head(y), self.grid, self.patch))
+        y = self.norm(h, *modulation)  # (B, N, D)
+        return ops.tanh(unpatchify(self.head(y), self.grid, self.patch))  # (B, C, H, W)
 
 
 class Discriminator(Module):
-    """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, LN, a linear map (eq. 1-4, 3.3).
+    """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, layer norm, linear (eq. 1-4, sec. 3.3).
 
-    Patches are (P + 2o)², one every P pixels, over x − background framed by o zeros, so every pixel is seen and the
-    frame continues the background. `norm`: the spectral norm of every linear map, None, "sn" or "isn". No activation
-    after the logit.
+    Patches are (P + 2o)² pixels, one every P pixels, so neighbours overlap by 2o. The image is framed by o pixels of
+    the background's value. norm: the spectral norm of every linear map, None, "sn" or "isn".
     """
 
     def __init__(
@@ -225,7 +247,7 @@ class Discriminator(Module):
         position: str = "learned",
         background: float = 0.0,
         *,
-        rng: Random,
+        rng: RandomStream,
     ):
         grid = _grid(image_size, patch)
         self.patch, self.overlap, self.kernel = patch, overlap, patch + 2 * overlap
@@ -238,37 +260,23 @@ class Discriminator(Module):
         self.head = Linear(width, 1, gain=1.0, norm=norm, rng=rng)
 
     def patches(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) to (B, N, C (P + 2o)²), by im2col: each column one window, channel by channel."""
-        return ops.unfold(x - self.background, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
+        """(B, C, H, W) to (B, N, C (P + 2o)²), by im2col: the pixels of a patch channel by channel."""
+        framed = x - self.background  # `unfold` pads with zeros, which are now the background
+        return ops.unfold(framed, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
 
     def forward(self, x: Tensor) -> Tensor:
         h = self.embed(self.patches(x)) + self.position()  # (B, N, D)
-        h = ops.concatenate([ops.broadcast_to(self.class_token, (len(h), 1, h.shape[2])), h], axis=1)
+        class_token = ops.broadcast_to(self.class_token, (len(h), 1, h.shape[2]))
+        h = ops.concatenate([class_token, h], axis=1)  # (B, 1 + N, D)
         *blocks, last = self.blocks
         for block in blocks:
             h = block(h)
-        h = last(h, first=1)  # the class token: nobody reads the others
-        return self.head(self.norm(h[:, 0])).reshape(-1)
-
-
-class Position(Module):
-    """E_pos (1, N, D): "learned", from N(0, std²); or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
-
-    def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: Random):
-        if kind not in ("learned", "sine"):
-            raise ValueError(f"position {kind!r}: use learned or sine")
-        if kind == "learned":
-            self.table = Parameter(init.normal(rng, (1, grid * grid, width), std))
-        else:
-            self.centres = Buffer(pixel_coordinates(grid, grid)[None])
-            self.encode = FourierFeatures(2, width, rng=rng)
-        self.kind = kind
-
-    def forward(self) -> Tensor:
-        return self.table if self.kind == "learned" else self.encode(self.centres)
+        h = last(h, first=1)  # (B, 1, D): the logit is read from the class token alone
+        return self.head(self.norm(h[:, 0])).reshape(-1)  # (B,)
 
 
 def _grid(image_size: int, patch: int) -> int:
+    """Patches along a side of the image."""
     if image_size % patch:
         raise ValueError(f"patches of {patch} pixels do not tile an image of {image_size}")
     return image_size // patch

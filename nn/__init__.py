@@ -8,7 +8,7 @@ from nn.module import Buffer, Module, Parameter, Sequential
 from nn.norm import BatchNorm2d, LayerNorm, SelfModulatedLayerNorm
 from nn.optim import EMA, Adam, FlatParameters, learning_rate
 from nn.siren import FourierFeatures, SirenLayer, pixel_coordinates
-from nn.spectral import PowerIteration, SpectralNorm, power_iteration
+from nn.spectral import SpectralNorm, power_iteration
 
 __all__ = [
     "EMA",
@@ -24,7 +24,6 @@ __all__ = [
     "Module",
     "MultiHeadAttention",
     "Parameter",
-    "PowerIteration",
     "SelfModulatedLayerNorm",
     "Sequential",
     "SirenLayer",

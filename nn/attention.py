@@ -1,7 +1,7 @@
 """Multi-head self-attention."""
 
 from autograd import Tensor, ops
-from autograd.random import Generator
+from autograd.random import RandomStream
 from nn.linear import Linear
 from nn.module import Module
 
@@ -21,7 +21,7 @@ class MultiHeadAttention(Module):
         tied: bool | None = None,
         *,
         norm: str | None = None,
-        rng: Generator | None = None,
+        rng: RandomStream | None = None,
     ):
         if features % heads:
             raise ValueError(f"{features} features cannot be shared by {heads} heads")
@@ -33,7 +33,7 @@ class MultiHeadAttention(Module):
         self.out = Linear(features, features, norm=norm, rng=rng)
 
     def forward(self, x: Tensor, first: int | None = None) -> Tensor:
-        """Y of all tokens, or of the `first` so many: these alone ask, all of them answer."""
+        """Y of all tokens, or with `first` of the first tokens only: they alone are queries, all tokens are keys."""
         if self.key is None:
             k = self._split(self.query(x))
             q = k if first is None else k[:, :, :first]

@@ -3,7 +3,7 @@
 from typing import Any
 
 from autograd import Tensor, ops
-from autograd.random import Generator
+from autograd.random import RandomStream
 from nn import init
 from nn.module import Module, Parameter
 from nn.spectral import make_spectral_norm
@@ -23,7 +23,7 @@ class Conv2d(Module):
         bias: bool = True,
         *,
         norm: str | None = None,
-        rng: Generator | None = None,
+        rng: RandomStream | None = None,
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (out_channels, in_channels, kh, kw), 0.2))
@@ -37,7 +37,7 @@ class Conv2d(Module):
 
 
 class ConvTranspose2d(Module):
-    """The transpose of a convolution: weight (in, out, kh, kw), output (n − 1) stride − 2 padding + kernel."""
+    """The transpose of a convolution; weight (in, out, kh, kw), output size (n − 1) stride − 2 padding + kernel."""
 
     def __init__(
         self,
@@ -49,7 +49,7 @@ class ConvTranspose2d(Module):
         output_padding: int | tuple[int, int] = 0,
         bias: bool = True,
         *,
-        rng: Generator | None = None,
+        rng: RandomStream | None = None,
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
         self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (in_channels, out_channels, kh, kw), 0.2))

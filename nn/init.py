@@ -1,13 +1,13 @@
-"""Initial values: float32 arrays on the host, drawn from a Generator so that a seed fixes a model."""
+"""Initial values: float32 arrays on the host, drawn from a RandomStream so that a seed fixes a model."""
 
 import math
 from typing import Any
 
 import numpy as np
 
-from autograd.random import Generator
+from autograd.random import RandomStream
 
-_default = Generator(0)
+_default = RandomStream(0)
 
 
 def manual_seed(seed: int) -> None:
@@ -15,7 +15,7 @@ def manual_seed(seed: int) -> None:
     _default.state = (seed, 0)
 
 
-def default_rng(rng: Generator | None) -> Generator:
+def default_rng(rng: RandomStream | None) -> RandomStream:
     return _default if rng is None else rng
 
 
@@ -27,11 +27,11 @@ def ones(shape: Any) -> np.ndarray:
     return np.ones(shape, np.float32)
 
 
-def normal(rng: Generator, shape: Any, std: float = 1.0) -> np.ndarray:
+def normal(rng: RandomStream, shape: Any, std: float = 1.0) -> np.ndarray:
     return rng.normal(shape) * std
 
 
-def uniform(rng: Generator, shape: Any, bound: float) -> np.ndarray:
+def uniform(rng: RandomStream, shape: Any, bound: float) -> np.ndarray:
     return rng.uniform(-bound, bound, shape)
 
 
@@ -41,22 +41,22 @@ def fan(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * window, shape[0] * window
 
 
-def lecun_normal(rng: Generator, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
+def lecun_normal(rng: RandomStream, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
     """N(0, gain²/fan_in): an output of variance gain² from inputs of variance 1 (LeCun et al., 1998)."""
     return normal(rng, shape, gain / math.sqrt(fan(shape)[0]))
 
 
-def kaiming_normal(rng: Generator, shape: tuple[int, ...], negative_slope: float = 0.0) -> np.ndarray:
+def kaiming_normal(rng: RandomStream, shape: tuple[int, ...], negative_slope: float = 0.0) -> np.ndarray:
     """N(0, 2/((1 + a²) fan_in)), before a leaky ReLU of slope a (He et al., 1502.01852)."""
     return lecun_normal(rng, shape, math.sqrt(2 / (1 + negative_slope**2)))
 
 
-def xavier_uniform(rng: Generator, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
+def xavier_uniform(rng: RandomStream, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
     """U(±gain √(6/(fan_in + fan_out))) (Glorot & Bengio, 2010)."""
     return uniform(rng, shape, gain * math.sqrt(6 / sum(fan(shape))))
 
 
-def siren_uniform(rng: Generator, shape: tuple[int, ...], omega: float, first: bool) -> np.ndarray:
+def siren_uniform(rng: RandomStream, shape: tuple[int, ...], omega: float, first: bool) -> np.ndarray:
     """U(±1/in) in the first SIREN layer, U(±√(6/in)/ω₀) in later ones (Sitzmann et al., 2006.09661, section 3.2)."""
     n = fan(shape)[0]
     return uniform(rng, shape, 1 / n if first else math.sqrt(6 / n) / omega)

@@ -3,7 +3,7 @@
 from typing import Any
 
 from autograd import Tensor, ops
-from autograd.random import Generator
+from autograd.random import RandomStream
 from nn import init
 from nn.module import Module, Parameter
 from nn.spectral import make_spectral_norm
@@ -25,7 +25,7 @@ class Linear(Module):
         *,
         gain: float = 3**-0.5,
         norm: str | None = None,
-        rng: Generator | None = None,
+        rng: RandomStream | None = None,
     ):
         self.weight = Parameter(init.lecun_normal(init.default_rng(rng), (out_features, in_features), gain))
         self.bias: Any = Parameter(init.zeros(out_features)) if bias else None
@@ -35,7 +35,7 @@ class Linear(Module):
         return ops.linear(x, self._normed(), self.bias)
 
     def product(self, x: Tensor) -> Tensor:
-        """x Wᵀ alone, for who adds the bias with what follows."""
+        """x Wᵀ without the bias, for a caller that fuses the bias with an activation."""
         return ops.linear(x, self._normed())
 
     def _normed(self) -> Tensor:

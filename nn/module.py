@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from autograd import Tensor, backend
+from autograd import Tensor
+from autograd.arrays import array_module, to_device, to_host
 
 
 class Parameter(Tensor):
@@ -86,7 +87,7 @@ class Module:
     def to(self, device: str) -> "Module":
         """Move every Parameter and Buffer to `device`, in place."""
         for _, t in self.named_tensors():
-            t.data = backend.to_device(backend.to_host(t.data), device)
+            t.data = to_device(to_host(t.data), device)
         return self
 
     def copy(self) -> "Module":
@@ -95,7 +96,7 @@ class Module:
 
     def state_dict(self) -> dict[str, np.ndarray]:
         """Host copies of every Parameter and Buffer by dotted name."""
-        return {name: np.array(backend.to_host(t.data)) for name, t in self.named_tensors()}
+        return {name: np.array(to_host(t.data)) for name, t in self.named_tensors()}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
         """Fill every Parameter and Buffer from `state`; ValueError unless names and shapes agree exactly."""
@@ -109,7 +110,7 @@ class Module:
         for name, t in own.items():
             if tuple(state[name].shape) != t.shape:
                 raise ValueError(f"{name}: the state has shape {tuple(state[name].shape)}, the model {t.shape}")
-        values = {name: backend.array_module(t.data).asarray(state[name], dtype=t.dtype) for name, t in own.items()}
+        values = {name: array_module(t.data).asarray(state[name], dtype=t.dtype) for name, t in own.items()}
         for name, t in own.items():
             t.data[...] = values[name]
 

@@ -1,7 +1,7 @@
 """Normalisation layers: layer norm, the self-modulated layer norm of ViTGAN, batch norm."""
 
 from autograd import Tensor, ops
-from autograd.random import Generator
+from autograd.random import RandomStream
 from nn import init
 from nn.linear import Linear
 from nn.module import Buffer, Module, Parameter
@@ -27,7 +27,7 @@ class SelfModulatedLayerNorm(Module):
     """
 
     def __init__(
-        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 1.15, rng: Generator | None = None
+        self, features: int, latent: int, eps: float = 1e-5, *, gain: float = 1.15, rng: RandomStream | None = None
     ):
         self.gamma = Linear(latent, features, gain=gain, rng=rng)
         self.beta = Linear(latent, features, gain=gain, rng=rng)

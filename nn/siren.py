@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from autograd import Tensor, ops
-from autograd.random import Generator
+from autograd.random import RandomStream
 from nn import init
 from nn.linear import Linear
 from nn.module import Module
@@ -24,7 +24,7 @@ class SirenLayer(Module):
         omega: float = 30.0,
         first: bool = False,
         *,
-        rng: Generator | None = None,
+        rng: RandomStream | None = None,
     ):
         rng = init.default_rng(rng)
         self.linear = Linear(in_features, out_features, rng=rng)
@@ -42,7 +42,7 @@ class SirenLayer(Module):
 class FourierFeatures(SirenLayer):
     """E(p) = sin(W p + b) with W ~ U(±√(9/2)): the position encoding of ViTGAN (appendix of 2107.04589) and CIPS."""
 
-    def __init__(self, in_features: int, out_features: int, *, rng: Generator | None = None):
+    def __init__(self, in_features: int, out_features: int, *, rng: RandomStream | None = None):
         super().__init__(in_features, out_features, omega=1.0, first=True, rng=rng)
         self.linear.weight.data[...] = init.uniform(
             init.default_rng(rng), (out_features, in_features), math.sqrt(9 / 2)

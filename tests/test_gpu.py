@@ -12,7 +12,7 @@ import pytest
 from tiny_models import VARIANTS, draw_images, tiny
 
 from autograd import Tensor, grad, ops, use_tf32
-from autograd.backend import best_device, device_module, to_device, to_host
+from autograd.arrays import best_device, device_module, to_device, to_host
 from minigan.step import GAN
 
 pytestmark = pytest.mark.skipif(best_device() != "cuda", reason="there is no GPU")
@@ -163,11 +163,9 @@ def test_values_and_two_orders_of_gradients_beside_torch(name, torch):
 @pytest.mark.parametrize("variant", ["vitgan", "cnn"])
 def test_a_whole_step_beside_torch(variant, torch):
     """As the benchmark compares them: losses, gradients, and what two steps do to the networks and to the average."""
-    from experiments.bench import steps as bench
-    from experiments.bench.case import Case, differences
+    from experiments.bench.steps import step_case
 
     options = {"variant": variant, "batch": 8}
-    make = bench.maker(options)
-    case = Case("step", variant, make, tolerance=bench.TOLERANCE, mostly=bench.mostly(options))
-    ours, plain = (make(kind, "cuda").results() for kind in ("ours", "plain"))
-    assert differences(case, ours, plain) == ""
+    case = step_case(variant, options)
+    ours, plain = (case.sides[kind]("cuda").results() for kind in ("ours", "plain"))
+    assert case.differences(ours, plain) == ""

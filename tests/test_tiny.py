@@ -1,6 +1,5 @@
 """The ten most telling checks, in under five seconds: run them before every commit."""
 
-import ast
 import gc
 import weakref
 from pathlib import Path
@@ -119,14 +118,3 @@ def test_a_network_learns_and_explains_itself():
     assert ((logits.data > 0) == target).all() and float(loss) < 0.05
     steps = [line.split()[1] for line in explain(loss).splitlines() if line.split()[0].isdigit()]
     assert steps == "matmul add tanh matmul add softplus mul sub mean".split()
-
-
-def test_imports_go_down_only():
-    order = ["autograd", "nn", "minigan", "experiments"]
-    for i, layer in enumerate(order):
-        for path in (ROOT / layer).rglob("*.py"):
-            for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-                names = [a.name for a in node.names] if isinstance(node, ast.Import) else []
-                names += [node.module or ""] if isinstance(node, ast.ImportFrom) else []
-                above = {name.split(".")[0] for name in names} & set(order[i + 1 :])
-                assert not above, f"{path.relative_to(ROOT)} imports {', '.join(above)}"

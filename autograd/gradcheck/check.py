@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd import backend, modes
+from autograd import modes
+from autograd.arrays import to_host
 from autograd.gradcheck.diagnosis import Case, report
 from autograd.gradcheck.differences import Slope, slope
 from autograd.gradcheck.functions import evaluate, first_gradients, guarded, second_gradients
@@ -243,7 +244,7 @@ def _stage(title: str, arrays: Sequence[np.ndarray], what: str) -> Iterator[None
 
 def _float64(x: Any, k: int) -> np.ndarray:
     """A copy of input k on the host; TypeError unless it is float64."""
-    a = np.array(backend.to_host(x.data if isinstance(x, Tensor) else x))
+    a = np.array(to_host(x.data if isinstance(x, Tensor) else x))
     if a.dtype != np.float64:
         raise TypeError(
             f"gradcheck works in float64 only, and input {k} is {a.dtype}: pass np.array(x, float), and close over "

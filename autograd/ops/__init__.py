@@ -1,13 +1,11 @@
-"""Every op by its public name: what users call, and the `xp` of rules that run on Tensors.
+"""Every op by its public name.
 
-`sign`, `zeros_like` and `ones_like` have no gradient; they stand here so that a rule written for arrays
-finds the same names when it is called with Tensors.
+An op is a class without `self`: `@op` takes its functions out and calls them with arrays. `forward(xp, x)` computes y.
+`backward(xp, g, y)` gets g = ∂L/∂y and returns ∂L/∂x. See `autograd/operation.py`.
 """
 
-import sys
-
-from autograd import backend, operation
 from autograd.ops.attention import SIMILARITIES, attention
+from autograd.ops.constants import ones_like, sign, zeros_like
 from autograd.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from autograd.ops.elementwise import (
     abs,
@@ -72,21 +70,3 @@ from autograd.ops.shape import (
 )
 from autograd.ops.sine import bias_sine
 from autograd.ops.windows import fold, unfold
-from autograd.tensor import Tensor
-
-
-def _without_gradient(name):
-    def f(x):
-        array = x.data if isinstance(x, Tensor) else x
-        return Tensor(getattr(backend.array_module(array), name)(array))
-
-    f.__name__ = name
-    f.__doc__ = f"NumPy's {name}; its gradient is zero, so nothing is recorded."
-    return f
-
-
-sign = _without_gradient("sign")
-zeros_like = _without_gradient("zeros_like")
-ones_like = _without_gradient("ones_like")
-
-operation.OPS_NAMESPACE = sys.modules[__name__]

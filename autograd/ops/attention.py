@@ -14,8 +14,8 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
-from autograd.backend import LEAST_EXPONENT, matmul, sum_products
 from autograd.operation import op
+from autograd.ops.numerics import LEAST_EXPONENT, matmul
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
 
@@ -28,15 +28,15 @@ class attention:
     l1:    ∂L/∂Q = −s Σⱼ H sign(q − k),   ∂L/∂K = s Σᵢ H sign(q − k)
     l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
 
-    residuals = ("p",)  # stored key by key, (Nk, B, H, Nq): sums and maxima over keys take whole slices, not short rows
+    residuals = ("p",)  # P (B, H, Nq, Nk)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
-        p = _scores_by_key(xp, q, k, similarity, scale)
-        p -= xp.max(p, axis=0)
+        p = _scores(xp, q, k, similarity, scale)
+        p -= xp.max(p, axis=-1, keepdims=True)
         xp.maximum(p, LEAST_EXPONENT, out=p)
         xp.exp(p, out=p)
-        p /= xp.sum(p, axis=0)
-        return matmul(xp, _by_query(xp, p), v, out=_heads_inside(xp, q, v)), p
+        p /= xp.sum(p, axis=-1, keepdims=True)
+        return matmul(xp, p, v), p
 
     def backward(xp, g, q, k, v, *, similarity, scale):
         s = _scores(xp, q, k, similarity, scale)
@@ -48,51 +48,11 @@ class attention:
         return gq, gk, matmul(xp, _t(xp, p), g)
 
     def fused(xp, g, q, k, v, p, *, similarity, scale):
-        h = xp.empty_like(p)
-        matmul(xp, _by_columns(xp, g), _t(xp, v), out=_by_query(xp, h))
+        h = matmul(xp, g, _t(xp, v))
+        h -= xp.sum(h * p, axis=-1, keepdims=True)
         h *= p
-        h -= p * xp.sum(h, axis=0)
-        gv = matmul(xp, _t(xp, _by_query(xp, p)), g, out=_heads_inside(xp, v, v))
-        if similarity not in ("dot", "l2"):
-            return *_score_gradients(xp, _by_query(xp, h), q, k, similarity, scale), gv
-        gq = matmul(xp, _by_query(xp, h), k, out=_heads_inside(xp, q, q))
-        gk = matmul(xp, _t(xp, _by_query(xp, h)), q, out=_heads_inside(xp, k, k))
-        if similarity == "l2":
-            columns = matmul(xp, h.reshape(-1, h.shape[-1]), xp.ones(h.shape[-1], h.dtype))
-            gk -= _by_query(xp, columns.reshape(*h.shape[:-1], 1)).swapaxes(-1, -2) * k
-        factor = _scale(q, scale) * (1 if similarity == "dot" else 2)
-        gq *= factor
-        gk *= factor
-        return gq, gk, gv
-
-
-def _scores_by_key(xp, q, k, similarity, scale):
-    """The scores stored key by key, (Nk, B, H, Nq)."""
-    s = _scale(q, scale)
-    if similarity not in ("dot", "l2"):
-        return xp.ascontiguousarray(xp.moveaxis(_scores(xp, q, k, similarity, scale), -1, 0))
-    scores = xp.empty((k.shape[-2], *q.shape[:-1]), q.dtype)
-    columns = _by_columns(xp, q)
-    columns *= s if similarity == "dot" else 2 * s
-    matmul(xp, columns, _t(xp, k), out=_by_query(xp, scores))
-    if similarity == "l2":
-        scores -= sum_products(xp, "bhkd,bhkd->kbh", k, k)[..., None] * s
-    return scores
-
-
-def _by_query(xp, p):
-    """A view of p (Nk, B, H, Nq) as (B, H, Nq, Nk)."""
-    return xp.moveaxis(p, 0, -1)
-
-
-def _by_columns(xp, q):
-    """A copy of q whose columns lie in one piece: its products with many small Kᵀ take half the time."""
-    return _t(xp, xp.array(_t(xp, q), order="C"))
-
-
-def _heads_inside(xp, q, v):
-    """Room for an output (B, H, N, d) that lies in memory as (B, N, H, d), so that joining the heads copies nothing."""
-    return xp.empty((q.shape[0], q.shape[2], q.shape[1], v.shape[3]), v.dtype).swapaxes(1, 2)
+        gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
+        return gq, gk, matmul(xp, _t(xp, p), g)
 
 
 def _t(xp, x):

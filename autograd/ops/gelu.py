@@ -2,8 +2,8 @@
 
 import math
 
-from autograd import backend
 from autograd.operation import op
+from autograd.ops import numerics
 from autograd.ops.reduce import column_sums
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
@@ -25,7 +25,7 @@ class gelu:
             phi *= x
             xp.tanh(phi, out=phi)
         else:
-            phi = backend.erf(xp, x * math.sqrt(0.5))
+            phi = numerics.erf(xp, x * math.sqrt(0.5))
         phi *= 0.5
         phi += 0.5
         return x * phi, phi
@@ -36,7 +36,7 @@ class gelu:
             slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
             return g * 0.5 * (1 + t + x * (1 - t * t) * slope)
         density = xp.exp(-0.5 * x * x) * (1 / math.sqrt(2 * math.pi))
-        return g * (0.5 * (1 + backend.erf(xp, x * math.sqrt(0.5))) + x * density)
+        return g * (0.5 * (1 + numerics.erf(xp, x * math.sqrt(0.5))) + x * density)
 
     def fused(xp, g, x, phi, *, approximate):
         slope = xp.square(x, out=xp.empty_like(x))
@@ -60,7 +60,7 @@ class gelu:
 @op
 class bias_gelu:
     """z = x + b,  y = gelu z      ∂L/∂x = g y'(z),   ∂L/∂b = Σ g y'(z)       x (…, D), b (D)
-    the end of a linear map and its activation in one, for what runs both in one pass"""
+    the bias of a linear map and its activation as one op, which a fast form computes in one pass"""
 
     residuals = ("phi",)
 

@@ -1,7 +1,7 @@
 """Matrix products. Leading axes are batches, as in NumPy."""
 
-from autograd import backend
 from autograd.operation import op
+from autograd.ops import numerics
 from autograd.ops.reduce import column_sums
 
 
@@ -12,12 +12,12 @@ class matmul:
     def forward(xp, a, b):
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
-        return backend.matmul(xp, a, b)
+        return numerics.matmul(xp, a, b)
 
     def backward(xp, g, a, b, need):
         return (
-            backend.matmul(xp, g, xp.swapaxes(b, -1, -2)) if need[0] else None,
-            backend.matmul(xp, xp.swapaxes(a, -1, -2), g) if need[1] else None,
+            numerics.matmul(xp, g, xp.swapaxes(b, -1, -2)) if need[0] else None,
+            numerics.matmul(xp, xp.swapaxes(a, -1, -2), g) if need[1] else None,
         )
 
 
@@ -26,7 +26,7 @@ class linear:
     "Y = X Wᵀ + b               ∂L/∂X = G W,   ∂L/∂W = Gᵀ X,   ∂L/∂b = Σ G       X (…, in), W (out, in), b (out)"
 
     def forward(xp, x, weight, bias):
-        y = backend.matmul(xp, x.reshape(-1, x.shape[-1]), weight.T)
+        y = numerics.matmul(xp, x.reshape(-1, x.shape[-1]), weight.T)
         if bias is not None:
             y += bias
         return y.reshape(x.shape[:-1] + weight.shape[:1])
@@ -34,16 +34,16 @@ class linear:
     def backward(xp, g, x, weight, need):
         g = g.reshape(-1, g.shape[-1])
         return (
-            backend.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
-            backend.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            numerics.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
+            numerics.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
             g.sum(axis=0) if need[2] else None,
         )
 
     def fused(xp, g, x, weight, need):
         g = g.reshape(-1, g.shape[-1])
         return (
-            backend.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
-            backend.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            numerics.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
+            numerics.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
             column_sums(xp, g) if need[2] else None,
         )
 
@@ -53,7 +53,8 @@ class linear:
 
 @op
 class einsum:
-    "Y = Σ A B … by subscripts  ∂L/∂A = the same product with g in the place of A (explicit output, no repeated letter in one operand)"  # noqa: E501
+    """Y = Σ A B … by subscripts  ∂L/∂A = the same product with g in the place of A
+    subscripts: with an explicit output ("ij,jk->ik"), no ellipsis, and no letter twice in one operand"""
 
     def forward(xp, *operands, subscripts):
         return xp.einsum(subscripts, *operands, optimize=len(operands) > 2)

@@ -1,8 +1,10 @@
 """Normalisations: softmax and its relatives, layer norm, batch norm."""
 
-from autograd.backend import array_module, matmul
+from autograd.arrays import array_module
 from autograd.operation import op
+from autograd.ops.numerics import matmul
 from autograd.ops.reduce import column_sums, count, row_means
+from autograd.registry import public
 from autograd.tensor import Tensor
 
 
@@ -92,7 +94,7 @@ class normalize:
 
 
 def is_layer_norm(x, weight, bias, *, axes, eps):
-    """Whether `normalize` is over the last axis, with one weight and bias for all, or with one for each sample."""
+    """Whether `normalize` is a layer norm over the last axis, with one weight and bias for all rows or each sample."""
     one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
     pair = weight is not None and bias is not None and weight.shape == bias.shape
     return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
@@ -105,6 +107,7 @@ def _means(xp, a, axes, b=None):
     return (a if b is None else a * b).mean(axis=axes, keepdims=True)
 
 
+@public
 def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Layer norm (Ba et al., 1607.06450): `normalize` over the last axes, those of `normalized_shape`.
 
@@ -117,6 +120,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     return normalize(x, weight, bias, axes=tuple(range(-len(shape), 0)), eps=eps)
 
 
+@public
 def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=False, momentum=0.1, eps=1e-5):
     """Batch norm (Ioffe & Szegedy, 1502.03167) of x (N, C, …): `normalize` over all axes but the channels.
 

@@ -1,8 +1,8 @@
 """Pooling over the windows of each channel. `stride` defaults to `kernel_size`, as in PyTorch."""
 
-from autograd.backend import array_module
+from autograd.arrays import array_module
 from autograd.operation import op
-from autograd.ops.windows import check_images, count_windows, fold, frame, pair, positions, run, windows
+from autograd.ops.windows import Windows, check_images, fold, frame, pair, positions, window_view
 from autograd.tensor import Tensor
 
 
@@ -57,26 +57,25 @@ class max_pool2d:
 
 def pool_windows(xp, x, kernel_size, stride, padding, value):
     """The windows of x, framed by `value`: a view (N, C, kh, kw, H', W')."""
-    kernel_size, stride, padding = check_pool(x, kernel_size, stride, padding)
-    count_windows(x.shape[2:], kernel_size, stride, padding, (1, 1))
-    return windows(xp, frame(xp, x, padding, value), 2, kernel_size, stride, (1, 1))
+    at = check_pool(x, kernel_size, stride, padding)
+    at.counts(x.shape[2:])
+    return window_view(xp, frame(xp, x, at.padding, value), 2, at)
 
 
 def check_pool(x, kernel_size, stride, padding):
-    """kernel_size, stride and padding as pairs, fit for the images x."""
+    """The windows of a pooling of the images x."""
     check_images(x, "the input of a pooling")
-    kernel_size, padding = pair(kernel_size), pair(padding)
-    stride = kernel_size if stride is None else pair(stride)
-    if any(2 * p > k for p, k in zip(padding, kernel_size, strict=True)):
-        raise ValueError(f"padding {padding} is more than half of kernel_size {kernel_size}")
-    return kernel_size, stride, padding
+    at = Windows.of(kernel_size, kernel_size if stride is None else stride, padding)
+    if any(2 * p > k for p, k in zip(at.padding, at.kernel, strict=True)):
+        raise ValueError(f"padding {at.padding} is more than half of kernel_size {at.kernel}")
+    return at
 
 
 def put_back(xp, g, shape, kernel_size, stride, padding):
     """g (N, C, kh kw, L), one value for each place in each window, added up where the windows lie in x."""
     g = g.reshape(g.shape[0], g.shape[1] * g.shape[2], g.shape[3])
-    stride = kernel_size if stride is None else stride
-    return run(xp, fold, g, output_size=shape[2:], kernel_size=kernel_size, padding=padding, stride=stride, dilation=1)
+    where = {"kernel_size": kernel_size, "padding": padding, "stride": kernel_size if stride is None else stride}
+    return fold.inside(xp, g, output_size=shape[2:], dilation=1, **where)
 
 
 def first_maxima(x, y, kernel_size, stride, padding):

@@ -1,7 +1,7 @@
 """Reductions over axes. `axis` is None (all), an int, or a tuple; `keepdims` as in NumPy."""
 
-from autograd.backend import matmul, sum_products
 from autograd.operation import op
+from autograd.ops.numerics import matmul, sum_products
 
 
 def spread(g, shape, axis, keepdims):
@@ -23,7 +23,7 @@ def count(shape, axis):
 
 
 def column_sums(xp, a, b=None):
-    """Σ a, or Σ a b, over all axes but the last. Products with ones, which BLAS does many times faster than sum()."""
+    """Σ a, or Σ a b, over all axes but the last. As a product with ones: BLAS is many times faster than sum()."""
     rows = a.reshape(-1, a.shape[-1])
     if b is None:
         return matmul(xp, xp.ones(len(rows), rows.dtype), rows)
@@ -31,7 +31,7 @@ def column_sums(xp, a, b=None):
 
 
 def row_means(xp, a, b=None):
-    """The mean of a, or of a b, over the last axis, which stays with length 1; in the same way."""
+    """The mean of a, or of a b, over the last axis, which stays with length 1. Also as a product with ones."""
     rows, n = a.reshape(-1, a.shape[-1]), a.shape[-1]
     if b is None:
         means = matmul(xp, rows, xp.full(n, 1 / n, rows.dtype))

@@ -1,10 +1,12 @@
 """Making images larger by an integer factor."""
 
-from autograd.backend import array_module, matmul
+from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops import linalg, shape
 from autograd.ops.conv import conv2d
-from autograd.ops.windows import check_images, pair, positions, run
+from autograd.ops.numerics import matmul
+from autograd.ops.windows import check_images, pair, positions
+from autograd.registry import public
 from autograd.tensor import Tensor
 
 
@@ -38,6 +40,7 @@ class upsample_bilinear:
         return products(xp, g, hat(g, h, sh), hat(g, w, sw))
 
 
+@public
 def interpolate(input, *, scale_factor, mode="nearest"):
     """Images (N, C, H, W) made `scale_factor` (an int or a pair) times as high and wide.
 
@@ -64,7 +67,7 @@ class pixel_shuffle:
         return x.reshape(n, c // r**2, h * r, w * r)
 
     def backward(xp, g, *, upscale_factor):
-        return run(xp, pixel_unshuffle, g, downscale_factor=upscale_factor)
+        return pixel_unshuffle.inside(xp, g, downscale_factor=upscale_factor)
 
 
 @op
@@ -79,7 +82,7 @@ class pixel_unshuffle:
         return x.reshape(n, c * r**2, h // r, w // r)
 
     def backward(xp, g, *, downscale_factor):
-        return run(xp, pixel_shuffle, g, upscale_factor=downscale_factor)
+        return pixel_shuffle.inside(xp, g, upscale_factor=downscale_factor)
 
 
 def check_shuffle(x, r):
@@ -96,6 +99,7 @@ def check_unshuffle(x, r):
     return r
 
 
+@public
 def upsample_conv2d(input, weight, bias=None):
     """conv2d(interpolate(input, scale_factor=2), weight, bias, padding=1) with 3 × 3 kernels, at the smaller size.
 

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from autograd import backend
 from autograd.operation import op
+from autograd.ops import numerics
+from autograd.registry import public
 
 
 @op
@@ -91,6 +92,7 @@ def _along(ndim, axis, index):
     return (slice(None),) * (axis % ndim) + (index,)
 
 
+@public
 def split(x, indices_or_sections, axis=0):
     """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch."""
     n = x.shape[axis]
@@ -112,7 +114,7 @@ class getitem:
         return x[index]
 
     def backward(xp, g, shapes, *, index):
-        return backend.scatter_add(xp, g, index, shapes[0])
+        return numerics.scatter_add(xp, g, index, shapes[0])
 
 
 @op
@@ -120,12 +122,13 @@ class scatter_add:
     "y = zeros(shape);  y[index] += x           ∂L/∂x = g[index]"
 
     def forward(xp, x, *, index, shape):
-        return backend.scatter_add(xp, x, index, shape)
+        return numerics.scatter_add(xp, x, index, shape)
 
     def backward(xp, g, *, index):
         return g[index]
 
 
+@public
 def take(x, indices, axis=None):
     """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None)."""
     if axis is None:

@@ -1,38 +1,33 @@
 """Our time and memory beside PyTorch's: python -m experiments.bench
 
-The engine's overhead, whole training steps, the ops they spend their time in, Inception features, the figures of merit
-and peak memory. Both sides have the same weights, batch and threads; their results are compared before anything is
-timed, and they are timed in turns. Without PyTorch (pip install -e '.[torch]') our side is measured alone.
+It measures the engine's overhead, whole training steps, the ops they spend their time in, Inception features, the
+figures of merit, and peak memory. Without PyTorch (pip install -e '.[torch]') our side is measured alone.
 """
 
 import argparse
 import json
 import os
+import platform
+import re
 import sys
 import time
+from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from experiments.cli import command_line, refuse_tf32_on_cpu, run_main
+from experiments.bench import METHOD
+from experiments.cli import choose_device, command_line, refuse_tf32_on_cpu, run_main
 
-if TYPE_CHECKING:
-    from experiments.bench.case import Case
-
-GROUPS = ("overhead", "step", "ops", "inception", "metrics", "memory")
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
-
-EPILOG = """groups: overhead, step, ops, inception, metrics, memory
+EXAMPLES = """\
+sections: overhead, step, ops, inception, metrics, memory
 
 examples:
   python -m experiments.bench                           everything on one thread: about half an hour
-  python -m experiments.bench --quick                   a minute: the small models
+  python -m experiments.bench --quick                   a minute or two: the small models
   python -m experiments.bench --only step,memory --threads 2
-  python -m experiments.bench --only 'attention l2' --seconds 20 --json attention.json
+  python -m experiments.bench --only 'attention l2' --seconds 20
 
-plain  PyTorch as a careful user writes the model
-best   scaled_dot_product_attention where it is faster, one call for SLN, fused Adam; on a GPU torch.compile with
-       mode="reduce-overhead", while plain is eager
-A ratio is ours over theirs, round by round: the median, and the quartiles in parentheses. Below 1 we are faster.
 """
 
 
@@ -40,18 +35,17 @@ def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m experiments.bench",
         description=__doc__,
-        epilog=EPILOG,
+        epilog=EXAMPLES + METHOD,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--only", metavar="LIST", help="groups, or parts of names as they are printed, with commas between")
+    p.add_argument("--only", default="", metavar="LIST", help="sections, or parts of the names in the table")
     p.add_argument("--quick", action="store_true", help="the small models, and few rounds")
-    p.add_argument("--seconds", type=float, metavar="S", help="of timing for each line (5; 0.6 with --quick)")
-    p.add_argument("--threads", type=int, default=1, metavar="N", help="of both sides (1)")
+    p.add_argument("--seconds", type=float, metavar="S", help="how long each line is timed (5; 0.6 with --quick)")
+    p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each side (1)")
     p.add_argument("--no-loops", action="store_true", help="on a CPU: NumPy alone, even where numba is installed")
     p.add_argument("--device", default="cpu", choices=["cpu", "cuda"], help="where the networks are (cpu)")
-    p.add_argument("--tf32", action="store_true", help="on a GPU: time all sides in TF32 (they are compared without)")
-    p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="of page and chart (runs/bench)")
-    p.add_argument("--json", metavar="FILE", help="every sample as JSON too, to a file or - for stdout")
+    p.add_argument("--tf32", action="store_true", help="on a GPU: time in TF32; results are compared in float32")
+    p.add_argument("--out", type=Path, default=Path("runs/bench"), metavar="DIR", help="for page and JSON (runs/bench)")
     return p
 
 
@@ -63,125 +57,94 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--threads must be at least 1, not {args.threads}")
     if args.seconds is not None and args.seconds <= 0:
         raise InputError(f"--seconds must be greater than 0, not {args.seconds:g}")
-    if args.json and args.json != "-":
-        path = Path(args.json)
-        if path.is_dir() or not path.absolute().parent.is_dir():
-            raise InputError(f"{path} must be a file in a directory that is there")
-    set_threads(args.threads)
-    from autograd.backend import device_module, use_loops
-
-    device_module(args.device)
-    use_loops(args.device == "cpu" and not args.no_loops)
     refuse_tf32_on_cpu(args.tf32, args.device)
-    return measure_all(args)
+    args.seconds, args.rounds = args.seconds or (0.6 if args.quick else 5.0), 3 if args.quick else 5
+    for name in THREADS:  # the libraries under NumPy read them when NumPy is imported
+        os.environ[name] = str(args.threads)
+    choose_device(args.device, not args.no_loops)
+    return measure_all(chosen(args.only, args.quick), args)
 
 
-def set_threads(threads: int) -> None:
-    """For the libraries under NumPy, which read it when NumPy is imported, and for processes started from here."""
-    for name in THREADS:
-        os.environ[name] = str(threads)
-
-
-def chosen(only: str | None, quick: bool) -> tuple[list["Case"], list[str]]:
-    """The cases to time, and the names of the steps whose memory to take; InputError for what nothing is called."""
-    from experiments.bench import distances, hot_ops, inception, memory, overhead, steps
+def chosen(only: str, quick: bool) -> list:
+    """The cases to measure; InputError for a word that is neither a section nor a part of a name."""
+    from experiments.bench.cases import every_case
+    from experiments.bench.show import SECTIONS
     from minigan.errors import InputError
 
-    modules: list[Any] = [overhead, steps, hot_ops, inception, distances]
-    every = [case for module in modules for case in module.cases()]
-    remembered = memory.cases()
-    if only:
-        words = [word.strip() for word in only.split(",") if word.strip()]
-        for word in words:
-            if word not in GROUPS and not any(word in case.name for case in every):
-                raise InputError(f"--only {word}: nothing is called so; the groups are {', '.join(GROUPS)}")
-        every = [c for c in every if any(w == c.group or w not in GROUPS and w in c.name for w in words)]
-        remembered = remembered if "memory" in words else []
-    if quick:
-        every = [case for case in every if case.quick]
-        remembered = [name for name in remembered if name in steps.QUICK]
-    return every, remembered
+    cases, words = every_case(), [word.strip() for word in only.split(",") if word.strip()]
+    for word in words:
+        if word not in SECTIONS and not any(word in case.name for case in cases):
+            raise InputError(f"--only {word}: no name contains it, and the sections are {', '.join(SECTIONS)}")
+    if words:
+        cases = [c for c in cases if any(w == c.section or w not in SECTIONS and w in c.name for w in words)]
+    return [case for case in cases if case.quick or not quick]
 
 
-def measure_all(args: argparse.Namespace) -> int:
+def measure_all(cases: list, how: argparse.Namespace) -> int:
+    """Measure and print the cases, and write the page and the JSON; returns the exit status."""
     from tqdm import tqdm
 
-    from experiments.bench import memory, show
-    from experiments.bench.case import BUSY, KINDS, MARK, has_torch, measure
-    from experiments.bench.flops import peak
-
-    cases, remembered = chosen(args.only, args.quick)
-    with_torch = has_torch()
-    if with_torch:
-        import torch
-
-        torch.set_num_threads(args.threads)
-    else:
-        print("PyTorch is not installed (pip install -e '.[torch]'): our side alone", file=sys.stderr)
-    fastest = peak(args.device, with_torch)
-    record: dict[str, Any] = {
-        "command": command_line(),
-        "when": time.strftime("%Y-%m-%d %H:%M"),
-        "machine": {**show.machine(args.device, args.threads, with_torch), "peak GFLOP/s": round(fastest / 1e9, 1)},
-        "measured": [],
-        "memory": {},
-    }
-    printed: list[str] = []
-    bar = tqdm(total=len(cases) + len(remembered), file=sys.stderr, leave=False)
+    from experiments.bench import show
+    from experiments.bench.case import KINDS
+    from minigan.figures import write_bytes
 
     def say(line: str) -> None:
-        printed.append(line)
-        if args.json != "-":
-            bar.write(line, file=sys.stdout)
-            sys.stdout.flush()
+        bar.write(line, file=sys.stdout)
+        sys.stdout.flush()
 
-    say(", ".join(f"{k} {v}" for k, v in record["machine"].items() if v is not None))
-    seconds, fewest = args.seconds or (0.6 if args.quick else 5.0), 3 if args.quick else 5
-    group, status, share = "", 0, 1.0
+    how.kinds = KINDS if find_spec("torch") else KINDS[:1]
+    if len(how.kinds) == 1:
+        print("PyTorch is not installed (pip install -e '.[torch]'): our side alone", file=sys.stderr)
+    facts, rows, status = machine(how), [], 0
+    bar = tqdm(cases, file=sys.stderr, leave=False)
+    say(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
     try:
-        for case in cases:
-            bar.set_description_str(f"{case.group}: {case.name}")
-            measured = measure(case, args.device, seconds, fewest, with_torch, args.tf32)
-            if case.group != group:
-                say(show.heading(group := case.group))
-            say(show.row(measured, fastest))
-            record["measured"].append(measured.record())
-            share = min(share, measured.processor_share)
-            status = 1 if measured.differs else status
-            bar.update()
-        for name in remembered:
-            bar.set_description_str(f"memory: {name}")
-            kinds = KINDS if with_torch else KINDS[:1]
-            found = {kind: memory.of_process(name, kind, args.device, args.threads) for kind in kinds}
-            if group != "memory":
-                say(show.heading(group := "memory"))
-            say(show.memory_row(name, found))
-            record["memory"][name] = found
-            bar.update()
+        for case in bar:
+            bar.set_description_str(f"{case.section}: {case.name}")
+            rows.append(row := case.measure(how))
+            if len(rows) == 1 or rows[-2]["section"] != row["section"]:
+                say(show.heading(row))
+            say(show.line(row, 1e9 * facts["peak GFLOP/s"]))
+            status = 1 if row["differs"] else status
     except KeyboardInterrupt:
         status = 130
-    bar.close()
-    if share < BUSY:
-        say(f"the machine was busy: at worst this process had {share:.0%} of a core; do not trust lines marked {MARK}")
-    write(args, record, "\n".join(printed))
+    share = min((row["processor share"] for row in rows), default=1.0)
+    if share < show.BUSY:
+        say(f"the machine was busy: at worst this process had {share:.0%} of a core; do not trust the marked lines")
+    record = {"command": command_line(), "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "rows": rows}
+    write_bytes(how.out / "bench.html", show.page(record).encode())
+    write_bytes(how.out / "bench.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
+    print(f"look at {how.out / 'bench.html'}", file=sys.stderr)
     return status
 
 
-def write(args: argparse.Namespace, record: dict[str, Any], printed: str) -> None:
-    from experiments.bench.page import page, picture
-    from minigan.figures import write_bytes
+def machine(how: argparse.Namespace) -> dict[str, Any]:
+    """What a time depends on."""
+    import numpy as np
 
-    text = json.dumps(record, indent=1, ensure_ascii=False) + "\n"
-    if drawn := picture(record):
-        write_bytes(args.out / "bench.png", drawn)
-    write_bytes(args.out / "bench.html", page(record, printed).encode())
-    write_bytes(args.out / "bench.json", text.encode())
-    if args.json == "-":
-        print(text, end="")
-    elif args.json:
-        write_bytes(args.json, text.encode())
-    print(f"look at {args.out / 'bench.html'}", file=sys.stderr)
+    from autograd.arrays import device_module
+    from experiments.bench.flops import peak
+
+    cpuinfo = Path("/proc/cpuinfo")
+    models = re.findall("model name\\s*: (.*)", cpuinfo.read_text()) if cpuinfo.exists() else [platform.processor()]
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # type: ignore[call-overload,index]
+    facts = {"processor": [*models, platform.machine()][0], "cores": os.cpu_count(), "threads": how.threads}
+    facts |= {"device": how.device, "system": platform.system(), "python": platform.python_version()}
+    facts |= {"numpy": np.__version__, "blas": f"{blas.get('name')} {blas.get('version')}", "torch": None}
+    if len(how.kinds) > 1:
+        import torch
+
+        torch.set_num_threads(how.threads)
+        facts["torch"] = torch.__version__
+    if how.device == "cuda":
+        facts["gpu"] = device_module("cuda").cuda.runtime.getDeviceProperties(0)["name"].decode()
+    return facts | {"peak GFLOP/s": round(peak(how.device, len(how.kinds) > 1) / 1e9, 1)}
+
+
+def run() -> None:
+    """The console script."""
+    run_main(main)
 
 
 if __name__ == "__main__":
-    run_main(main)
+    run()

@@ -1,27 +1,29 @@
-"""What is measured, and how: sides that do the same thing, first checked equal, then timed one after the other."""
+"""A case: sides that do the same work. Their results are compared first; sides that agree are timed in turns."""
 
+import argparse
 import contextlib
-import gc
-import importlib.util
 import statistics
 import time
-from collections.abc import Callable, Iterator
+import timeit
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from autograd import backend, use_tf32
+from autograd import use_tf32
+from autograd.arrays import device_module
+from experiments.bench.flops import counted
 
 KINDS = ("ours", "plain", "best")
-SAMPLE = 0.02  # seconds that a sample should take at least: shorter runs are repeated within it
+SAMPLE = 0.02  # seconds: a shorter run is repeated until a sample takes as long
 MOST_ROUNDS = 100
-BUSY, MARK = 0.9, "busy"  # below this share of a core, times are those of other processes too
+ROUGH = (0.95, 0.05)  # the share of the elements of a rough result that must agree, and their tolerance
 
 
 @dataclass
 class Side:
-    """One way to do it. `results` by name are compared before `run` is timed; they may change the state that it has."""
+    """One way to do the work. `results` are compared by name before `run` is timed; they may change its state."""
 
     run: Callable[[], Any]
     results: Callable[[], dict[str, Any]]
@@ -30,176 +32,115 @@ class Side:
 
 @dataclass
 class Case:
-    """A thing to time. `make(kind, device)` builds a side; `plain` and `best` may import PyTorch, `ours` may not."""
+    """A line of the benchmark. `sides[kind](device)` builds a side; that of "ours" must not import PyTorch."""
 
-    group: str
+    section: str
     name: str
-    make: Callable[[str, str], Side]
-    kinds: tuple[str, ...] = KINDS
-    calls: int = 1  # what one run does so many times: the time is that of one
-    rate: str = ""  # "images/s": shown as a rate
-    tolerance: float = 1e-4  # of `difference`
-    mostly: frozenset = frozenset()  # results of which few elements may differ (see `disagreement`)
-    quick: bool = False  # in the quick look too
+    sides: Mapping[str, Callable[[str], Side]]
+    calls: int = 1  # in one run: the time shown is that of one call
+    unit: str = "s"  # of the medians in the table: s, images/s, or MiB; samples are seconds or MiB
+    tolerance: float = 1e-4  # the largest relative difference between results that agree
+    rough: tuple[str, ...] = ()  # results of which rounding may turn a few elements: see ROUGH
+    quick: bool = False  # part of --quick
 
+    def measure(self, how: argparse.Namespace) -> dict[str, Any]:
+        """The row of the case, measured as the flags of the command say. TF32 is for the timing only."""
+        with rounding(False, how):
+            sides = {kind: make(how.device) for kind, make in self.sides.items() if kind in how.kinds}
+            results = {kind: side.results() for kind, side in sides.items()}
+        for kind in results:
+            if why := self.differences(results["ours"], results[kind]):
+                return self.row({}, differs=f"{kind}: {why}")
+        del results
+        wait = device_module("cuda").cuda.runtime.deviceSynchronize if how.device == "cuda" else lambda: None
+        with rounding(how.tf32, how):
+            with counted() as total:
+                sides["ours"].run()
+            for side in sides.values():
+                side.ready()
+            samplers = {kind: sampler(side.run, wait) for kind, side in sides.items()}
+            elapsed, busy = time.perf_counter(), time.process_time()
+            samples = alternate(samplers, how.seconds, how.rounds)
+        share = (time.process_time() - busy) / (time.perf_counter() - elapsed) if how.device == "cpu" else 1.0
+        samples = {kind: [seconds / self.calls for seconds in taken] for kind, taken in samples.items()}
+        return self.row(samples, flops=total.flops / self.calls, **{"processor share": round(share, 3)})
 
-@dataclass
-class Measured:
-    """Seconds of every sample by side, paired by round; `differs` says why there are none to compare."""
+    def differences(self, found: dict[str, Any], expected: dict[str, Any]) -> str:
+        """The worst difference in words, or "" where the results agree."""
+        if found.keys() != expected.keys() or not found:
+            return f"the results are {', '.join(found)} and {', '.join(expected)}"
+        worst = []
+        for name in found:
+            share, limit = ROUGH if name in self.rough else (1.0, self.tolerance)
+            by = difference(found[name], expected[name], share)
+            if not by <= limit:
+                worst.append((by / limit, f"{name} differs by {by:.1e} (limit {limit:g})"))
+        return max(worst)[1] if worst else ""
 
-    case: Case
-    samples: dict[str, list[float]]
-    differs: str = ""
-    flops: float = 0.0
-    processor_share: float = 1.0  # processor time over the time that passed
+    def row(self, samples: dict[str, list[float]], **more: Any) -> dict[str, Any]:
+        """What was measured: a line of the table, of the page and of the record.
 
-    def median(self, kind: str) -> float | None:
-        return statistics.median(self.samples[kind]) if self.samples.get(kind) else None
-
-    def ratio(self, kind: str) -> tuple[float, float, float] | None:
-        """Our time over that of `kind`: median and quartiles of the ratios, round by round."""
-        if not self.samples.get("ours") or not self.samples.get(kind) or kind == "ours":
-            return None
-        ratios = [a / b for a, b in zip(self.samples["ours"], self.samples[kind], strict=True)]
-        low, median, high = np.quantile(ratios, [0.25, 0.5, 0.75])
-        return float(median), float(low), float(high)
-
-    def record(self) -> dict[str, Any]:
-        ratios = {k: r for k in self.samples if (r := self.ratio(k))}
+        samples: seconds or MiB by side; those of a round belong together. ratio: the median and the quartiles of
+        ours/theirs, round by round. flops: operations in one call. processor share: processor time over elapsed time.
+        """
+        ratios = {kind: np.divide(samples["ours"], samples[kind]) for kind in samples if kind != "ours"}
         return {
-            "group": self.case.group,
-            "name": self.case.name,
-            "seconds": {k: self.median(k) for k in self.samples},
-            "ratio": {k: {"median": m, "quartiles": [low, high]} for k, (m, low, high) in ratios.items()},
-            "differs": self.differs or None,
-            "flops": self.flops or None,
-            "processor share": round(self.processor_share, 3),
-            "samples": self.samples,
+            **{"section": self.section, "name": self.name, "unit": self.unit, "differs": None, "flops": 0.0},
+            **{"processor share": 1.0, "note": ""},
+            "median": {kind: statistics.median(taken) for kind, taken in samples.items()},
+            "ratio": {kind: np.quantile(each, [0.5, 0.25, 0.75]).tolist() for kind, each in ratios.items()},
+            "samples": samples,
+            **more,
         }
 
 
-def has_torch() -> bool:
-    return importlib.util.find_spec("torch") is not None
+def difference(found: Any, expected: Any, share: float = 1.0) -> float:
+    """|a − b| / (|b| + rms b): the largest, or the quantile that `share` of the elements do not exceed.
 
-
-def difference(found: Any, expected: Any) -> float:
-    """The largest |a − b| / (|b| + rms b); infinity for other shapes and for what is not finite."""
-    a, b = (np.asarray(x, np.float64) for x in (found, expected))
-    if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
-        return np.inf
-    scale = np.abs(b) + np.sqrt(np.square(b).mean() if b.size else 0.0)
-    apart = np.abs(a - b)
-    return float(np.max(apart / np.where(scale > 0, scale, 1), initial=0.0))
-
-
-def disagreement(found: Any, expected: Any) -> float:
-    """The share of elements that differ by more than a tenth of the rms, for what rounding may turn round.
-
-    Adam without momentum moves every weight by the sign of its gradient, which rounding decides where it is about 0.
+    Infinity for different shapes and for numbers that are not finite.
     """
     a, b = (np.asarray(x, np.float64) for x in (found, expected))
     if a.shape != b.shape or not (np.isfinite(a).all() and np.isfinite(b).all()):
         return np.inf
-    return float((np.abs(a - b) > 0.1 * np.sqrt(np.square(b).mean())).mean())
+    gap, scale = np.abs(a - b), np.abs(b) + np.sqrt(np.square(b).sum() / max(b.size, 1))
+    with np.errstate(divide="ignore", invalid="ignore"):  # where b is 0 everywhere, any difference is infinite
+        apart = np.where(gap > 0, gap / scale, 0.0)
+    at = int(share * (b.size - 1))
+    return float(np.partition(apart, at, axis=None)[at]) if b.size else 0.0
 
 
-LIMIT = 0.05  # of `disagreement`
-
-
-def differences(case: Case, found: dict[str, Any], expected: dict[str, Any]) -> str:
-    """ "" where the results agree, else the worst of them in words."""
-    if found.keys() != expected.keys() or not found:
-        return f"the results are {', '.join(found)} and {', '.join(expected)}"
-    worst = {}
-    for name in found:
-        rough = name in case.mostly
-        by = (disagreement if rough else difference)(found[name], expected[name])
-        limit = LIMIT if rough else case.tolerance
-        if not by <= limit:
-            worst[name] = (by / limit, f"{name} differs by {by:.1e} (limit {limit:g})")
-    return max(worst.values())[1] if worst else ""
-
-
-def synchronise(device: str, kind: str) -> None:
-    """Wait until a GPU has done what it was told."""
-    if device == "cuda" and kind == "ours":
-        backend.device_module(device).cuda.get_current_stream().synchronize()
-    elif device == "cuda":
-        import torch
-
-        torch.cuda.synchronize()
-
-
-def timed(run: Callable[[], Any], times: int, wait: Callable[[], None]) -> float:
-    wait()
-    start = time.perf_counter()
-    for _ in range(times):
-        run()
-    wait()
-    return (time.perf_counter() - start) / times
-
-
-def alternate(samplers: dict[str, Callable[[], float]], seconds: float, fewest: int) -> dict[str, list[float]]:
-    """Samples by side, taken A B A B …, until `seconds` have passed, `fewest` of each at least."""
+def alternate(samplers: dict[str, Callable[[], float]], seconds: float, rounds: int) -> dict[str, list[float]]:
+    """Samples by side, taken A B A B … until `seconds` have passed and there are at least `rounds` of each."""
     samples: dict[str, list[float]] = {kind: [] for kind in samplers}
-    start, rounds = time.perf_counter(), 0
-    collecting = gc.isenabled()
-    gc.collect()
-    gc.disable()
-    try:
-        while rounds < fewest or (time.perf_counter() - start < seconds and rounds < MOST_ROUNDS):
-            for kind, sampler in samplers.items():
-                samples[kind].append(sampler())
-            rounds += 1
-    finally:
-        if collecting:
-            gc.enable()
+    start, done = time.perf_counter(), 0
+    while done < rounds or (time.perf_counter() - start < seconds and done < MOST_ROUNDS):
+        for kind, sample in samplers.items():
+            samples[kind].append(sample())
+        done += 1
     return samples
 
 
+def sampler(run: Callable[[], Any], wait: Callable[[], Any]) -> Callable[[], float]:
+    """A function that takes a sample: the mean seconds of a run, over as many runs as fill `SAMPLE`."""
+
+    def sample(times: int) -> float:
+        def runs() -> None:
+            for _ in range(times):
+                run()
+            wait()
+
+        return timeit.timeit(runs, setup=wait, number=1) / times  # without the garbage collector
+
+    times = max(1, round(SAMPLE / max(sample(1), 1e-9)))  # the first run warms up too
+    return lambda: sample(times)
+
+
 @contextlib.contextmanager
-def rounding(tf32: bool, with_torch: bool) -> Iterator[None]:
+def rounding(tf32: bool, how: argparse.Namespace) -> Iterator[None]:
     """Inside, both sides multiply matrices on a GPU in TF32, or neither does."""
-    if with_torch:
+    if len(how.kinds) > 1:
         import torch
 
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = tf32
     with use_tf32(tf32):
         yield
-
-
-def measure(case: Case, device: str, seconds: float, fewest: int, with_torch: bool, tf32: bool = False) -> Measured:
-    """Build the sides, compare what they compute with ours, and time those of a case that agree, in TF32 if it is asked
-    for: the comparison is exact."""
-    from experiments.bench.flops import counted
-
-    kinds = [k for k in case.kinds if k == "ours" or with_torch]
-    with rounding(False, with_torch):
-        sides = {kind: case.make(kind, device) for kind in kinds}
-        results = {kind: side.results() for kind, side in sides.items()}
-    for kind in kinds[1:]:
-        if why := differences(case, results["ours"], results[kind]):
-            return Measured(case, {}, f"{kind}: {why}")
-    results.clear()
-    with rounding(tf32, with_torch):
-        with counted() as total:
-            sides["ours"].run()
-        for side in sides.values():
-            side.ready()
-        samplers = {kind: sampler(side.run, device, kind) for kind, side in sides.items()}
-        wall, processor = time.perf_counter(), time.process_time()
-        samples = alternate(samplers, seconds, fewest)
-    share = 1.0 if device == "cuda" else (time.process_time() - processor) / (time.perf_counter() - wall)
-    samples = {kind: [t / case.calls for t in taken] for kind, taken in samples.items()}
-    return Measured(case, samples, flops=total.flops / case.calls, processor_share=min(1.0, share))
-
-
-def sampler(run: Callable[[], Any], device: str, kind: str) -> Callable[[], float]:
-    """A function that takes a sample: seconds of one run, averaged over as many as a sample should have."""
-
-    def wait() -> None:
-        synchronise(device, kind)
-
-    once = timed(run, 1, wait)  # a warm-up too
-    times = max(1, round(SAMPLE / max(once, 1e-9)))
-    return lambda: timed(run, times, wait)

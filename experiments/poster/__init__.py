@@ -1,1 +1,1 @@
-"""`python -m experiments.poster`: the poster's runs, its figures with them in, its numbers beside ours, an ablation."""
+"""`python -m experiments.poster`: the poster's figures drawn from our runs, its numbers beside ours, an ablation."""

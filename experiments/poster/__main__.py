@@ -1,8 +1,8 @@
 """The poster's runs, its figures and an ablation on one page: python -m experiments.poster
 
-Trains what the poster shows, full ViTGAN, vanilla ViT, ReLU variant and CNN on digits and full ViTGAN on faces, then an
-ablation with three seeds a row, several runs at once. Call it again to go on: what is finished is not repeated.
-Without --mnist and --celeba the digits and the faces are drawn; they are neither MNIST nor CelebA.
+Trains what the poster shows: full ViTGAN, vanilla ViT, ReLU variant and CNN on digits, and full ViTGAN on faces. Then
+it trains an ablation with three seeds for each row. Several runs go on at once. Call it again to go on: finished runs
+are not repeated. Without --mnist and --celeba the digits and the faces are drawn; they are neither MNIST nor CelebA.
 """
 
 import argparse
@@ -11,14 +11,14 @@ import shlex
 import sys
 from pathlib import Path
 
-from experiments.cli import command_line, run_main
+from experiments.cli import choose_device, command_line, run_main
 
 SCALES = ("quick", "cpu", "gpu")
-OVERHEAD = 9.0  # seconds of a run beside its steps: loading, drawing the data, the last evaluation, the report
-EVALUATION = 2.5  # seconds
+OVERHEAD = 9.0  # seconds of a run beside its steps: loading or drawing the data, the last evaluation, the report
+EVALUATION = 2.5  # seconds of each evaluation before the last
 
 EXAMPLES = """examples:
-  python -m experiments.poster                              within an hour on two cores
+  python -m experiments.poster                              takes an hour on two cores
   python -m experiments.poster --scale cpu                  longer runs: a night
   python -m experiments.poster --scale gpu --mnist DIR --celeba DIR --inception inception.h5    as the poster, with FID
   python -m experiments.poster --dry-run                    what would run, and how long it takes
@@ -36,7 +36,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--scale", choices=SCALES, default="quick", help="how far the runs go (quick)")
     p.add_argument("--out", type=Path, metavar="DIR", help="where the runs and the page go (runs/poster-SCALE)")
-    p.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: one a core, one on a GPU)")
+    p.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: one for each core, one on a GPU)")
     p.add_argument("--only", nargs="+", metavar="NAME", help="train only these: figures, ablation, or names of runs")
     p.add_argument("--no-ablation", action="store_true", help="train the figures alone")
     p.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST files (default: drawn digits)")
@@ -51,9 +51,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from autograd.backend import best_device, device_module, use_loops
     from experiments.poster import plan
-    from experiments.poster.runs import Runner, alone_in, stopped_by_signals
+    from experiments.poster.runs import Runner, hold_directory, stopped_by_signals
     from minigan.errors import InputError
 
     if args.jobs is not None and args.jobs < 1:
@@ -62,9 +61,7 @@ def main(argv: list[str]) -> int:
         path = getattr(args, flag)
         if path is not None and not path.exists():
             raise InputError(f"--{flag} {path} does not exist")
-    device = best_device() if args.device == "auto" else args.device
-    device_module(device)
-    use_loops(device == "cpu")
+    device = choose_device(args.device)
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
     every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
@@ -77,15 +74,15 @@ def main(argv: list[str]) -> int:
         if not out.is_dir():
             raise InputError(f"{out} does not exist: there is nothing to show yet")
         return write_page(shown, out, args.scale, command)
-    with alone_in(out) as lock, stopped_by_signals():
+    with hold_directory(out) as lock, stopped_by_signals():
         set_aside(jobs, out, args.redo)
         print(f"{len(jobs)} runs, {at_once} at once, on {device}; writing to {out}", flush=True)
         try:
             runner = Runner(jobs, out, at_once, device, lock)
             failed = runner.run()
         except KeyboardInterrupt:
-            saved = "ended at once: what ran goes on from its last checkpoint" if runner.killed else "stopped and saved"
-            print(f"{saved}; the same command goes on, --page-only shows what is there", file=sys.stderr)
+            how = "killed: the runs go on from their last checkpoints" if runner.killed else "stopped and saved"
+            print(f"{how}; the same command goes on, --page-only shows what is there", file=sys.stderr)
             return 130
         write_page(shown, out, args.scale, command)
     if failed:
@@ -94,12 +91,12 @@ def main(argv: list[str]) -> int:
 
 
 def cores() -> int:
-    """Cores this process may use."""
+    """The cores that this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_aside(jobs: list, out: Path, redo: bool) -> None:
-    """Never take a run of other settings for one of ours: refuse, or with `redo` rename its directory."""
+    """InputError if a run in `out` has other settings than its job; with `redo`, its directory is renamed."""
     from experiments.poster.runs import differences, look
     from minigan.errors import InputError
     from minigan.train import free_directory
@@ -119,19 +116,26 @@ def set_aside(jobs: list, out: Path, redo: bool) -> None:
 
 
 def dry_run(jobs: list, out: Path, at_once: int, device: str) -> int:
-    """List the runs with what is left of each, and the time by a few steps of each kind on this machine."""
+    """List the runs and the time that each still takes, by a few steps of each kind on this machine."""
+    import numpy as np
+
     from experiments.poster.runs import configuration, look
+    from minigan.pace import seconds_per_step
     from minigan.page.pieces import duration
-    from minigan.train import seconds_per_step
+    from minigan.step import GAN
 
     paces: dict[str, float] = {}
     total = 0.0
     for job in jobs:
         result = look(job, out)
-        kind = job.name.rpartition("-")[0] or job.name  # seeds take equally long
+        kind = job.name.rpartition("-")[0] or job.name  # runs of another seed take as long
         config = configuration(job)
-        paces[kind] = pace = paces.get(kind) or seconds_per_step(config, device, steps=3)
-        left = job.steps - result.step
+        if kind not in paces:
+            size = (64, config.image_size, config.image_size) + ((3,) if config.channels == 3 else ())
+            paces[kind] = seconds_per_step(
+                GAN(config, np.zeros(size, np.uint8), device, graph=device != "cpu"), steps=3
+            )
+        left, pace = job.steps - result.step, paces[kind]
         needed = left * pace + OVERHEAD + (left // config.eval_every * EVALUATION if config.eval_every else 0)
         needed = 0.0 if result.status == "finished" else needed
         total += needed
@@ -141,7 +145,7 @@ def dry_run(jobs: list, out: Path, at_once: int, device: str) -> int:
 
 
 def write_page(jobs: list, out: Path, scale: str, command: str) -> int:
-    """Write poster.html, and poster.png and ablation.png for where HTML is not shown, from what there is."""
+    """Write poster.html, poster.png and ablation.png from the runs that are there."""
     from experiments.poster.page import page
     from experiments.poster.picture import ablation_picture, poster_picture
     from experiments.poster.runs import look
@@ -157,5 +161,10 @@ def write_page(jobs: list, out: Path, scale: str, command: str) -> int:
     return 0
 
 
-if __name__ == "__main__":
+def run() -> None:
+    """The command as a console script."""
     run_main(main)
+
+
+if __name__ == "__main__":
+    run()

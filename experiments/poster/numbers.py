@@ -1,15 +1,15 @@
-"""The numbers of the page: what the poster's own runs measured, what ours did, and how the ablation's rows compare."""
+"""The numbers of the page: what the poster's runs measured, what ours measure, and how the ablation's rows compare."""
 
 import statistics
 from dataclasses import dataclass
 from typing import Any
 
 from experiments.poster.runs import Result
-from minigan.log import DISTANCES, distance
+from minigan.log import DISTANCES, distance, last
 
 # From the TensorBoard files that the poster's authors published with their code: the FID of the first epoch, the best
-# one and the last. They logged FID over the number of batches of the data set, multiplied back here (469 batches on
-# MNIST, 1,583 on CelebA). Which file is which curve is inferred from names and dates.
+# and the last one. They logged FID divided by the number of batches of the data set; here it is multiplied by it again
+# (469 batches on MNIST, 1,583 on CelebA). Which file belongs to which curve is inferred from names and dates.
 POSTER: dict[str, dict[str, Any]] = {
     "vitgan": {"epochs": 100, "hours": 1.37, "fid": (358, 118.7, 120.5), "remark": "digits readable, a noisy border"},
     "vanilla": {"epochs": 100, "hours": 1.61, "fid": (315, 210.4, 254.2), "remark": "collapsed onto one glyph"},
@@ -42,12 +42,13 @@ class Course:
 
 
 def course(result: Result | None) -> Course | None:
-    """None for a run that was not evaluated yet. Distances count that are of the kind of the last."""
-    records = [r for r in result.records if r["kind"] == "eval" and distance(r)] if result else []
-    if not records:
+    """The course of a run, over the distances of the same kind as its last one; None if it was never evaluated."""
+    evals = [r for r in result.records if r["kind"] == "eval" and distance(r)] if result else []
+    named = distance(last(evals, "eval"))
+    if named is None:
         return None
-    key = distance(records[-1])[0]
-    records = [r for r in records if key in r]
+    key = named[0]
+    records = [r for r in evals if key in r]
     best = min(records, key=lambda r: r[key])
     return Course(key, records[0][key], best[key], best["step"], records[-1][key], records[-1])
 
@@ -58,7 +59,7 @@ def seconds(result: Result) -> float:
 
 
 def seconds_a_step(result: Result) -> float | None:
-    """The median over the lines of the log, so that evaluations and pauses between two of them do not count."""
+    """The median over pairs of lines of the log, so that the few with an evaluation or a pause between do not count."""
     train = [r for r in result.records if r["kind"] == "train"]
     pairs = zip(train, train[1:], strict=False)
     paces = [(b["seconds"] - a["seconds"]) / (b["step"] - a["step"]) for a, b in pairs if b["seconds"] > a["seconds"]]
@@ -67,7 +68,7 @@ def seconds_a_step(result: Result) -> float | None:
 
 @dataclass
 class Row:
-    """A row of the ablation. The lists have a value for every seed that has finished."""
+    """A row of the ablation. `courses`, and the lists made of them, are of the seeds that have finished."""
 
     name: str
     results: list[Result]
@@ -86,7 +87,7 @@ class Row:
         return [c.ratio for c in self.courses if c.ratio is not None]
 
     def mean(self, key: str) -> float | None:
-        """The mean of a figure over the seeds that have it."""
+        """The mean of a figure over the seeds that measured it."""
         values = [c.record[key] for c in self.courses if c.record.get(key) is not None]
         return statistics.fmean(values) if values else None
 
@@ -95,7 +96,7 @@ class Row:
         return statistics.median(paces) if paces else None
 
     def against(self, base: "Row") -> str:
-        """ "better" or "worse" if all seeds of one row lie beyond all of the other, else "within"; "" where untold."""
+        """Whether all seeds are "better" or "worse" than all of `base`, or else "within"; "" if there are too few."""
         if self is base or min(len(self.ratios), len(base.ratios)) < 2 or self.label != base.label:
             return ""
         if max(self.ratios) < min(base.ratios):
@@ -104,7 +105,7 @@ class Row:
 
 
 def ablation_rows(results: list[Result], names: list[str]) -> list[Row]:
-    """The ablation's rows that have begun, in the order of `names`."""
+    """The rows of the ablation that have begun, in the order of `names`."""
     rows = []
     for name in names:
         of_row = [r for r in results if r.job.name.rpartition("-")[0] == f"ablation/{name}"]

@@ -1,29 +1,21 @@
 """The poster's page: its figures with our runs in them, the two tables, and how all of it was made."""
 
-import math
 import shlex
 from html import escape
 from pathlib import Path
 
-import numpy as np
-
 from experiments.poster.numbers import ablation_rows, course, seconds
+from experiments.poster.picture import DIGITS, ablation_figure, distance_charts, figures_of, last_grid, loss_charts
 from experiments.poster.runs import Result, differences
-from experiments.poster.tables import NAMES, ROWS, ablation, beside, data_name, table
-from minigan.curves import logged, run_colour, smooth
-from minigan.page import chart, charts, render, section, series
+from experiments.poster.tables import NAMES, ROWS, ablation_table, beside, data_name, table, told
+from minigan.charts import chart_grid, run_colours, svg
+from minigan.page import render, section
 from minigan.page.pieces import duration, image_tag, number, plain
-
-DIGITS = ("vitgan", "vanilla", "relu", "cnn")
-COLOURS = {name: (run_colour(name), run_colour(name, True)) for name in NAMES}
-QUIET = ("#6b7078", "#9a9fa8")
-LOSSES = {"Loss of the discriminator": "loss_d", "Loss of the generator": "loss_g", "D(real) − D(generated)": "gap"}
-NO_SCRIPT = "<p>The curves are drawn by a script of this page; poster.png shows them without.</p>"
 
 
 def page(results: list[Result], scale: str, command: str) -> str:
     """The whole page as HTML."""
-    figures = {r.job.name.removeprefix("figures/"): r for r in results if r.job.name.startswith("figures/")}
+    figures = figures_of(results)
     body = "\n".join(
         [
             f"<style>\n{Path(__file__).with_name('page.css').read_text(encoding='utf-8')}</style>",
@@ -32,11 +24,11 @@ def page(results: list[Result], scale: str, command: str) -> str:
             section("Samples · figures 7, 8, 9 and 11", samples(figures)),
             section("Distance to real images · figure 10", distances(figures), "two"),
             section("The poster’s numbers and ours", beside(figures)),
-            section("Ablation", ablation(ablation_rows(results, list(ROWS)))),
+            section("Ablation", ablation(results)),
             section("How this page was made", made(results, command)),
         ]
     )
-    return render("The poster, reproduced", body, COLOURS["vitgan"])
+    return render("The poster, reproduced", body, run_colours("vitgan"))
 
 
 def header(figures: dict[str, Result], results: list[Result], scale: str) -> str:
@@ -70,33 +62,18 @@ def missing(results: list[Result]) -> str:
     return " ".join(says)
 
 
-def loss_records(result: Result | None) -> list[dict]:
-    """The "train" records, with the gap between D's means on real and on generated images."""
-    train = [r for r in result.records if r["kind"] == "train"] if result else []
-    return [{**r, "gap": r.get("d_real", math.nan) - r.get("d_fake", math.nan)} for r in train]
-
-
 def losses(figures: dict[str, Result]) -> str:
-    """Figures 4 to 6, in the poster's colours."""
-    panels = []
-    for title, key in LOSSES.items():
-        lines = []
-        for name in ("vitgan", "vanilla", "relu"):
-            steps, values = logged(loss_records(figures.get(name)), key)
-            if len(steps):
-                lines.append(series(NAMES[name], COLOURS[name], steps, values, smooth=smooth(values)))
-        panels.append(chart(title, lines))
-    drawn = charts(panels, without_script=NO_SCRIPT)
+    drawn = chart_grid(loss_charts(figures))
     game = next((r.config.get("options", {}).get("loss") for r in figures.values() if r.config), "")
-    about = (
-        " The game is the relativistic one here, in which D judges pairs of a real and a generated image; a D that "
-        "cannot tell them has a loss of ln 2 = 0.69. The heights do not compare with the poster’s."
-        if game == "relativistic"
-        else ""
-    )
+    about = ""
+    if game == "relativistic":
+        about = (
+            " The game here is the relativistic one, in which D judges pairs of a real and a generated image. A D that "
+            "cannot tell them apart has a loss of ln 2 = 0.69. The heights do not compare with the poster’s."
+        )
     return drawn and (
         "<p>As on the poster, red is the full ViTGAN, blue a vanilla ViT without SLN, L2 attention and spectral norm, "
-        f"and orange has ReLU in place of GELU.{about} Drag over a curve to zoom, double-click to go back.</p>{drawn}"
+        f"and orange has ReLU in place of GELU.{about}</p>{drawn}"
     )
 
 
@@ -123,43 +100,38 @@ def samples(figures: dict[str, Result]) -> str:
         grid("faces", "Figure 11"),
         grid("relu", "Not on the poster"),
         grid("vitgan", "Real digits", real=True),
-        "<p class=aside>A hundred samples of each averaged generator, of one fixed noise: none of them was chosen. "
+        "<p class=aside>A hundred samples of each averaged generator, from one fixed noise; none of them was chosen. "
         "Digits and faces of the training data stand beside them to compare with.</p>",
         grid("faces", "Real faces", real=True),
     ]
     return f"<div class=grids>{''.join(cells)}</div>"
 
 
-def last_grid(result: Result) -> Path | None:
-    return max(result.directory.glob("samples/step-*.png"), default=None)
-
-
 def distances(figures: dict[str, Result]) -> str:
-    """Figure 10, a chart for each kind of images."""
-    panels = []
-    for title, names in (("Digits", DIGITS), ("Faces", ("faces",))):
-        courses = {name: c for name in names if (c := course(figures.get(name)))}
-        if not courses:
-            continue
-        key, label, floor = (f := next(iter(courses.values()))).key, f.label, f.record.get("floor")
-        lines, end = [], 0.0
-        for name in courses:
-            steps, values = logged([r for r in figures[name].records if r["kind"] == "eval"], key, above=0)
-            if len(steps):
-                lines.append(series(NAMES[name], COLOURS[name], steps, values, dots=True))
-                end = max(end, steps[-1])
-        if floor:
-            lines.append(series("real against real", QUIET, np.array([0, end]), np.array([floor, floor]), dash=True))
-        panels.append(chart(f"{title}: {label}", lines, note="lower is better", log=True))
-    drawn = charts(panels, without_script=NO_SCRIPT)
+    drawn = chart_grid(distance_charts(figures))
     return drawn and (
         f"{drawn}<p class=quiet>Dashed: the distance between two sets of real images, below which nothing can be "
         "expected. The numbers of one chart do not compare with those of the other.</p>"
     )
 
 
+def ablation(results: list[Result]) -> str:
+    """A dot for each seed, what can be told from them in words, and a table."""
+    rows = ablation_rows(results, list(ROWS))
+    if not rows or rows[0].name != "base" or not any(row.ratios for row in rows):
+        return ""
+    base, figure = rows[0], ablation_figure(rows)
+    steps, seeds = base.results[0].job.steps, len(base.results)
+    dots = f"<figure class='chart dots'>{svg(figure)}</figure>" if figure else ""
+    return (
+        f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
+        "steps with the whole schedule laid over them. The numbers are means over the seeds, ± their standard "
+        f"deviation.</p>{dots}{told(rows, base)}{ablation_table(rows, base)}"
+    )
+
+
 def made(results: list[Result], command: str) -> str:
-    """The command, the machine, and every run with what was typed for it."""
+    """The command, the machine, and every run with the command that repeats it."""
     machine: dict = next((r.config["machine"] for r in results if "machine" in r.config), {})
     facts = " · ".join(f"{escape(key)} {escape(plain(value))}" for key, value in machine.items())
     body = []
@@ -174,7 +146,7 @@ def made(results: list[Result], command: str) -> str:
     return (
         f"<pre><code>{escape(command)}</code></pre><p class='quiet machine'>{facts}. The runs trained for "
         f"{duration(sum(map(seconds, results)))} together; several went on at a time.</p>"
-        f"<details><summary>All {len(results)} runs, and what to type for each</summary>"
+        f"<details><summary>All {len(results)} runs, and the command of each</summary>"
         + table("words", [["<th>run</th><th>state</th><th>steps</th><th>training</th><th>command</th>"]], body)
         + "</details>"
     )

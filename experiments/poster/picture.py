@@ -1,151 +1,145 @@
-"""The page as two pictures, for where HTML is not shown: the poster's figures, and the ablation."""
+"""The poster's figures drawn from our runs: as charts for the page, and as two pictures for where HTML is not shown."""
 
-import io
+import math
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from experiments.poster.numbers import ablation_rows, course
-from experiments.poster.page import COLOURS, DIGITS, LOSSES, last_grid, loss_records
+from experiments.poster.numbers import Row, ablation_rows, course
 from experiments.poster.runs import Result
 from experiments.poster.tables import NAMES, ROWS, trained_on
-from minigan.curves import LIGHT, logged, smooth
+from minigan.charts import LIGHT, Chart, Line, draw, dress, last_step, logarithmic, png, run_colours
+from minigan.curves import logged
 
-WIDTH, DPI = 16.0, 100  # inches, and pixels in one
-GRIDS = [("vanilla", "Figure 7: vanilla ViT"), ("vitgan", "Figure 8: full ViTGAN"), ("cnn", "Figure 9: CNN")]
-GRIDS += [("faces", "Figure 11: full ViTGAN, faces")]
-BETTER, WORSE = "#23804d", "#d62828"
+DIGITS = ("vitgan", "vanilla", "relu", "cnn")
+COLOURS = {name: run_colours(name)[0] for name in NAMES}
+LOSSES = {"Loss of the discriminator": "loss_d", "Loss of the generator": "loss_g", "D(real) − D(generated)": "gap"}
+GRIDS = {"vanilla": "Figure 7: vanilla ViT", "vitgan": "Figure 8: full ViTGAN", "cnn": "Figure 9: CNN"}
+GRIDS["faces"] = "Figure 11: full ViTGAN, faces"
+VERDICTS = {"better": run_colours("cnn")[0], "worse": run_colours("vitgan")[0], "within": LIGHT["quiet"]}
+
+
+def figures_of(results: list[Result]) -> dict[str, Result]:
+    """The runs of the poster's figures by name; without the ablation."""
+    return {r.job.name.removeprefix("figures/"): r for r in results if r.job.name.startswith("figures/")}
+
+
+def loss_charts(figures: dict[str, Result]) -> list[Chart]:
+    """Figures 4 to 6, in the poster's colours."""
+    charts = []
+    for title, key in LOSSES.items():
+        lines = []
+        for name in ("vitgan", "vanilla", "relu"):
+            steps, values = logged(loss_records(figures.get(name)), key)
+            if steps.size:
+                lines.append(Line(NAMES[name], COLOURS[name], steps, values, smoothed=True))
+        if lines:
+            charts.append(Chart(title, lines))
+    return charts
+
+
+def loss_records(result: Result | None) -> list[dict]:
+    """The "train" records of a run, with the gap between the means of D on real and on generated images."""
+    train = [r for r in result.records if r["kind"] == "train"] if result else []
+    return [{**r, "gap": r.get("d_real", math.nan) - r.get("d_fake", math.nan)} for r in train]
+
+
+def distance_charts(figures: dict[str, Result]) -> list[Chart]:
+    """Figure 10: one chart for digits and one for faces, because their distances do not compare."""
+    charts = []
+    for title, names in (("digits", DIGITS), ("faces", ("faces",))):
+        courses = {name: c for name in names if (c := course(figures.get(name)))}
+        if not courses:
+            continue
+        first = next(iter(courses.values()))
+        lines = []
+        for name in courses:
+            evals = [r for r in figures[name].records if r["kind"] == "eval"]
+            steps, values = logged(evals, first.key, above=0)
+            if steps.size:
+                lines.append(Line(NAMES[name], COLOURS[name], steps, values, dots=True))
+        if lines and (floor := first.record.get("floor")):
+            ends = np.array([0, max(line.steps[-1] for line in lines)])
+            lines.append(Line("real against real", LIGHT["quiet"], ends, np.array([floor, floor]), dashed=True))
+        if lines:
+            charts.append(Chart(f"Figure 10: {title}, {first.label}", lines, "lower is better", log=True))
+    return charts
+
+
+def last_grid(result: Result | None) -> Path | None:
+    """The sample grid of the last step; None where there is none."""
+    return max(result.directory.glob("samples/step-*.png"), default=None) if result else None
 
 
 def poster_picture(results: list[Result]) -> bytes | None:
     """Figures 4 to 11 on one sheet, as PNG; None if no run has logged anything."""
     from matplotlib.figure import Figure
+
+    figures = figures_of(results)
+    losses, distances = loss_charts(figures), distance_charts(figures)
+    if not losses and not distances:
+        return None
+    sheet = Figure(figsize=(16, 14), dpi=100, facecolor=LIGHT["paper"])
+    rows: Any = sheet.subfigures(3, 1, height_ratios=(4.2, 4.4, 5.4))
+    top, middle, bottom = rows
+    if losses:
+        losses[0].title = f"Figures 4 to 6: {losses[0].title}"
+    for cells, charts in ((top.subfigures(1, 3), losses), (bottom.subfigures(1, 2), distances)):
+        for cell, chart in zip(cells, charts, strict=False):
+            draw(cell, chart, last_step(charts))
+    panels = middle.subplots(1, len(GRIDS), gridspec_kw={"left": 0.015, "right": 0.985, "wspace": 0.08, "bottom": 0.02})
+    for panel, (name, title) in zip(panels, GRIDS.items(), strict=True):
+        panel.set_title(title, loc="left", fontsize=13, fontweight="bold", color=LIGHT["ink"], pad=9)
+        panel.axis("off")
+        show_grid(panel, last_grid(figures.get(name)))
+    images = [trained_on(r) for name in (*DIGITS, "faces") if (r := figures.get(name)) and r.config]
+    caption = f"Trained on {'; '.join(dict.fromkeys(images))}. No distance here compares with the poster’s FID."
+    sheet.text(0.008, 0.008, caption, fontsize=12, color=LIGHT["quiet"])
+    return png(sheet)
+
+
+def show_grid(panel: Any, path: Path | None) -> None:
+    """Show a sample grid in matplotlib axes."""
     from PIL import Image
 
-    figures = {r.job.name.removeprefix("figures/"): r for r in results if r.job.name.startswith("figures/")}
-    if not any(r.records for r in figures.values()):
-        return None
-    height = 14.0
-    sheet = Figure(figsize=(WIDTH, height), dpi=DPI, facecolor=LIGHT["paper"])
-
-    def axes(left: float, top: float, wide: float, high: float):
-        """In inches from the upper left corner."""
-        return sheet.add_axes((left / WIDTH, 1 - (top + high) / height, wide / WIDTH, high / height))
-
-    for i, (title, key) in enumerate(LOSSES.items()):
-        panel = axes(0.7 + 5.2 * i, 0.5, 4.5, 3.0)
-        dress(panel, f"Figures 4 to 6: {title}" if i == 0 else title)
-        low, high = np.inf, -np.inf
-        for name in ("vitgan", "vanilla", "relu"):
-            steps, values = logged(loss_records(figures.get(name)), key)
-            if len(steps):
-                panel.plot(steps, values, color=COLOURS[name][0], linewidth=0.7, alpha=0.25)
-                panel.plot(steps, smooth(values), color=COLOURS[name][0], linewidth=2.2, label=NAMES[name])
-                ends = np.quantile(values, [0.01, 0.99])
-                low, high = min(low, ends[0]), max(high, ends[1])
-        if high > low:
-            panel.set_ylim(low - 0.06 * (high - low), high + 0.06 * (high - low))
-        if i == 1 and high > low:
-            legend(panel)
-
-    for i, (name, title) in enumerate(GRIDS):
-        panel = axes(0.35 + 3.9 * i, 4.6, 3.6, 3.6)
-        panel.set_title(title, loc="left", fontsize=14, fontweight="bold", color=LIGHT["ink"], pad=9)
-        panel.axis("off")
-        result = figures.get(name)
-        path = last_grid(result) if result else None
-        if path:
-            with Image.open(path) as image:
-                panel.imshow(np.asarray(image.convert("RGB")), interpolation="lanczos")
-        else:
-            panel.text(0.5, 0.5, "not there yet", ha="center", fontsize=13, color=LIGHT["quiet"])
-
-    for i, (title, names) in enumerate((("Digits", DIGITS), ("Faces", ("faces",)))):
-        panel = axes(0.7 + 7.8 * i, 8.85, 7.1, 4.0)
-        courses = {name: c for name in names if (c := course(figures.get(name)))}
-        first = next(iter(courses.values()), None)
-        dress(panel, f"Figure 10: {title.lower()}, {first.label if first else 'not there yet'}")
-        if first is None:
-            continue
-        for name in courses:
-            steps, values = logged([r for r in figures[name].records if r["kind"] == "eval"], first.key, above=0)
-            panel.plot(
-                steps, values, color=COLOURS[name][0], linewidth=2.2, marker="o", markersize=5, label=NAMES[name]
-            )
-        if floor := first.record.get("floor"):
-            panel.axhline(floor, color=LIGHT["quiet"], linewidth=1.6, linestyle=(0, (5, 4)), label="real against real")
-        logarithmic(panel)
-        legend(panel)
-    said = [trained_on(r) for name in (*DIGITS, "faces") if (r := figures.get(name)) and r.config]
-    caption = f"Trained on {'; '.join(dict.fromkeys(said))}. No distance here compares with the poster’s FID."
-    sheet.text(0.7 / WIDTH, 0.2 / height, caption, fontsize=12, color=LIGHT["quiet"])
-    return png(sheet)
+    if path is None:
+        panel.text(0.5, 0.5, "not there yet", ha="center", fontsize=13, color=LIGHT["quiet"])
+        return
+    with Image.open(path) as image:
+        panel.imshow(np.asarray(image.convert("RGB")), interpolation="lanczos")
 
 
 def ablation_picture(results: list[Result]) -> bytes | None:
-    """The dots of the ablation as PNG; None if none of its runs has finished."""
+    """`ablation_figure` as PNG; None if the ablation's first row has not finished."""
+    figure = ablation_figure(ablation_rows(results, list(ROWS)))
+    return figure and png(figure)
+
+
+def ablation_figure(rows: list[Row]) -> Any:
+    """A row for each change, a dot for each seed: a matplotlib Figure. None if the first row has not finished."""
     from matplotlib.figure import Figure
 
-    rows = [row for row in ablation_rows(results, list(ROWS)) if row.ratios]
+    rows = [row for row in rows if row.ratios]
     if not rows or rows[0].name != "base":
         return None
-    base = rows[0]
-    high = 0.42 * len(rows)
-    height = high + 1.6
-    sheet = Figure(figsize=(11, height), dpi=DPI, facecolor=LIGHT["paper"])
-    panel = sheet.add_axes((2.9 / 11, 0.75 / height, 7.6 / 11, high / height))
-    label, steps = base.label, base.results[0].job.steps
-    dress(panel, f"{label} over the floor after {steps:,} steps, a dot a seed", "")
-    panel.grid(axis="y", visible=False)
-    panel.grid(axis="x", color=LIGHT["grid"])
-    panel.axvspan(min(base.ratios), max(base.ratios), color=LIGHT["quiet"], alpha=0.14, linewidth=0)
+    base, high = rows[0], 0.42 * len(rows)
+    height = high + 1.5
+    figure = Figure(figsize=(11, height), dpi=100, facecolor=LIGHT["paper"])
+    axes = figure.add_axes((0.26, 0.75 / height, 0.7, high / height))
+    dress(axes)
+    axes.grid(axis="y", visible=False)
+    axes.grid(axis="x", color=LIGHT["grid"])
+    axes.axvspan(min(base.ratios), max(base.ratios), color=LIGHT["quiet"], alpha=0.14, linewidth=0)
     for i, row in enumerate(rows):
-        colour = {"better": BETTER, "worse": WORSE, "within": LIGHT["quiet"], "": LIGHT["ink"]}[row.against(base)]
-        heights = i + 0.15 * (np.arange(len(row.ratios)) - (len(row.ratios) - 1) / 2)  # equal dots stay three
-        panel.scatter(row.ratios, heights, s=70, color=colour, edgecolor=LIGHT["paper"], zorder=3)
-    panel.set_ylim(len(rows) - 0.4, -0.6)
-    panel.set_yticks(range(len(rows)), [ROWS[row.name][0] for row in rows], color=LIGHT["ink"], fontsize=13)
-    logarithmic(panel, "x")
+        colour = VERDICTS.get(row.against(base), LIGHT["ink"])
+        heights = i + 0.15 * (np.arange(len(row.ratios)) - (len(row.ratios) - 1) / 2)  # equal dots do not overlap
+        axes.scatter(row.ratios, heights, s=70, color=colour, edgecolor=LIGHT["paper"], zorder=3)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_yticks(range(len(rows)), [ROWS[row.name][0] for row in rows], color=LIGHT["ink"], fontsize=13)
+    logarithmic(axes, "x")
+    title = f"{base.label} over the floor after {base.results[0].job.steps:,} steps, a dot for each seed"
     caption = "Grey band: the seeds of the first row. Green and red: all seeds on one side of it. Lower is better."
-    sheet.text(2.9 / 11, 0.13 / height, caption, fontsize=11.5, color=LIGHT["quiet"])
-    return png(sheet)
-
-
-def dress(panel, title: str, label: str = "step") -> None:
-    panel.set_title(title, loc="left", fontsize=14, fontweight="bold", color=LIGHT["ink"], pad=9)
-    panel.spines[["top", "right", "left"]].set_visible(False)
-    panel.spines["bottom"].set_color(LIGHT["quiet"])
-    panel.grid(axis="y", color=LIGHT["grid"])
-    panel.set_axisbelow(True)
-    panel.tick_params(colors=LIGHT["quiet"], labelsize=12, length=0, pad=6)
-    panel.locator_params(axis="x", nbins=5, integer=True)
-    panel.xaxis.set_major_formatter(lambda step, _: f"{step:,.0f}")
-    panel.set_xlabel(label, color=LIGHT["quiet"], fontsize=12)
-
-
-def logarithmic(panel, axis: str = "y") -> None:
-    """Round numbers on a logarithmic axis, enough of them where it is short."""
-    from matplotlib.ticker import LogLocator, NullLocator
-
-    panel.set(**{f"{axis}scale": "log"})
-    low, high = getattr(panel, f"get_{axis}lim")()
-    decades = abs(np.log10(high / low))
-    scale = getattr(panel, f"{axis}axis")
-    scale.set_major_locator(LogLocator(subs=(1, 3) if decades > 1.5 else (1, 2, 3, 5, 7), numticks=20))
-    scale.set_minor_locator(NullLocator())
-    scale.set_major_formatter(lambda value, _: f"{value:,g}")
-
-
-def legend(panel) -> None:
-    panel.legend(frameon=False, fontsize=12, labelcolor=LIGHT["ink"], loc="upper right")
-
-
-def png(sheet) -> bytes:
-    """In 256 colours, a third of the size and to the eye the same."""
-    from PIL import Image
-
-    drawn, small = io.BytesIO(), io.BytesIO()
-    sheet.savefig(drawn, format="png", facecolor=sheet.get_facecolor())
-    Image.open(drawn).convert("RGB").quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(
-        small, "PNG", optimize=True
-    )
-    return small.getvalue()
+    figure.text(0.26, 1 - 0.45 / height, title, color=LIGHT["ink"], fontsize=13, fontweight="bold")
+    figure.text(0.26, 0.13 / height, caption, color=LIGHT["quiet"], fontsize=11)
+    return figure

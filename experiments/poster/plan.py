@@ -1,4 +1,4 @@
-"""What is to be trained: the runs of the figures, the rows of the ablation, and how far each scale takes them."""
+"""What to train: the runs of the figures, the rows of the ablation, and their lengths at each scale."""
 
 from dataclasses import dataclass
 from fnmatch import fnmatch
@@ -10,9 +10,9 @@ from minigan.errors import InputError
 
 @dataclass(frozen=True)
 class Scale:
-    """How far the runs go: the flags that all runs of a kind get."""
+    """The flags that all runs of a kind get: how long they train, and on which data."""
 
-    figures: str  # the four on digits
+    figures: str  # the four runs on digits
     faces: str
     ablation: str
 
@@ -36,14 +36,14 @@ SCALES = {
 }
 
 FIGURES = {  # name: command and flags
-    "faces": ("celeba", ""),  # the longest comes first, so that nothing waits for it at the end
+    "faces": ("celeba", ""),  # the longest starts first, so that nothing waits for it at the end
     "cnn": ("mnist", "--variant cnn"),
     "vitgan": ("mnist", "--variant vitgan"),
     "vanilla": ("mnist", "--variant vanilla"),
     "relu": ("mnist", "--variant relu"),
 }
 
-ABLATION = {  # name: flags on top of the full ViTGAN
+ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "base": "",
     "no-sln": "--no-g-modulated",
     "linear": "--g-head linear",
@@ -74,7 +74,7 @@ def plan(
         common = scale.faces if command == "celeba" else scale.figures
         jobs.append(Job(f"figures/{name}", command, (*flags.split(), *common.split(), *data[command])))
     common = scale.ablation
-    if mnist:  # nothing is drawn
+    if mnist:  # no digits are drawn
         common = common.partition(" --digits")[0]
     for name, flags in ABLATION.items():
         for seed in range(SEEDS):
@@ -84,10 +84,10 @@ def plan(
 
 
 def chosen(jobs: list[Job], only: list[str] | None, ablation: bool = True) -> list[Job]:
-    """The jobs that --only and --no-ablation leave; InputError for a pattern that names none.
+    """The jobs that --only and --no-ablation leave. InputError for a pattern that matches none.
 
-    A pattern is a name ("cnn", "ablation/sn-0"), a kind ("figures"), a row of the ablation ("ablation/sn"), or any of
-    them with * and ?.
+    A pattern is a name ("cnn", "ablation/sn-0"), a kind ("figures") or a row of the ablation ("ablation/sn"), and may
+    hold the wildcards * and ?.
     """
     if not ablation:
         jobs = [job for job in jobs if not job.name.startswith("ablation/")]

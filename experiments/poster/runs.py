@@ -1,4 +1,4 @@
-"""Many training runs at once: each a process of our own commands, resumed where it stopped, stopped without loss."""
+"""Many training runs at once: each is a process of one of our commands, which can stop and be resumed at any moment."""
 
 import dataclasses
 import importlib
@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,20 +17,20 @@ from typing import IO, Any
 
 from experiments.cli import given_options
 from minigan.config import Config, resolve
-from minigan.lock import alone
-from minigan.log import read_config, read_log
+from minigan.lock import hold_lock
+from minigan.log import last, read_config, read_log
 from minigan.train import describe
 
-IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # pixels along a side and channels of what a command trains on
-NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # in the output of a run
+IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # by command: pixels along a side, and channels, of its images
+NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # the environment of a run, whose output is a file
 POLL = 0.5  # seconds between looks at the running processes
-SAME = 2.0  # seconds within which a second Ctrl-C is the first one, passed on twice by what started this
-ASK_AGAIN = 5.0  # seconds after which one that was told to stop is told again: it may have been loading
+SAME = 2.0  # seconds: a second Ctrl-C within them is the first one, which a wrapper passed on twice
+ASK_AGAIN = 5.0  # seconds until a process is told to stop again: while it is loading, it misses the signal
 
 
 @dataclass(frozen=True)
 class Job:
-    """A run by its place below --out, the module of `experiments` that trains it, and the flags it gets there."""
+    """A run to train: its place below --out, the module of `experiments` that trains it, and the flags for that."""
 
     name: str
     command: str
@@ -43,25 +43,25 @@ class Job:
 
 @dataclass
 class Result:
-    """What a job has left behind so far. `status`: "finished", "stopped" (goes on), "failed" or "waiting"."""
+    """What a job has left behind. `status`: "finished", "stopped" (it can go on), "failed" or "waiting"."""
 
     job: Job
     directory: Path
     status: str
     step: int
-    words: str = ""  # why it failed, in its own words
+    words: str = ""  # of a failed run: its error
     config: dict[str, Any] = field(default_factory=dict)  # config.json
     records: list[dict[str, Any]] = field(default_factory=list)  # log.jsonl
 
 
 def look(job: Job, out: Path) -> Result:
-    """The state of a job, from its directory alone."""
+    """The state of a job, read from its directory."""
     directory = out / job.name
     config, records = read_config(directory), []
     if (directory / "log.jsonl").is_file():
         records = read_log(directory / "log.jsonl")
     step = max((r["step"] for r in records), default=0)
-    words = _last_words(directory / "output.txt")
+    words = _failure(directory / "output.txt")
     if step >= job.steps and (directory / "samples.h5").is_file():
         status, words = "finished", ""
     elif words:
@@ -72,7 +72,7 @@ def look(job: Job, out: Path) -> Result:
 
 
 def differences(result: Result) -> list[str]:
-    """In what the run in the directory was configured otherwise than the job says, flags or defaults since changed."""
+    """What the run in the directory was configured otherwise than its job says: flags, or defaults changed since."""
     command = shlex.split(result.config.get("command", ""))
     if len(command) < 3:  # not written yet
         return []
@@ -89,14 +89,14 @@ def differences(result: Result) -> list[str]:
     return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
 
 
-def _by_name(flags: Any) -> dict[str, list[str]]:
-    """{flag: values}, without those that are not a matter of the result."""
+def _by_name(words: Sequence[str]) -> dict[str, list[str]]:
+    """{flag: values} of a command line, without the flags that do not change the result."""
     named: dict[str, list[str]] = {}
-    for word in flags:
+    for word in words:
         if word.startswith("--"):
-            last = named.setdefault(word, [])
+            values = named.setdefault(word, [])
         else:
-            last.append(word)
+            values.append(word)
     return {name: values for name, values in named.items() if name not in ("--out", "--device")}
 
 
@@ -105,7 +105,7 @@ def _flag(name: str, flags: dict[str, list[str]]) -> str:
 
 
 def configuration(job: Job, image_size: int | None = None, channels: int | None = None) -> Config:
-    """The configuration that the flags of a job give today, on images of this size, or those its command has."""
+    """The configuration that the flags of a job give today, on images of this size or of its command's usual size."""
     module = importlib.import_module(f"experiments.{job.command}")
     args = module.parser().parse_args(job.flags)
     size, colours = IMAGES[job.command]
@@ -113,30 +113,20 @@ def configuration(job: Job, image_size: int | None = None, channels: int | None 
     return resolve(**{**given_options(args), **image})
 
 
-def _last_words(path: Path) -> str:
-    """The error that the last process of a run ended with, or ""."""
-    if not path.is_file():
-        return ""
-    lines = path.read_text(encoding="utf-8", errors="replace").strip().splitlines()
-    if not lines or not lines[-1].startswith("failed: "):
-        return ""
-    return lines[-1].removeprefix("failed: ")
-
-
 # Running ---------------------------------------------------------------------------------------------------
 
 
 @contextmanager
-def alone_in(out: Path) -> Iterator[IO | None]:
-    """Hold `out` for one call and its processes: two that train in one directory would spoil each other's files."""
+def hold_directory(out: Path) -> Iterator[IO | None]:
+    """Hold the lock of `out`. The processes of the runs inherit it: two calls would spoil each other's files."""
     out.mkdir(parents=True, exist_ok=True)
-    with alone(out / ".lock", f"another call is at work in {out}") as lock:  # the processes inherit it
+    with hold_lock(out / ".lock", f"another call is at work in {out}") as lock:
         yield lock
 
 
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal stop as Ctrl-C does."""
+    """SIGTERM and a closed terminal raise KeyboardInterrupt, as Ctrl-C does."""
 
     def stop(number: int, frame: Any) -> None:
         raise KeyboardInterrupt
@@ -155,7 +145,7 @@ def _ignored(number: int) -> bool:
 
 
 class Runner:
-    """Runs jobs, `at_once` at a time, in the order given; finished ones are passed over."""
+    """Runs jobs in the order given, `at_once` at a time, and skips finished ones."""
 
     def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO | None):
         self.out, self.at_once, self.device, self.lock = out, at_once, device, lock
@@ -163,10 +153,10 @@ class Runner:
         self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
         self.running: dict[str, subprocess.Popen] = {}
         self.failed: dict[str, str] = {}
-        self.killed = False  # what ran could not save
+        self.killed = False  # whether the running processes were killed before they could save
 
     def run(self) -> dict[str, str]:
-        """Train all that is not finished; returns {name: last words} of the runs that failed.
+        """Train everything that is not finished; returns {name: error} of the runs that failed.
 
         On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
         """
@@ -201,11 +191,12 @@ class Runner:
         return self.failed
 
     def start(self, job: Job) -> subprocess.Popen:
+        """Start the process of a job: it resumes the run if there is a checkpoint."""
         directory = self.out / job.name
         directory.mkdir(parents=True, exist_ok=True)
         if (directory / "checkpoint.h5").is_file():
             arguments = ["--resume", str(directory)]
-        else:  # killed before its first checkpoint: there is nothing to go on with
+        else:  # a log without a checkpoint: the run was killed before its first one, and starts again
             (directory / "log.jsonl").unlink(missing_ok=True)
             self.results[job.name].step = 0
             arguments = [*job.flags, "--out", str(directory)]
@@ -219,26 +210,26 @@ class Runner:
                 stderr=subprocess.STDOUT,
                 env={**os.environ, "PYTHONPATH": path, "PYTHONUNBUFFERED": "1", **NO_BARS},
                 pass_fds=[self.lock.fileno()] if self.lock else [],
-                start_new_session=True,  # Ctrl-C is for us: we pass it on and wait
+                start_new_session=True,  # so that Ctrl-C reaches this process alone, which passes it on and waits
             )
 
     def program(self, job: Job) -> list[str]:
         return [sys.executable, "-m", f"experiments.{job.command}"]
 
     def end(self, name: str, code: int) -> str:
-        """Take note of how a process ended; the line to print."""
+        """Record how a process ended; returns the line to print."""
         output = self.out / name / "output.txt"
         if code:
-            words = _words(output, code)
+            words = _error(output, code)
             with open(output, "a", encoding="utf-8") as f:
                 f.write(f"\nfailed: {words}\n")
             self.failed[name] = words
             return f"{name} failed: {words}"
         result = self.results[name] = look(self.results[name].job, self.out)
-        return f"{name}: {describe(next((r for r in reversed(result.records) if r['kind'] == 'eval'), {}))}"
+        return f"{name}: {describe(last(result.records, 'eval'))}"
 
     def stop(self) -> None:
-        """Have what still runs save and leave; a second Ctrl-C ends it at once, the last checkpoints stay whole."""
+        """Tell the running processes to save and end. A second Ctrl-C kills them; their last checkpoints stay whole."""
         started = time.monotonic()
         while self.running:
             try:
@@ -268,7 +259,7 @@ class Runner:
 
 
 def last_step(directory: Path) -> int:
-    """The step of the last line of a run's log that is whole, 0 if there is none; reads only the end of the file."""
+    """The step of the last whole line of a run's log, 0 if there is none. Reads only the end of the file."""
     try:
         with open(directory / "log.jsonl", "rb") as f:
             f.seek(max(0, f.seek(0, os.SEEK_END) - 8192))
@@ -283,11 +274,21 @@ def last_step(directory: Path) -> int:
     return 0
 
 
-def _words(output: Path, code: int) -> str:
-    """Why a process failed: its last line that says error, else its last line."""
+def _error(output: Path, code: int) -> str:
+    """Why a process failed: its signal, its last line that begins with "error: ", or its last line."""
     if code < 0:
         return f"killed by {signal.Signals(-code).name}"
     lines = [line.strip() for line in output.read_text(encoding="utf-8", errors="replace").splitlines()]
     lines = [line for line in lines if line]
     errors = [line.removeprefix("error: ") for line in lines if line.startswith("error: ")]
     return (errors or lines or [f"exit status {code}"])[-1]
+
+
+def _failure(output: Path) -> str:
+    """The error that `Runner.end` wrote to the output of a run; "" for a run that did not fail."""
+    if not output.is_file():
+        return ""
+    lines = output.read_text(encoding="utf-8", errors="replace").strip().splitlines()
+    if not lines or not lines[-1].startswith("failed: "):
+        return ""
+    return lines[-1].removeprefix("failed: ")

@@ -4,20 +4,18 @@ import statistics
 from collections.abc import Iterable
 from html import escape
 
-import numpy as np
-
 from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.runs import Result
 from minigan.page.pieces import count, duration, number, plain
 
-NAMES = {  # of the figures' runs, as the page calls them
+NAMES = {  # what the page calls the runs of the figures
     "vitgan": "full ViTGAN",
     "vanilla": "vanilla ViT",
     "relu": "ReLU",
     "cnn": "CNN",
     "faces": "full ViTGAN, faces",
 }
-ROWS = {  # of the ablation: how the page calls them, and what it means
+ROWS = {  # what the page calls the rows of the ablation, and what that means
     "base": ("Full ViTGAN", "SLN, L2 attention, ISN, overlap, SIREN output, GELU"),
     "no-sln": ("Without SLN", "plain layer norms; w enters as tokens"),
     "linear": ("Linear output", "no implicit representation of a patch"),
@@ -47,12 +45,12 @@ def trained_on(result: Result | None) -> str:
 
 
 def data_name(result: Result | None) -> str:
-    """The same as HTML."""
+    """`trained_on` as HTML."""
     return escape(trained_on(result))
 
 
 def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -> str:
-    """Rows of whole cells; those of the body with the class of the row."""
+    """An HTML table. Rows are lists of <th> and <td> cells; a row of the body has a CSS class before them."""
     above = "".join(f"<tr>{''.join(cells)}</tr>" for cells in head)
     below = "".join(f'<tr class="{name}">{"".join(cells)}</tr>' for name, cells in body)
     return f'<div class=scroll><table class="{kind}"><thead>{above}</thead><tbody>{below}</tbody></table></div>'
@@ -62,7 +60,7 @@ def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -
 
 
 def beside(figures: dict[str, Result]) -> str:
-    """Two halves of one table that share the names of the runs and nothing else, and what lies between them."""
+    """The poster's numbers and ours, as two halves of a table, and a second table on how they differ."""
     labels = {name: c.label for name in figures if (c := course(figures[name]))}
     head = [
         ["<td></td>", "<th colspan=2 class=theirs>The poster</th>", "<th colspan=4>Here</th>"],
@@ -78,7 +76,7 @@ def beside(figures: dict[str, Result]) -> str:
         "Both halves say FID, and still it is not one protocol: see below what differs."
         if fid
         else f"The poster measured FID. Here it is {' and '.join(sorted(set(labels.values())))}: other features, other "
-        "images, another scale. What can be set side by side is which runs learn and which fail."
+        "images, another scale. What compares is which runs learn and which fail."
     )
     return (
         f"<p><b>Read each half down, not across.</b> {warning}</p>"
@@ -88,7 +86,7 @@ def beside(figures: dict[str, Result]) -> str:
 
 
 def theirs(name: str) -> str:
-    """The poster's cells of a row."""
+    """The cells of a row that show the poster's numbers."""
     told = POSTER[name]
     fid = through(f"{x:g}" for x in told["fid"]) if "fid" in told else "–"
     long = f"{told['epochs']} epochs<small>{duration(3600 * told['hours'])}</small>" if "epochs" in told else "–"
@@ -96,7 +94,7 @@ def theirs(name: str) -> str:
 
 
 def ours(result: Result | None) -> str:
-    """Our cells of a row."""
+    """The cells of a row that show our numbers."""
     c = course(result)
     if result is None or c is None:
         return f"<td colspan=4>{escape(result.words) if result and result.words else 'not there yet'}</td>"
@@ -111,12 +109,12 @@ def ours(result: Result | None) -> str:
 
 
 def through(values: Iterable[str]) -> str:
-    """First, best and last, on one line."""
+    """Values with arrows between them, on one line."""
     return f"<span class=course>{' <i>→</i> '.join(values)}</span>"
 
 
 def differs(figures: dict[str, Result]) -> str:
-    """What differs between the two halves, point by point."""
+    """A table of what differs between the two halves."""
     digits = next(
         (figures[n] for n in ("vitgan", "vanilla", "relu", "cnn") if n in figures and figures[n].config), None
     )
@@ -162,43 +160,30 @@ def differs(figures: dict[str, Result]) -> str:
 # The ablation ----------------------------------------------------------------------------------------------
 
 
-def ablation(rows: list[Row]) -> str:
-    """A row a change, a dot a seed, and in words what can be told."""
-    base = next((row for row in rows if row.name == "base"), None)
-    if base is None or not any(row.ratios for row in rows):
-        return ""
-    axis = Axis([ratio for row in rows for ratio in row.ratios])
+def ablation_table(rows: list[Row], base: Row) -> str:
+    """A row for each change to the full ViTGAN, `base`."""
     label = " / ".join(sorted({row.label for row in rows if row.label}))
-    head = [
-        [
-            f"<td></td><th>{label} over the floor{axis.ticks_svg()}</th><td></td><th>{label}</th>",
-            "<th>over the floor</th><th>KID</th><th>precision</th><th>recall</th><th>classes</th><th>a step</th>",
-        ]
-    ]
+    columns = [label, "over the floor", "", "KID", "precision", "recall", "classes", "a step"]
+    head = [["<td></td>", *(f"<th>{column}</th>" for column in columns)]]
     body = []
     for row in rows:
         verdict, pace = row.against(base), row.seconds_a_step()
+        name, meaning = ROWS[row.name]
         cells = [
-            f"<th scope=row>{ROWS[row.name][0]}<small>{ROWS[row.name][1]}</small></th>",
-            f"<td class=dots>{axis.dots_svg(row.ratios, base.ratios)}</td><td class=mark>{MARKS[verdict]}</td>",
-            f"<td>{mean_of(row)}</td>",
-            f"<td>{number(statistics.fmean(row.ratios)) + ' ×' if row.ratios else '–'}</td>",
-            f"<td>{number(row.mean('kid')) or '–'}</td>",
-            *(f"<td>{places(row.mean(key), n)}</td>" for key, n in (("precision", 2), ("recall", 2), ("classes", 1))),
-            f"<td>{f'{1000 * pace:.0f} ms' if pace else '–'}</td>",
+            mean_of(row),
+            number(statistics.fmean(row.ratios)) + " ×" if row.ratios else "–",
+            f"<span class=against>{MARKS[verdict]}</span>",
+            number(row.mean("kid")) or "–",
+            *(places(row.mean(key), digits) for key, digits in (("precision", 2), ("recall", 2), ("classes", 1))),
+            f"{1000 * pace:.0f} ms" if pace else "–",
         ]
-        body.append(("base" if row is base else verdict, cells))
-    steps, seeds = base.results[0].job.steps, len(base.results)
-    return (
-        f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
-        "steps with the whole schedule laid over them. A dot is a seed, the grey band spans those of the first row. "
-        f"The numbers are means over the seeds, ± their standard deviation.</p>{table('numbers ablation', head, body)}"
-        + told(rows, base)
-    )
+        heading = f"<th scope=row>{name}<small>{meaning}</small></th>"
+        body.append(("base" if row is base else verdict, [heading, *(f"<td>{cell}</td>" for cell in cells)]))
+    return table("numbers ablation", head, body)
 
 
 def told(rows: list[Row], base: Row) -> str:
-    """Which rows can be told from the first, and how little that says."""
+    """Which rows differ from the first, and how little that says, as HTML."""
     names: dict[str, list[str]] = {"better": [], "worse": [], "within": []}
     for row in rows:
         if verdict := row.against(base):
@@ -225,7 +210,7 @@ def places(value: float | None, n: int) -> str:
 
 
 def mean_of(row: Row) -> str:
-    """The distance, mean ± standard deviation (n − 1) over the seeds, and which of them are missing."""
+    """The distance, mean ± standard deviation (n − 1) over the seeds, and if some are missing, how many there are."""
     values, failed = row.distances, next((r.words for r in row.results if r.words), "")
     if not values:
         return f"–<small>{escape(failed)}</small>" if failed else "–"
@@ -236,42 +221,3 @@ def mean_of(row: Row) -> str:
         + spread
         + (f"<small>{len(values)} of {len(row.results)} seeds</small>" if missing else "")
     )
-
-
-class Axis:
-    """A logarithmic axis for the dots of a table, in SVG that takes its colours from the page."""
-
-    width, height, margin = 220, 26, 10
-
-    def __init__(self, values: list[float]):
-        low, high = np.log10(min(values)), np.log10(max(values))
-        room = max(0.04 * (high - low), 0.02)
-        self.low, self.high = float(low - room), float(high + room)
-
-    def x(self, value: float) -> float:
-        share = (np.log10(value) - self.low) / (self.high - self.low)
-        return round(self.margin + float(share) * (self.width - 2 * self.margin), 1)
-
-    def ticks(self) -> list[float]:
-        """Round numbers, more of them where the axis is short."""
-        for parts in ((1,), (1, 3), (1, 2, 5), range(1, 10)):
-            there = [p * 10.0**d for d in range(-4, 7) for p in parts]
-            there = [v for v in there if self.low <= np.log10(v) <= self.high]
-            if len(there) >= 3:
-                break
-        return there
-
-    def ticks_svg(self) -> str:
-        texts = "".join(f"<text x={self.x(v)} y=13>{number(v)}</text>" for v in self.ticks())
-        return f'<svg viewBox="0 0 {self.width} 16">{texts}</svg>'
-
-    def dots_svg(self, values: list[float], band: list[float]) -> str:
-        parts = [f"<line x1={self.x(v)} x2={self.x(v)} y1=0 y2={self.height} />" for v in self.ticks()]
-        if band:
-            left, right = self.x(min(band)) - 6, self.x(max(band)) + 6
-            parts.append(f"<rect x={left:.1f} width={right - left:.1f} height={self.height} rx=3 />")
-        for i, v in enumerate(values):  # at heights of their own: equal dots stay three
-            y = self.height * (0.5 + 0.2 * (i - (len(values) - 1) / 2))
-            parts.append(f"<circle cx={self.x(v)} cy={y:.1f} r=5><title>{number(v)} ×</title></circle>")
-        text = ", ".join(f"{number(v)} ×" for v in values) or "no seed has finished"
-        return f'<svg viewBox="0 0 {self.width} {self.height}" role=img aria-label="{text}">{"".join(parts)}</svg>'

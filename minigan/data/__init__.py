@@ -1,4 +1,4 @@
-"""Images to train on: drawn digits and faces, MNIST-family files, CelebA, CIFAR-10, pictures in general."""
+"""Images to train on: drawn digits and faces, MNIST-family files, CelebA, CIFAR-10, and any other pictures."""
 
 from minigan.data.celeba import describe_celeba, draw_faces, load_celeba
 from minigan.data.cifar import load_cifar10

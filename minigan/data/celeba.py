@@ -1,7 +1,7 @@
 """CelebA, aligned and cropped (Liu, Luo, Wang, Tang, "Deep learning face attributes in the wild", ICCV 2015).
 
-202,599 JPEG images of 178 x 218 pixels in img_align_celeba.zip, which is read in place, or in its folder. Papers crop
-them differently and their FIDs do not compare: the central 140 pixels (score-based models), 148, 178, 108 (DCGAN).
+202,599 JPEG images of 178 x 218 pixels, in img_align_celeba.zip, which is read in place, or in a folder. Papers crop to
+different central squares, of 140 pixels (score-based models), 148, 178 or 108 (DCGAN), so their FIDs do not compare.
 """
 
 import os
@@ -15,8 +15,8 @@ from minigan.data.faces import faces
 from minigan.data.stream import hold_or_stream
 from minigan.errors import InputError, NoSuchSplit
 
-TEST_SEED = 1 << 32  # added to the seed: test faces that no training seed below it can draw
-_SPLITS = {"train": 0, "test": 2}  # 1 is for validation
+TEST_SEED = 1 << 32  # added to the seed of test faces; training seeds are below it, so no training face is among them
+_SPLITS = {"train": 0, "test": 2}  # 1 is validation
 _PARTITIONS = ("list_eval_partition.txt", "list_eval_partition.csv", "Eval/list_eval_partition.txt")
 
 
@@ -30,9 +30,8 @@ def load_celeba(
 ) -> Dataset:
     """The central crop x crop pixels of the aligned images, resized to size x size: uint8 (N, size, size, 3).
 
-    path: the zip, or a folder with the JPEGs, or with the zip, in it. The split is that of list_eval_partition.txt if
-    it lies beside them, else the last tenth by name is for testing. For `cache` see `cached`, for `stream`
-    `hold_or_stream`.
+    path: the zip, or a folder that holds the JPEGs or the zip. The split follows list_eval_partition.txt if it lies
+    beside them; else the last tenth by name is for testing. See `cached` for `cache`, `hold_or_stream` for `stream`.
     """
     source, partition = find_celeba(path)
     found = cached(source, Recipe(size, crop, "RGB"), cache)
@@ -45,7 +44,7 @@ def load_celeba(
 
 
 def find_celeba(path: str | os.PathLike) -> tuple[Path, Path | None]:
-    """The folder or zip with the images, and the list of splits if there is one."""
+    """The folder or zip of the images, and the file that lists the splits, if there is one."""
     path = Path(path)
     inside = ("img_align_celeba", "img_align_celeba.zip", "Img/img_align_celeba.zip")
     source = next((path / name for name in inside if (path / name).exists()), path)
@@ -55,21 +54,21 @@ def find_celeba(path: str | os.PathLike) -> tuple[Path, Path | None]:
 
 
 def describe_celeba(path: str | os.PathLike, size: int, crop: int) -> str:
-    """What is made of the images, in a sentence for the record."""
+    """How the images are prepared, in words for the record of a run."""
     _, partition = find_celeba(path)
     split = f"split by {partition.name}" if partition else "the last tenth by name are the test images"
     return f"CelebA, the central {crop} × {crop} pixels resized to {size} × {size}; {split}"
 
 
 def draw_faces(n: int, split: str = "train", seed: int = 0, size: int = 64) -> Dataset:
-    """n drawn faces, which are not CelebA, different ones for train and test."""
+    """n faces drawn by a program, not CelebA; train and test faces differ."""
     if n < 1 or size < 1 or not 0 <= seed < TEST_SEED:
         raise InputError(f"cannot draw {n} faces of {size} pixels from seed {seed}: at least 1, and 0 … 2³² - 1")
     return Dataset(faces(n, seed if split == "train" else seed + TEST_SEED, size), None, "drawn faces", None)
 
 
 def _parts(names: list[str], partition: Path | None) -> np.ndarray:
-    """0 train, 1 validation or 2 test for every image."""
+    """For every image 0 (train), 1 (validation) or 2 (test)."""
     if partition is None:
         return np.where(np.arange(len(names)) < len(names) - len(names) // 10, 0, 2)
     try:

@@ -1,7 +1,7 @@
 """CIFAR-10 (Krizhevsky 2009): 50,000 and 10,000 colour images of 32 x 32 in ten classes.
 
-Five training batches and one for testing, as Python pickles, which are read without running them, or in the binary
-version: for every image its label and its red, green and blue planes, 1 + 3072 bytes.
+There are five training batches and a test batch, as Python pickles, which are read without executing them, or in the
+binary version: for each image a label and a red, a green and a blue plane, 1 + 3072 bytes.
 """
 
 import os
@@ -19,11 +19,11 @@ from minigan.unpickle import NUMPY, PickledArray, restricted_load
 _BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 _PLACES = ("", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 _PIXELS = 3 * 32 * 32
-_LARGEST = 1 << 28  # bytes of a batch; the real ones have 31 million
+_LARGEST = 1 << 28  # bytes that a batch may have; the real ones have 31 million
 
 
 def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
-    """uint8 (N, 32, 32, 3) and labels, from a tar, its unpacked folder, or a folder that holds one of these."""
+    """Images uint8 (N, 32, 32, 3) and labels, from a tar, its unpacked folder, or a folder that holds one of these."""
     places = [Path(path, place) for place in _PLACES] if os.path.isdir(path) else [Path(path)]
     for place in places:
         files = _files(place, _BATCHES[split])
@@ -37,20 +37,20 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     for name in _BATCHES[split]:
         data = files.get(name) or files.get(f"{name}.bin")
         if data is None:
-            missing = NoSuchSplit if len(_BATCHES[split]) == 1 else InputError  # training images without the test batch
-            raise missing(f"{place} lacks {name}")
+            error = NoSuchSplit if split == "test" else InputError  # training works without the test batch
+            raise error(f"{place} lacks {name}")
         try:
-            some, theirs = _binary(data) if f"{name}.bin" in files else _pickled(data)
+            batch_planes, batch_labels = _binary(data) if f"{name}.bin" in files else _pickled(data)
         except InputError as e:
             raise InputError(f"{place}, {name}: {e}") from e
-        planes.append(some)
-        labels.append(theirs)
+        planes.append(batch_planes)
+        labels.append(batch_labels)
     images = np.concatenate(planes).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
     return Dataset(np.ascontiguousarray(images), np.concatenate(labels).astype(np.int64), "CIFAR-10", 10)
 
 
 def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
-    """The batches that a folder or a tar holds, pickled or binary (NAME.bin), by name."""
+    """The batches in a folder or a tar, pickled or binary (NAME.bin), by name."""
     names = {*batches, *(f"{name}.bin" for name in batches)}
     try:
         if place.is_dir():
@@ -63,18 +63,18 @@ def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
                 name = PurePosixPath(member.name).name
                 if name in names and member.isfile() and member.size <= _LARGEST and (file := tar.extractfile(member)):
                     found[name] = file.read()
-                if len(found) == len(batches):  # no need to unpack the rest
+                if len(found) == len(batches):  # do not unpack the rest
                     break
         return found
     except OSError as e:
         raise InputError(f"cannot read {place}: {e.strerror or e}") from e
     except (tarfile.TarError, EOFError, zlib.error) as e:
-        raise InputError(f"{place} is not a whole tar archive: {e}") from e
+        raise InputError(f"{place} is not a complete tar archive: {e}") from e
 
 
 def _binary(data: bytes) -> tuple[np.ndarray, np.ndarray]:
     if not data or len(data) % (1 + _PIXELS):
-        raise InputError(f"{len(data)} bytes are not so many times {1 + _PIXELS}")
+        raise InputError(f"{len(data)} bytes are not a multiple of {1 + _PIXELS}")
     rows = np.frombuffer(data, np.uint8).reshape(-1, 1 + _PIXELS)
     return _checked(rows[:, 1:], rows[:, 0])
 
@@ -88,10 +88,12 @@ def _pickled(data: bytes) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _array(value: Any) -> np.ndarray:
-    """Of an array or a list of whole numbers; anything else becomes empty."""
+    """The values of an array or of a list of integers; an empty array for anything else."""
     if isinstance(value, PickledArray):
-        return getattr(value, "array", np.empty(0))
-    return np.array(value if isinstance(value, list) and all(type(v) is int for v in value) else [], np.float64)
+        return value.array
+    if isinstance(value, list) and all(type(v) is int for v in value):
+        return np.array(value, np.float64)
+    return np.empty(0)
 
 
 def _checked(pixels: np.ndarray, labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

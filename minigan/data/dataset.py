@@ -1,4 +1,4 @@
-"""The one form in which images reach the experiments."""
+"""The form in which all images reach the experiments."""
 
 import hashlib
 from dataclasses import dataclass
@@ -14,7 +14,7 @@ class Dataset:
     labels: np.ndarray | None  # int64 (N,), 0 … classes - 1
     name: str
     classes: int | None  # None without labels
-    digest: str | None = None  # changes with the images, where that is known without reading them all
+    digest: str | None = None  # changes with the images; None if it is not known without reading them all
 
     def __len__(self) -> int:
         return len(self.images)

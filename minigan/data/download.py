@@ -1,4 +1,4 @@
-"""Fetch a dataset from a list of mirrors: resumed after a cut, checked before it gets its name."""
+"""Fetch a dataset from a list of mirrors; a download resumes after a cut, and is checked before it gets its name."""
 
 import hashlib
 import http.client
@@ -13,13 +13,13 @@ from tqdm import tqdm
 
 from minigan.errors import InputError
 
-_TIMEOUT = 30  # seconds without a byte
-_TRIES = 3  # per mirror: the first, and two that resume or start over
+_TIMEOUT = 30  # seconds to wait for a byte
+_TRIES = 3  # per mirror; the later ones resume or start over
 _BLOCK = 1 << 16
 
 
 class Source(NamedTuple):
-    mirrors: tuple[str, ...]  # base addresses, tried in this order
+    mirrors: tuple[str, ...]  # base URLs, tried in this order
     files: dict[str, tuple[int, str]]  # name: (bytes, MD5)
 
 
@@ -65,21 +65,18 @@ SOURCES = {
 
 
 class _Failed(Exception):
-    """One attempt failed; `retry` says whether the same mirror deserves another."""
+    """One attempt failed; `retry` says whether to try the same mirror again."""
 
     def __init__(self, why: str, retry: bool):
         super().__init__(why)
         self.retry = retry
 
 
-def download(
-    dataset: str, directory: str | os.PathLike, mirrors: Sequence[str] | None = None, progress: bool = True
-) -> Path:
-    """Fetch the files of a dataset (`SOURCES`) into a directory and return it; whole files stay.
+def download(dataset: str, directory: str | os.PathLike) -> Path:
+    """Fetch the files of a dataset (`SOURCES`) into a directory, except those that are complete; return the directory.
 
-    A file is NAME.part until its size and checksum agree. `mirrors` replaces the known addresses. When every
-    mirror of a file fails, the InputError says why each did; a cut download stays as NAME.part and is resumed
-    by the next call.
+    A file is called NAME.part until its size and checksum are right; the next call resumes it. If every mirror fails,
+    InputError gives the reason for each.
     """
     if dataset not in SOURCES:
         raise InputError(f"no dataset named {dataset} to download: choose from {', '.join(SOURCES)}")
@@ -90,20 +87,20 @@ def download(
         for name, (size, md5) in source.files.items():
             target = directory / name
             if not _whole(target, size, md5):
-                _fetch(target, size, md5, mirrors or source.mirrors, progress)
+                _fetch(target, size, md5, source.mirrors)
     except OSError as error:
         raise InputError(f"cannot write to {directory}: {error.strerror or error}") from None
     return directory
 
 
-def _fetch(target: Path, size: int, md5: str, mirrors: Sequence[str], progress: bool) -> None:
+def _fetch(target: Path, size: int, md5: str, mirrors: Sequence[str]) -> None:
     part = target.with_name(target.name + ".part")
     reasons = []
     for mirror in mirrors:
         url = f"{mirror.rstrip('/')}/{target.name}"
         for _ in range(_TRIES):
             try:
-                _attempt(url, part, size, md5, progress)
+                _attempt(url, part, size, md5)
             except _Failed as failure:
                 why = str(failure)
                 if not failure.retry:
@@ -115,26 +112,26 @@ def _fetch(target: Path, size: int, md5: str, mirrors: Sequence[str], progress: 
     raise InputError(f"cannot download {target.name} ({'; '.join(reasons)})")
 
 
-def _attempt(url: str, part: Path, size: int, md5: str, progress: bool) -> None:
-    """Complete the part from one address and check it, or raise _Failed."""
+def _attempt(url: str, part: Path, size: int, md5: str) -> None:
+    """Complete the part from one URL and check it, or raise _Failed."""
     have = part.stat().st_size if part.exists() else 0
-    if have >= size:  # nothing left to ask for: right or wrong as it is
+    if have >= size:  # nothing left to ask for
         if _whole(part, size, md5):
             return
         part.unlink()
         have = 0
-    done = _transfer(url, part, have, size, progress)
+    done = _transfer(url, part, have, size)
     if done < size:
         raise _Failed(f"the connection ended after {done} of {size} bytes", retry=done > have)
     if not _whole(part, size, md5):
         part.unlink()
-        raise _Failed("wrong checksum", retry=have > 0)  # the bytes it resumed from may be the bad ones
+        raise _Failed("wrong checksum", retry=have > 0)  # the bytes of an earlier call may be the wrong ones
 
 
-def _transfer(url: str, part: Path, have: int, size: int, progress: bool) -> int:
+def _transfer(url: str, part: Path, have: int, size: int) -> int:
     """Append to the part until the connection ends, and return its new size.
 
-    A server that ignores Range sends everything, and the part starts over.
+    If the server ignores Range and sends everything, the part starts over.
     """
     headers = {"User-Agent": "minigan"} | ({"Range": f"bytes={have}-"} if have else {})
     try:
@@ -142,15 +139,15 @@ def _transfer(url: str, part: Path, have: int, size: int, progress: bool) -> int
     except urllib.error.HTTPError as error:
         error.close()
         raise _Failed(f"{error.code} {error.reason}", retry=False) from None
-    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not a web address
+    except (OSError, http.client.HTTPException, ValueError) as error:  # ValueError: not a URL
         raise _Failed(str(getattr(error, "reason", error)), retry=False) from None
 
     with response:
         resumed = response.status == 206
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
-            raise _Failed("the server sent another range than asked for", retry=False)
+            raise _Failed("the server sent a wrong range", retry=False)
         done = have if resumed else 0
-        bar = tqdm(total=size, initial=done, desc=part.stem, unit="B", unit_scale=True, disable=not progress)
+        bar = tqdm(total=size, initial=done, desc=part.stem, unit="B", unit_scale=True)
         with part.open("ab" if resumed else "wb") as file, bar:
             while done <= size and (block := _read(response)):
                 file.write(block)
@@ -162,7 +159,7 @@ def _transfer(url: str, part: Path, have: int, size: int, progress: bool) -> int
 def _read(response: http.client.HTTPResponse) -> bytes:
     try:
         return response.read(_BLOCK)
-    except (OSError, http.client.HTTPException):  # a reset or a timeout: the end of this connection
+    except (OSError, http.client.HTTPException):  # a reset or a timeout ends this connection
         return b""
 
 

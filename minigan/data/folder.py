@@ -1,4 +1,4 @@
-"""A folder of pictures as one array, and how any picture file becomes pixels."""
+"""A folder of pictures as one array; the pixels of a picture file."""
 
 import os
 from collections.abc import Iterator, Sequence
@@ -18,11 +18,11 @@ _ALIGNED = (178, 218)  # width and height of the aligned CelebA images
 
 
 def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
-    """Every PNG and JPEG under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
+    """All PNG and JPEG files under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
 
-    With `size` each image is cropped to its central square and resized; without, all must have the same size.
-    When every image lies in a sub-folder of `path` itself, and there are two or more, they are the classes.
-    Hidden files and folders are ignored, like those of other kinds.
+    `size` crops each image to its central square and resizes it; without it, all images must have one size. If every
+    image lies in a direct sub-folder of `path`, and there are at least two of them, the sub-folders are the classes.
+    Hidden files, hidden folders and other files are ignored.
     """
     root = Path(path)
     files = _find(root)
@@ -44,12 +44,12 @@ def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
 
 
 def is_picture(name: str) -> bool:
-    """Whether a relative path is named like a PNG or JPEG, and nothing on it is hidden."""
+    """Whether a relative path has the suffix of a PNG or JPEG file, and no part of it is hidden."""
     return name.lower().endswith(_SUFFIXES) and "/." not in f"/{name}"
 
 
 def walk_pictures(folder: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """The name, relative and with slashes, and the stat of every picture under a folder, in no order."""
+    """The relative name, with slashes, and the stat of every picture under a folder, in no particular order."""
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
@@ -66,10 +66,10 @@ def is_grey(source: Path | BinaryIO, name: object) -> bool:
 def pixels(
     source: Path | BinaryIO, name: object, mode: str, size: int | None = None, crop: int | None = None
 ) -> np.ndarray:
-    """A picture upright, uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB"; `name` is for errors.
+    """The pixels of a picture, turned upright: uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB".
 
-    With `size` its central square is resized; with `crop` too, it must be an aligned CelebA image, whose central
-    crop x crop pixels are taken.
+    `size` resizes the central square. `crop` takes the central crop x crop pixels of an aligned CelebA image instead;
+    InputError for other images. `name` is for error messages.
     """
     with _opened(source, name) as image:
         upright = ImageOps.exif_transpose(image).convert(mode)
@@ -86,11 +86,13 @@ def square(image: Image.Image, size: int, side: int | None = None) -> Image.Imag
     side = side or min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return image.crop(box).resize((size, size), Image.Resampling.BICUBIC)  # resize(box=…) looks past the box
+    return image.crop(box).resize(
+        (size, size), Image.Resampling.BICUBIC
+    )  # resize(box=…) would read pixels beyond the box
 
 
 def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
-    """Classes from the sub-folders of relative paths, and how many; None unless every file lies in one of several."""
+    """The classes of relative paths by sub-folder, and their number; None unless every file lies in one of several."""
     parents = [file.parts[:-1] for file in files]
     names = {parent[0] for parent in parents if len(parent) == 1}
     if len(names) < 2 or any(len(parent) != 1 for parent in parents):
@@ -111,8 +113,7 @@ def _find(root: Path) -> list[Path]:
 
 
 @contextmanager
-def _opened(source: Path | BinaryIO, name: object = None) -> Iterator[Image.Image]:
-    name = source if name is None else name
+def _opened(source: Path | BinaryIO, name: object) -> Iterator[Image.Image]:
     try:
         with Image.open(source, formats=("PNG", "JPEG")) as image:
             if image.mode.startswith("I"):
@@ -120,5 +121,5 @@ def _opened(source: Path | BinaryIO, name: object = None) -> Iterator[Image.Imag
             yield image
     except InputError:
         raise
-    except Exception as error:  # on damaged files Pillow raises nearly anything
+    except Exception as error:  # for damaged files Pillow raises nearly anything
         raise InputError(f"{name} is not a readable PNG or JPEG image") from error

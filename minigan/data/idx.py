@@ -1,7 +1,6 @@
 """The IDX format of the MNIST files (http://yann.lecun.com/exdb/mnist), plain or gzipped.
 
-Big-endian throughout: two zero bytes, a type code, the number of dimensions, each dimension as uint32, and
-the values.
+Everything is big-endian: two zero bytes, a type code, the number of dimensions, each dimension as uint32, the values.
 """
 
 import gzip
@@ -19,7 +18,7 @@ _BLOCK = 1 << 20
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
-    """The array in an IDX file, in native byte order; any defect of the file is an InputError naming it."""
+    """The array in an IDX file, in native byte order; InputError, with the file's name, for any defect."""
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
@@ -29,7 +28,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
             with gzip.open(raw) as unzipped:
                 return _read(unzipped, path)
     except EOFError:
-        raise InputError(f"{path} is truncated: its gzip stream ends too early") from None
+        raise InputError(f"{path} is truncated: its gzip data end too early") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is damaged gzip data: {error}") from None
     except OSError as error:
@@ -53,12 +52,12 @@ def _read(file: BinaryIO | gzip.GzipFile, path: str | os.PathLike) -> np.ndarray
         raise InputError(f"{path} does not fit its header: {shape} {dtype.name} needs {expected} bytes, it has {found}")
     try:
         return np.frombuffer(data, dtype).reshape(shape).astype(dtype.newbyteorder("="))
-    except ValueError:  # too many dimensions for NumPy, or 0 beside sizes whose product overflows
+    except ValueError:  # too many dimensions for NumPy, or a 0 beside sizes whose product overflows
         raise InputError(f"{path} has absurd dimensions: {shape}") from None
 
 
 def _read_up_to(file: BinaryIO | gzip.GzipFile, size: int) -> bytes:
-    """size bytes, or all there are; in blocks, as one read allocates whatever a damaged header asks for."""
+    """Read size bytes, or all there are; in blocks, because one read would allocate what a damaged header asks for."""
     blocks = []
     while size > 0 and (block := file.read(min(size, _BLOCK))):
         blocks.append(block)

@@ -1,4 +1,4 @@
-"""One entry for every source of images."""
+"""Load images from any source."""
 
 import os
 from dataclasses import replace
@@ -15,7 +15,7 @@ from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 
-_TEST_STREAM = 1 << 32  # added to the seed: test digits that no training seed below it can draw
+_TEST_STREAM = 1 << 32  # added to the seed of test digits; training seeds are below it, so no digit is in both
 
 
 def load_data(
@@ -26,11 +26,11 @@ def load_data(
     n: int = 60_000,
     subset: str | None = None,
 ) -> Dataset:
-    """The images at `path`, resized to size x size when a size is given.
+    """The images at `path`, resized to size x size if a size is given.
 
-    None draws n pen-stroke digits (not MNIST), different ones for train and test. A directory of MNIST-family
-    files gives the split (and the EMNIST `subset`). A single IDX file and a folder of PNG or JPEG images have
-    no splits and are taken whole.
+    Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
+    files gives the split, and the `subset` of EMNIST. A single IDX file and a folder of PNG or JPEG images have no
+    splits: every split is the whole.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -56,7 +56,7 @@ def load_pictures(
 ) -> Dataset:
     """The pictures of a folder, a zip or a tar, cropped to squares and resized once: uint8 (N, size, size[, 3]).
 
-    They are kept in the `cache` directory (see `cached`), and in memory unless they `stream` (see `hold_or_stream`).
+    They are kept in the `cache` directory (see `cached`), and also in memory unless they `stream` (`hold_or_stream`).
     """
     if split != "train":
         raise NoSuchSplit(f"{path} has no test images of its own")

@@ -1,4 +1,4 @@
-"""The MNIST family in a directory: MNIST, Fashion-MNIST, KMNIST and EMNIST, under their published names."""
+"""MNIST, Fashion-MNIST, KMNIST and EMNIST files in a directory, under their published names."""
 
 import os
 import re
@@ -16,13 +16,13 @@ _NAME = re.compile(
 
 
 def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], Path]]:
-    """{subset: {(split, kind): path}}: "mnist" or "emnist-…"; "train" or "test", "images" or "labels".
+    """{subset: {(split, kind): path}}: subset "mnist" or "emnist-…", split "train" or "test", kind images or labels.
 
-    Fashion-MNIST and KMNIST use the names of MNIST and cannot be told from it: they are "mnist" as well.
+    Fashion-MNIST and KMNIST files have the names of MNIST files, so their subset is "mnist" too.
     """
     found: dict[str, dict[tuple[str, str], Path]] = {}
     try:
-        paths = sorted(Path(directory).iterdir(), reverse=True)  # reversed: a plain file wins over its .gz
+        paths = sorted(Path(directory).iterdir(), reverse=True)  # reversed, so that a plain file replaces its .gz
     except OSError as error:
         raise InputError(f"cannot read {directory}: {error.strerror or error}") from None
     for path in paths:
@@ -33,9 +33,9 @@ def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], 
 
 
 def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str | None = None) -> Dataset:
-    """The MNIST-family files in a directory; where it holds several sets (as EMNIST does) `subset` names one.
+    """The MNIST-family files in a directory; `subset` names one of several sets, as in EMNIST.
 
-    Labels are those of the files (emnist-letters counts from 1); without a label file they are None.
+    Labels are as in the files (those of emnist-letters begin at 1), or None without a label file.
     """
     found = find_files(directory)
     if not found:
@@ -64,7 +64,7 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
 
 
 def read_images(path: str | os.PathLike) -> np.ndarray:
-    """The images of one IDX file, uint8 (N, H, W), upright: EMNIST stores them transposed."""
+    """The images of one IDX file, uint8 (N, H, W), upright; EMNIST files store them transposed."""
     images = read_idx(path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0:
         raise InputError(f"{path} holds {images.dtype} {images.shape}, not uint8 images (N, H, W)")

@@ -1,4 +1,4 @@
-"""Picture files where they lie: in a folder, or read in place from a zip or a tar, without unpacking it."""
+"""Picture files in a folder, a zip or a tar; archives are read in place."""
 
 import hashlib
 import os
@@ -15,19 +15,19 @@ from minigan.errors import InputError
 
 
 class Pictures:
-    """PNG and JPEG files by number. `files` are their names, and `key` changes when one of them changes."""
+    """PNG and JPEG files by number; `files` holds their names, and `key` changes when a file changes."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @cached_property
     def files(self) -> list[str]:
-        """Names relative to the folder or archive, sorted by path; those of a tar in its own order."""
+        """Names relative to the folder or archive, sorted by path, or in the order of a tar."""
         raise NotImplementedError
 
     @cached_property
     def key(self) -> str:
-        """SHA-256 of the list of files with their sizes and times, or the checksums in a zip's directory."""
+        """SHA-256 of the names of the files with their sizes and times, or with their checksums in a zip."""
         raise NotImplementedError
 
     def read(self, i: int) -> bytes:
@@ -42,7 +42,7 @@ class Pictures:
 
     @contextmanager
     def guarded(self, where: str = "") -> Iterator[None]:
-        """Whatever goes wrong with the files or the archive becomes one sentence."""
+        """Turn every error of the files or the archive into an InputError."""
         try:
             yield
         except InputError:
@@ -103,7 +103,7 @@ class Zip(Pictures):
 
 
 class Tar(Pictures):
-    """Also compressed. Its key is the archive's size and time: to list a compressed tar is to read all of it."""
+    """A tar, perhaps compressed. `key` uses its size and time, because listing a compressed tar reads all of it."""
 
     @cached_property
     def archive(self) -> tarfile.TarFile:
@@ -153,7 +153,7 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
             return Tar(path)
     except OSError as e:
         raise InputError(f"cannot read {path}: {e.strerror or e}") from e
-    except (EOFError, zlib.error) as e:  # is_tarfile's, for the first bytes of a compressed one
+    except (EOFError, zlib.error) as e:  # from is_tarfile, for a damaged compressed tar
         raise InputError(f"{path} is a damaged archive: {e}") from e
     raise InputError(f"{path} is neither a folder nor a zip or tar archive")
 

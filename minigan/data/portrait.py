@@ -1,8 +1,10 @@
-"""How a drawn face is painted, many at once: every shape is a signed distance or a soft bump, in float32.
+"""Painting drawn faces, several at once: every shape is a signed distance or a soft bump, in float32.
 
-Lengths are in half the height of the head. X to the right, Y down and Z towards the viewer are those of the upright
-head in the picture, from the crown at Y = −1 to the chin at Y = 1; x, y, z are the same place on the head before it
-was turned and nodded. Features are painted at (x, y), so that they turn with it.
+Lengths are in half heights of the head. X (right), Y (down) and Z (towards the viewer) are coordinates in the picture,
+of a head that is not tilted: its crown is at Y = −1 and its chin at Y = 1. x, y, z are the same point in coordinates of
+the head, before it turned and nodded. Features are painted at (x, y), so they turn with the head.
+
+The numbers in the formulas are positions, sizes and shares that were tuned by eye.
 """
 
 from collections.abc import Callable
@@ -13,11 +15,11 @@ import numpy as np
 Array = np.ndarray
 Inside = Callable[[Array], Array]
 
-_MIDDLE = np.float32(-0.12)  # Y where the head is widest: an ellipse above, jaw and chin below
+_MIDDLE = np.float32(-0.12)  # Y where the head is widest; above it is an ellipse, below it jaw and chin
 
 
 def draw(p: SimpleNamespace, size: int) -> Array:
-    """The pictures, float32 (n, 3, size, size) in 0 … 1, of the people with the traits p (see `faces`)."""
+    """Pictures, float32 (n, 3, size, size) in 0 … 1, of n people with the traits p (see `faces`)."""
     line = ((np.arange(size, dtype=np.float32) + 0.5) * (2 / size) - 1)[None]
     u, v = line[:, None, :], line[:, :, None]
     cos, sin = np.cos(p.roll), np.sin(p.roll)
@@ -26,7 +28,7 @@ def draw(p: SimpleNamespace, size: int) -> Array:
     pixels = p.scale * (size / 2 / 1.2)
 
     def inside(distance: Array) -> Array:
-        """1 where a signed distance is negative, 0 outside, over an edge of 1.2 pixels."""
+        """1 where a signed distance is negative, 0 where it is positive, with a soft edge of 1.2 pixels."""
         return np.clip(0.5 - distance * pixels, 0, 1)
 
     head = _head(p, X, Y)
@@ -46,14 +48,14 @@ def draw(p: SimpleNamespace, size: int) -> Array:
 
 
 def _lay(image: Array, colour: Array | float, cover: Array) -> None:
-    """Paint a colour over (n, 3, h, w) where cover (n, h, w) is 1."""
+    """Blend a colour into an image (n, 3, h, w), in place; cover (n, h, w) is its opacity."""
     change = colour - image
     change *= cover[:, None]
     image += change
 
 
 def _rise(x: Array, low: float | Array, high: float | Array) -> Array:
-    """0 below low, 1 above high, smooth between; falls where low > high."""
+    """A smooth step from 0 at low to 1 at high; a falling one if low > high."""
     t = np.clip((x - low) / (high - low), 0, 1)
     return t * t * (3 - 2 * t)
 
@@ -67,7 +69,7 @@ def _rgb(r: float, g: float, b: float) -> Array:
 
 
 def _light(p: SimpleNamespace, nx: Array, ny: Array, nz: Array) -> Array:
-    """How much light falls on a surface with this normal, of any length: 0 … 1, with a soft end."""
+    """The light on a surface with this normal, which may have any length: 0 … 1."""
     towards = nx * p.light_x + ny * p.light_y + nz * p.light_z
     towards /= np.sqrt(nx * nx + ny * ny + nz * nz) + 1e-4
     return np.clip((towards + 0.3) / 1.3, 0, 1)
@@ -84,9 +86,9 @@ def _wall(p: SimpleNamespace, u: Array, v: Array) -> Array:
 
 
 def _head(p: SimpleNamespace, X: Array, Y: Array) -> SimpleNamespace:
-    """A body of revolution with the radius width · √(1 − |t|^power), t from the middle to crown and chin."""
+    """The head as a body of revolution with radius width · √(1 − |t|^power); |t| is 0 in the middle, 1 at the ends."""
     sin, cos = np.sin(p.yaw), np.cos(p.yaw)
-    X = X - 0.12 * sin * Y  # its axis leans: the chin lies before the crown
+    X = X - 0.12 * sin * Y  # the axis leans: the chin is in front of the crown
     below = Y > _MIDDLE
     t = np.where(below, (Y - _MIDDLE) / (1 - _MIDDLE), (_MIDDLE - Y) / (1 + _MIDDLE)) + 1e-6
     power = np.where(below, p.jaw, np.float32(2))
@@ -95,18 +97,19 @@ def _head(p: SimpleNamespace, X: Array, Y: Array) -> SimpleNamespace:
     depth2 = radius2 - X * X
     slope = power * tp / t * np.where(below, 1 / (1 - _MIDDLE), -1 / (1 + _MIDDLE))
     Z = np.sqrt(np.maximum(depth2, 0))
-    tube = np.where(below, p.width**2, radius2)  # without the narrowing below: where hair hangs
+    tube = np.where(below, p.width**2, radius2)  # without the narrowing of the jaw: where hair hangs
     return SimpleNamespace(
         distance=-depth2 / p.width**2 / np.sqrt(4 * X * X / p.width**4 + slope * slope + 1e-4),
         **{"X": X, "Y": Y, "x": X * cos - Z * sin, "y": Y - p.pitch * Z, "z": X * sin + Z * cos},
         **{"nx": X, "ny": 0.5 * p.width**2 * slope, "nz": Z},  # the outward normal, of any length
-        rim=1 - np.clip(Z / (np.sqrt(np.maximum(radius2, 0)) + 1e-3), 0, 1),  # 1 where it turns out of sight
+        rim=1
+        - np.clip(Z / (np.sqrt(np.maximum(radius2, 0)) + 1e-3), 0, 1),  # 1 at the edge, where the surface turns away
         tube=X * sin + np.sqrt(np.maximum(tube - X * X, 0)) * cos,
     )
 
 
 def _hair(p: SimpleNamespace, X: Array, Y: Array, head: SimpleNamespace, inside: Inside) -> SimpleNamespace:
-    """Its colour everywhere, and where it covers: before the face and behind it; and its shadow on the forehead."""
+    """The hair: its colour, what it covers in front of the face and behind it, and its shadow on the forehead."""
     x = head.X
     r = np.sqrt(X * X + (Y + 1.3) ** 2)  # strands run down from a point above the crown
     angle = np.arctan2(X - 0.25 * p.part, Y + 1.3) + p.wave * np.sin(7 * r + p.strand[:, 5])
@@ -125,7 +128,8 @@ def _hair(p: SimpleNamespace, X: Array, Y: Array, head: SimpleNamespace, inside:
     behind = inside(np.minimum(np.maximum(outer, bottom), bun)) * (p.cover > 0.5)
 
     line = p.hairline + p.sweep * (head.x - 0.35 * p.part) - 0.2 * p.temple * head.x**2 + p.ragged * strands
-    line += (1 - _rise(head.tube / p.width, 0.22, 0.62)) * (p.length - line)  # at the sides it hangs to its length
+    temples = 1 - _rise(head.tube / p.width, 0.22, 0.62)
+    line += temples * (p.length - line)  # at the sides the hair hangs down to its length
     under = head.y - line
 
     y = (Y + 0.15) / (0.95 + p.thick)
@@ -157,7 +161,7 @@ def _body(p: SimpleNamespace, image: Array, dx: Array, dy: Array, inside: Inside
 
 
 def _face(p: SimpleNamespace, image: Array, g: SimpleNamespace, hair_shadow: Array, inside: Inside) -> None:
-    """The head and all that is on it, laid over the part of the picture where it is."""
+    """Paint the head with its features into the part of the picture that holds it."""
     _ears(p, image, g, inside)
     skin = np.zeros_like(image) + p.skin
     far = np.abs(g.x)
@@ -205,7 +209,7 @@ def _beard(p: SimpleNamespace, skin: Array, g: SimpleNamespace, far: Array) -> N
 
 
 def _eyes(p: SimpleNamespace, skin: Array, g: SimpleNamespace, far: Array, inside: Inside) -> Array:
-    """Both eyes and brows at once, x growing outwards from each; returns where they catch the light."""
+    """Paint both eyes and brows at once, with x growing outwards; return the cover of the glints in them."""
     x, y, side = far - p.eye_x, g.y - p.eye_y, np.sign(g.x)
     _darken(skin, 0.26 * _bump(x + 0.05, y + 0.06, 0.22, 0.1), _rgb(0.75, 1, 1))
     _darken(skin, 0.2 * p.old * _bump(x, y - 0.12, 0.13, 0.035), _rgb(1, 1, 1))
@@ -241,7 +245,7 @@ def _eyes(p: SimpleNamespace, skin: Array, g: SimpleNamespace, far: Array, insid
 def _mouth(p: SimpleNamespace, skin: Array, g: SimpleNamespace, far: Array, inside: Inside) -> None:
     x, y = g.x / p.mouth_w, g.y - p.mouth_y
     arc = np.maximum(1 - x * x, 0)
-    y = y + 0.075 * p.smile * (x * x - 0.35)  # from here on y counts from the line between the lips
+    y = y + 0.075 * p.smile * (x * x - 0.35)  # now y is measured from the line between the lips
     gap, full = p.open * arc, np.sqrt(arc)
     low = 0.6 * gap + p.lower * full
     top = -0.4 * gap - p.upper * full * (1 - 0.3 * _bump(x, 0, 0.22, 1))
@@ -259,7 +263,7 @@ def _mouth(p: SimpleNamespace, skin: Array, g: SimpleNamespace, far: Array, insi
 
 
 def _nose(p: SimpleNamespace, skin: Array, g: SimpleNamespace) -> tuple[Array, Array]:
-    """It stands off the head, so it moves further when the head turns; returns its height and x over its width."""
+    """Paint the nose, which moves further than the face when the head turns; return its height, and x per width."""
     rise = _rise(g.y, -0.1, p.nose_y)
     x, y = g.x - 0.22 * np.sin(p.yaw) * rise, g.y - p.nose_y
     across = x / (p.nose_w * (0.42 + 0.5 * rise))

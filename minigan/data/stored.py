@@ -1,162 +1,109 @@
-"""Images in an HDF5 file, read by row without holding them: the form that large datasets have.
+"""Images on the disk, in NumPy's npy format, read by row without holding all of them.
 
-The file is plain HDF5, which any program reads: `images` uint8 (N, H, W) or (N, H, W, 3) in chunks of about 1 MiB,
-uncompressed, and `checksums` with one number for each chunk. Rows are read past the HDF5 library, straight from where
-it says that the chunks lie, because a random batch of 64 takes 0.5 ms so, and 15 ms through the library. For the same
-reason the file can be filled in place: a kill at any moment leaves valid HDF5, and checksums tell what is done.
+A directory holds `images.npy`, uint8 (N, H, W) or (N, H, W, 3), and `checksums.npy`, one uint64 for each block of about
+1 MiB of images. `images.npy` is mapped into memory, so the operating system reads only the pages that are used. A
+checksum is written after its block. So a directory can be filled in place: after a kill the checksums tell which blocks
+are complete.
 """
 
 import hashlib
+import math
 import os
-import threading
-import weakref
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-import h5py
 import numpy as np
+from numpy.lib.format import open_memmap
 from tqdm import tqdm
 
 from minigan.errors import InputError
 
-_CHUNK_BYTES = 1 << 20
+BLOCK_BYTES = 1 << 20
 
 
-def rows_per_chunk(shape: tuple[int, ...]) -> int:
-    """For images of this shape, without N."""
-    return max(1, _CHUNK_BYTES // int(np.prod(shape)))
+def block_slices(shape: tuple[int, ...]) -> list[slice]:
+    """The rows of each block of images of this shape (N, …)."""
+    rows = max(1, BLOCK_BYTES // math.prod(shape[1:]))
+    return [slice(start, min(start + rows, shape[0])) for start in range(0, shape[0], rows)]
 
 
-def allocate(file: h5py.File, shape: tuple[int, ...]) -> None:
-    """Create `images` of this shape and its `checksums`, 0 for chunks not yet there, at places that stay."""
-    rows = min(shape[0], rows_per_chunk(shape[1:]))
-    layout = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
-    layout.set_chunk((rows, *shape[1:]))
-    layout.set_alloc_time(h5py.h5d.ALLOC_TIME_EARLY)
-    layout.set_fill_time(h5py.h5d.FILL_TIME_NEVER)
-    h5py.h5d.create(file.id, b"images", h5py.h5t.NATIVE_UINT8, h5py.h5s.create_simple(shape), layout)
-    file["checksums"] = np.zeros(-(-shape[0] // rows), "<u8")
+def checksum(block: int, images: np.ndarray) -> int:
+    """A 64-bit BLAKE2 of a block, salted with its number; never 0, which marks a block that is not written yet."""
+    digest = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=8, salt=block.to_bytes(8, "little"))
+    return int.from_bytes(digest.digest(), "little") or 1
 
 
-class ChunkFile:
-    """The chunks of such a file by number, for reading and for filling. Threads may share it."""
-
-    def __init__(self, path: Path, write: bool = False):
-        self.path = path
-        with h5py.File(path, "r") as f:
-            images, checksums = f["images"], f["checksums"]
-            self.shape: tuple[int, ...] = images.shape
-            self.rows: int = images.chunks[0]
-            self.checksums: np.ndarray = checksums[()]
-            self.checksums_at: int = checksums.id.get_offset()
-            self.chunks_at = np.zeros(len(self.checksums), np.int64)
-
-            def note(chunk: Any) -> None:
-                self.chunks_at[chunk.chunk_offset[0] // self.rows] = chunk.byte_offset
-
-            images.id.chunk_iter(note)
-        if len(self.checksums) != -(-self.shape[0] // self.rows) or not self.chunks_at.all():
-            raise ValueError("its chunks are not all there")
-        self.row_bytes = int(np.prod(self.shape[1:]))
-        self.file = open(path, "r+b" if write else "rb", buffering=0)
-        self.lock = threading.Lock()
-        self.close = weakref.finalize(self, self.file.close)  # called at the latest when nobody needs it any more
-
-    def read_row(self, row: int, out: np.ndarray) -> None:
-        self._read(self.chunks_at[row // self.rows] + row % self.rows * self.row_bytes, out)
-
-    def read_chunk(self, chunk: int) -> np.ndarray:
-        """Its images (n, H, W[, 3]), unchecked."""
-        n = min(self.rows, self.shape[0] - chunk * self.rows)
-        out = np.empty((n, *self.shape[1:]), np.uint8)
-        self._read(self.chunks_at[chunk], out)
-        return out
-
-    def is_whole(self, chunk: int, images: np.ndarray) -> bool:
-        return bool(self.checksums[chunk]) and _checksum(chunk, images) == self.checksums[chunk]
-
-    def write_chunk(self, chunk: int, images: np.ndarray) -> None:
-        """First the images, then their checksum."""
-        self.checksums[chunk] = _checksum(chunk, images)
-        self._write(self.chunks_at[chunk], images)
-        self._write(self.checksums_at + 8 * chunk, self.checksums[chunk : chunk + 1])
-
-    def flush(self) -> None:
-        os.fsync(self.file.fileno())
-
-    def _read(self, at: int, out: np.ndarray) -> None:
-        with self.lock:
-            self.file.seek(int(at))
-            done = self.file.readinto(out.data.cast("B"))
-        if done != out.nbytes:
-            raise InputError(f"{self.path} is cut short: delete it, and it is made again")
-
-    def _write(self, at: int, data: np.ndarray) -> None:
-        view = np.ascontiguousarray(data).data.cast("B")
-        with self.lock:
-            self.file.seek(int(at))
-            while view:
-                view = view[self.file.write(view) :]
+def allocate(directory: Path, shape: tuple[int, ...]) -> None:
+    """Create both files, zeros so far, and reserve their disk space; OSError if the disk is full."""
+    for name, dtype, size in (("images", np.uint8, shape), ("checksums", np.uint64, (len(block_slices(shape)),))):
+        path = directory / f"{name}.npy"
+        open_memmap(path, "w+", dtype, size)
+        if hasattr(os, "posix_fallocate"):  # or a full disk would kill the process when it writes into the map
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
-def _checksum(chunk: int, images: np.ndarray) -> np.uint64:
-    digest = hashlib.blake2b(np.ascontiguousarray(images).data, digest_size=8, salt=int(chunk).to_bytes(8, "little"))
-    return np.uint64(int.from_bytes(digest.digest(), "little") or 1)
+def open_arrays(directory: Path, mode: Literal["r", "r+"] = "r") -> tuple[np.memmap, np.memmap]:
+    """(images, checksums), mapped into memory: "r" to read, "r+" to fill; ValueError if they do not fit together."""
+    try:
+        images, checksums = (open_memmap(directory / f"{name}.npy", mode) for name in ("images", "checksums"))
+    except OSError:
+        raise
+    except Exception as e:  # for a damaged header NumPy raises nearly anything
+        raise ValueError(str(e)) from e
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or not images.size:
+        raise ValueError("images.npy does not hold uint8 images")
+    if checksums.dtype != np.uint64 or checksums.shape != (len(block_slices(images.shape)),):
+        raise ValueError("checksums.npy does not fit images.npy")
+    return images, checksums
 
 
 class StoredImages:
-    """Some rows of a file, indexed like an array: `images[7]`, `images[:100]`, `images[np.array([5, 2, 5])]`.
+    """Some images of such a directory, indexed like an array: `images[7]`, `images[:100]`, `images[[5, 2, 5]]`.
 
-    A chunk is checked as a whole the first time a row of it is read.
+    Indexing returns copies. The first read from a block checks the whole block; InputError if its checksum is wrong.
+    If the file becomes unreadable while it is mapped, the operating system ends the process (SIGBUS).
     """
 
     dtype = np.dtype(np.uint8)
 
-    def __init__(self, file: ChunkFile, rows: np.ndarray | None = None):
-        self.file = file
-        self.rows = np.arange(file.shape[0]) if rows is None else rows
-        self.shape = (len(self.rows), *file.shape[1:])
-        self.ndim, self.nbytes = len(self.shape), len(self.rows) * file.row_bytes
-        self.checked = np.zeros(len(file.checksums), bool)
+    def __init__(self, directory: Path, rows: np.ndarray | None = None):
+        self.directory = directory
+        self.images, self.checksums = open_arrays(directory)
+        self.blocks = block_slices(self.images.shape)
+        self.block_rows = self.blocks[0].stop
+        self.rows = np.arange(len(self.images)) if rows is None else rows
+        self.shape = (len(self.rows), *self.images.shape[1:])
+        self.ndim, self.nbytes = len(self.shape), math.prod(self.shape)
+        self.checked = np.zeros(len(self.blocks), bool)
 
     @property
     def digest(self) -> str:
-        """SHA-256 that changes with the images, their shape and their order."""
-        return hashlib.sha256(
-            repr(self.shape).encode() + self.file.checksums.tobytes() + self.rows.tobytes()
-        ).hexdigest()
+        """SHA-256 of the checksums, the shape and the rows: it changes with the images and with their order."""
+        return hashlib.sha256(repr(self.shape).encode() + self.checksums.tobytes() + self.rows.tobytes()).hexdigest()
 
     def __len__(self) -> int:
         return len(self.rows)
 
     def __getitem__(self, index: Any) -> np.ndarray:
         rows = self.rows[index]
-        out = np.empty((*np.shape(rows), *self.shape[1:]), np.uint8)
-        for row, place in zip(np.ravel(rows), out.reshape(-1, *self.shape[1:]), strict=True):
-            if not self.checked[row // self.file.rows]:
-                self._check(row // self.file.rows)
-            self.file.read_row(row, place)
-        return out
+        for block in np.unique(rows // self.block_rows).tolist():
+            if not self.checked[block]:
+                self._check(block)
+        return np.take(self.images, rows, axis=0)
 
     def take(self, rows: np.ndarray) -> "StoredImages":
-        """The images of these rows only."""
-        return StoredImages(self.file, self.rows[rows])
+        """The images at these rows only."""
+        return StoredImages(self.directory, self.rows[rows])
 
-    def hold(self, progress: bool = True) -> np.ndarray:
-        """All of them in memory."""
+    def hold(self) -> np.ndarray:
+        """All images in memory; a bar shows the progress when it takes longer than two seconds."""
         out = np.empty(self.shape, np.uint8)
-        order = np.argsort(self.rows, kind="stable")
-        bounds = np.searchsorted(self.rows[order], np.arange(len(self.checked) + 1) * self.file.rows)
-        chunks = tqdm(range(len(self.checked)), "reading images", unit="MB", delay=2, disable=not progress)
-        for chunk in chunks:
-            here = order[bounds[chunk] : bounds[chunk + 1]]
-            if len(here):
-                out[here] = self._check(chunk)[self.rows[here] - chunk * self.file.rows]
+        for part in tqdm(block_slices(self.shape), "reading images", unit="MB", delay=2):
+            out[part] = self[part]
         return out
 
-    def _check(self, chunk: int) -> np.ndarray:
-        images = self.file.read_chunk(chunk)
-        if not self.file.is_whole(chunk, images):
-            raise InputError(f"{self.file.path} is damaged (chunk {chunk}): delete it, and it is made again")
-        self.checked[chunk] = True
-        return images
+    def _check(self, block: int) -> None:
+        if checksum(block, self.images[self.blocks[block]]) != self.checksums[block]:
+            raise InputError(f"{self.directory} is damaged (block {block}): delete it to make it again")
+        self.checked[block] = True

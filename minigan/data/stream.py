@@ -1,7 +1,7 @@
-"""Real batches: from images held on the device, or read ahead by a thread where they do not fit.
+"""Real batches: from images on the device, or prefetched by a thread if the images do not fit there.
 
-Which images make the batch of a step is a pure function of the seed and the step. So the batches of the steps to come
-can be fetched early, a resumed run goes on with the right one, and held or streamed the run is the same bit for bit.
+The rows of a batch are a function of the seed and the step alone. So batches can be fetched ahead, a resumed run
+continues with the right batch, and a run is equal bit for bit whether its images are held or streamed.
 """
 
 import os
@@ -13,31 +13,31 @@ from typing import Any
 
 import numpy as np
 
-from autograd import backend
-from autograd.random import Generator as Random
+from autograd.arrays import device_module, to_device
+from autograd.random import RandomStream
 from minigan.data.stored import StoredImages
 from minigan.errors import InputError
 
-_ROWS_SEED = 3 << 32  # added to the seed: apart from the streams of training and of evaluation
-_AHEAD = 4  # batches
-_SHARE = 0.5  # of the free memory that images may take
+_ROWS_SEED = 3 << 32  # added to the seed, to keep this random stream apart from those of training and evaluation
+_AHEAD = 4  # batches that are fetched ahead
+_SHARE = 0.5  # of the free memory, which images may take
 
 
 def batch_rows(seed: int, step: int, batch: int, n: int, device: str = "cpu") -> Any:
-    """The batch of a step: which of n images, drawn with replacement, int64 (batch,) on the device."""
-    rng = Random(seed + _ROWS_SEED, device)
-    rng.state = (rng.seed, step * -(-batch // 4))  # four numbers are one block of the stream
+    """The rows of n images in the batch of a step: drawn with replacement, int64 (batch,), on the device."""
+    rng = RandomStream(seed + _ROWS_SEED, device)
+    rng.state = (rng.seed, step * -(-batch // 4))  # a block of the stream is four numbers
     return rng.integers(n, batch)
 
 
 class Prefetch:
-    """`fetch(step)` for one step after the other, made ahead in a thread; an error in the thread is raised here."""
+    """Call `fetch(step)` for consecutive steps ahead of time, in a thread; its errors are raised by `__call__`."""
 
     def __init__(self, fetch: Callable[[int], Any]):
         self.fetch = fetch
         self.pool = ThreadPoolExecutor(1, "prefetch")
         self.waiting: deque[Future] = deque()
-        self.step = 0  # of the first one waiting
+        self.step = 0  # of the first future in `waiting`
 
     def __call__(self, step: int) -> Any:
         if step != self.step:
@@ -49,10 +49,11 @@ class Prefetch:
         return self.waiting.popleft().result()
 
     def wait(self) -> None:
-        """Until the thread has nothing to do."""
+        """Wait until the thread is idle."""
         wait(self.waiting)
 
     def forget(self) -> None:
+        """Drop the batches that were fetched ahead."""
         while self.waiting:
             self.waiting.pop().cancel()
 
@@ -63,24 +64,21 @@ class Prefetch:
 
 
 def prefetched(images: Any, seed: int, batch: int, device: str) -> Prefetch:
-    """Real batches by step, uint8 on the device, of images that stay where they are."""
+    """Batches by step, uint8 on the device, from images that stay in memory or on the disk."""
 
     def fetch(step: int) -> Any:
-        try:
-            return backend.to_device(images[batch_rows(seed, step, batch, len(images))], device)
-        except OSError as e:
-            raise InputError(f"cannot read the images any more: {e.strerror or e}") from e
+        return to_device(images[batch_rows(seed, step, batch, len(images))], device)
 
     return Prefetch(fetch)
 
 
 def fits(nbytes: int, device: str = "cpu") -> bool:
-    """Whether so many bytes take at most half of the memory that is free, on a device or on the host."""
+    """Whether this many bytes take at most half of the free memory, of a device or of the host."""
     return nbytes <= _SHARE * _free(device)
 
 
 def hold_or_stream(images: StoredImages, stream: bool | None) -> np.ndarray | StoredImages:
-    """The images in memory, or as they are if `stream`; None decides by their size and the free memory."""
+    """The images in memory, or on the disk if `stream`; with None they stay on the disk unless they fit in memory."""
     if stream or (stream is None and not fits(images.nbytes)):
         return images
     try:
@@ -90,8 +88,8 @@ def hold_or_stream(images: StoredImages, stream: bool | None) -> np.ndarray | St
 
 
 def _free(device: str) -> float:
-    """Bytes; infinity where nobody tells."""
-    xp = backend.device_module(device)
+    """Bytes of free memory; infinity if the system does not tell."""
+    xp = device_module(device)
     if hasattr(xp, "cuda"):
         return xp.cuda.Device().mem_info[0]
     if device != "cpu":

@@ -1,9 +1,8 @@
-"""Procedural pen-stroke digits: a stand-in for MNIST that needs no download.
+"""Pen-stroke digits drawn by a program: a substitute for MNIST that needs no download.
 
-This is **not** MNIST: nobody wrote these digits. Every image is drawn from a few hand-made skeletons, bent,
-slanted and inked at random. They have the shape, the range and the look of MNIST (28x28, white ink on black,
-centred in about 20x20 pixels), so that the experiments and the tests run offline. Numbers measured on them
-say nothing about MNIST.
+This is **not** MNIST: nobody wrote these digits. Each image is a hand-made skeleton of a digit, bent, slanted and inked
+at random. The images have the shape, the range and the look of MNIST (28x28, white ink on black, centred in about 20x20
+pixels), so that experiments and tests run offline. Numbers measured on them say nothing about MNIST.
 """
 
 from typing import NamedTuple
@@ -12,11 +11,11 @@ import numpy as np
 from tqdm import tqdm
 
 SIZE = 28
-_CHUNK = 250  # images drawn together, from one child seed; drawn whole, so that image i does not depend on n
+_CHUNK = 250  # images drawn together from one child seed; always a whole chunk, so that image i does not depend on n
 _STEPS = 4  # straight segments per span of a spline
 
-# Each digit is a list of (weight, curves): points "x,y" in hundredths of the unit square, y down, joined by a
-# smooth spline. " / " lifts the pen; curves that share a point make a sharp corner there.
+# Each digit has several styles (weight, curves). A curve is a smooth spline through points "x,y", in hundredths of the
+# unit square, with y downwards. " / " separates curves; two curves that share a point make a sharp corner there.
 _SKELETONS = {
     0: [
         (3, "52,0 24,12 10,48 20,86 48,100 78,84 88,46 76,12 50,0"),
@@ -65,16 +64,16 @@ _SKELETONS = {
 
 
 class _Glyph(NamedTuple):
-    """A skeleton ready to draw: segment ends are `start @ points` and `end @ points`, both (S, 2)."""
+    """A skeleton ready to draw; its S segments lead from `start @ points` to `end @ points`, both (S, 2)."""
 
     weight: float
-    points: np.ndarray  # (P, 2) control points; a point shared by two curves is stored once and moves as one
+    points: np.ndarray  # (P, 2) control points; two curves that share a point share its row
     start: np.ndarray  # (S, P)
     end: np.ndarray  # (S, P)
 
 
 def _catmull_rom(count: int) -> np.ndarray:
-    """Matrix ((count-1)·_STEPS + 1, count): control points to points along their Catmull-Rom spline."""
+    """The matrix ((count-1)·_STEPS + 1, count) from control points to points along their Catmull-Rom spline."""
     eye = np.eye(count)
     padded = np.concatenate([[2 * eye[0] - eye[1]], eye, [2 * eye[-1] - eye[-2]]])
     t = np.arange(_STEPS)[:, None] / _STEPS
@@ -99,17 +98,16 @@ def _glyph(weight: float, text: str) -> _Glyph:
 _GLYPHS = {digit: [_glyph(*style) for style in styles] for digit, styles in _SKELETONS.items()}
 
 
-def stroke_digits(n: int, seed: int = 0, progress: bool = True) -> tuple[np.ndarray, np.ndarray]:
+def stroke_digits(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Draw n pen-stroke digits: images uint8 (n, 28, 28), ink 255 on 0; labels int64 (n,), ten equal classes.
 
-    Drawn by a program, not MNIST. The same seed gives the same sequence, and a longer call only continues a
-    shorter one: `stroke_digits(10, s)` is the beginning of `stroke_digits(60_000, s)`. A bar is shown when it takes
-    longer than a second.
+    A seed gives one sequence: `stroke_digits(10, s)` is the beginning of `stroke_digits(60_000, s)`. A progress bar
+    appears when drawing takes longer than a second.
     """
     images = np.empty((n, SIZE, SIZE), np.uint8)
     labels = np.empty(n, np.int64)
     starts = range(0, n, _CHUNK)
-    bar = tqdm(starts, "drawing digits", delay=1, disable=not progress, bar_format="{l_bar}{bar}| {remaining} left")
+    bar = tqdm(starts, "drawing digits", delay=1, bar_format="{l_bar}{bar}| {remaining} left")
     for chunk, at in enumerate(bar):
         drawn, digits = _draw_chunk(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,))))
         images[at : at + _CHUNK] = drawn[: n - at]
@@ -130,11 +128,11 @@ def _draw_chunk(rng: np.random.Generator) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _bend(rng: np.random.Generator, glyph: _Glyph, n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """n handwritings of a skeleton, in pixels: segment starts and ends (n, S, 2), pen radius (n, S)."""
+    """Draw a skeleton in n different ways, in pixels: segment starts and ends (n, S, 2), pen radii (n, S)."""
     points = glyph.points + rng.normal(0, 0.022, (n, *glyph.points.shape))
     ends = np.stack([glyph.start @ points, glyph.end @ points], axis=1) - 0.5  # (n, 2, S, 2)
 
-    for _ in range(3):  # smooth waves over the plane bend the strokes, curves and straight lines alike
+    for _ in range(3):  # smooth waves over the plane bend all strokes
         wave = rng.normal(0, 3.0, (n, 2, 1, 1))
         phase = rng.uniform(0, 2 * np.pi, (n, 1, 1, 1))
         push = rng.normal(0, 0.022, (n, 1, 1, 2))
@@ -162,17 +160,18 @@ def _bend(rng: np.random.Generator, glyph: _Glyph, n: int) -> tuple[np.ndarray, 
     shift = np.clip(shift, margin - low, SIZE - margin - high)
     ends = ends + shift[:, None, None]
 
-    middle = ends.mean(1) / SIZE  # pressure changes smoothly over the page
+    middle = ends.mean(1) / SIZE  # the pressure of the pen changes smoothly over the image
     swing = rng.normal(0, 4.0, (n, 1, 2))
     pressure = np.sin((middle * swing).sum(-1) + rng.uniform(0, 2 * np.pi, (n, 1)))
     return ends[:, 0], ends[:, 1], radius[:, None] * (1 + 0.18 * pressure)
 
 
 def _ink(start: np.ndarray, end: np.ndarray, radius: np.ndarray) -> np.ndarray:
-    """Anti-aliased capsules around the segments: uint8 (n, 28, 28).
+    """Paint the segments as anti-aliased capsules: uint8 (n, 28, 28).
 
-    In a segment's own axes, a pixel is at distance √(max(|along| − L/2, 0)² + across²), from the middle on.
-    Both are affine in the pixel's (x, y, 1), so that one matrix product gives them for all pixels.
+    (along, across) are a pixel's coordinates in the axes of a segment of length L, from its middle. The distance of the
+    pixel is √(max(|along| − L/2, 0)² + across²). Both coordinates are affine in the pixel's (x, y, 1), so one matrix
+    product computes them for all pixels.
     """
     pixel = (np.arange(SIZE, dtype=np.float32) + 0.5).repeat(SIZE).reshape(SIZE, SIZE)
     grid = np.stack([pixel.T, pixel, np.ones_like(pixel)]).reshape(3, SIZE * SIZE)  # (3, 784)

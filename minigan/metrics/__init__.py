@@ -1,8 +1,17 @@
-"""How good generated images are, in numbers."""
+"""Metrics of generated images."""
 
-from minigan.metrics.compare import Features, compare
+from minigan.metrics.comparison import compare_images
+from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import DigitClassifier, load_classifier
+from minigan.metrics.features import Features
 from minigan.metrics.frechet import Moments, frechet_distance
-from minigan.metrics.pair import evaluate_pair
 
-__all__ = ["DigitClassifier", "Features", "Moments", "compare", "evaluate_pair", "frechet_distance", "load_classifier"]
+__all__ = [
+    "DigitClassifier",
+    "Features",
+    "Moments",
+    "compare_images",
+    "compute_metrics",
+    "frechet_distance",
+    "load_classifier",
+]

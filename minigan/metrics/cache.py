@@ -1,4 +1,4 @@
-"""Features kept between runs, by what they are of and not by what it was called."""
+"""Features kept between runs, under a key made from the images and the extractor, not from file names."""
 
 import hashlib
 import io
@@ -9,14 +9,14 @@ import h5py
 
 from minigan.errors import InputError
 from minigan.figures import write_bytes
-from minigan.metrics.compare import Features
+from minigan.metrics.features import Features
 
 
 class FeatureCache:
-    """A directory of features. The key of an entry is the digest of the images and that of the extractor.
+    """A directory of feature files. The key of a file combines the digest of the images and of the extractor.
 
-    So other images under an old name, other weights or another way to resize are never answered with old features. An
-    entry is written whole or not at all; one that is damaged, or was put there under a wrong key, is not used.
+    So other images under an old name, other weights or another resize mode never get old features. A file is written
+    whole or not at all. A file that is damaged or lies under a wrong key is ignored.
     """
 
     def __init__(self, directory: str | os.PathLike):
@@ -30,7 +30,7 @@ class FeatureCache:
         return self.directory / f"{hashlib.sha256(f'{content} {extractor}'.encode()).hexdigest()}.h5"
 
     def load(self, content: str, extractor: str) -> Features | None:
-        """The features of the images with this digest by the extractor with that one, in the order they were kept."""
+        """The features saved for these two digests, or None."""
         try:
             with h5py.File(self.path(content, extractor), "r") as f:
                 if (f.attrs["content"], f.attrs["extractor"]) != (content, extractor):

@@ -1,216 +1,52 @@
-"""Feature extractors: what turns images into the vectors that distances are taken of.
+"""Feature vectors, and the checks that every metric makes of them."""
 
-    inception   2048 features of the FID InceptionV3                 FID          needs exported weights
-    digits      64 features of the digit classifier that is shipped  digit-FID    28×28 grey
-    random      256 features of a fixed network that learned nothing random-FID   any images
-
-Distances of different extractors, or of different `digest`s of one, never compare. Images are uint8 throughout, as a
-file would hold them. Grey images become RGB with three equal channels where an extractor wants colour.
-"""
-
-import hashlib
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
-from autograd import Tensor, backend, no_grad, ops
-from autograd.random import Generator
-from minigan.errors import InputError, NumericalError
-from minigan.metrics.compare import Features
-from minigan.metrics.digits import classify, load_classifier
-from minigan.metrics.inception import PUBLISHED, TAPS, load_inception
-from minigan.metrics.resize import MATRICES, SIZE, resize
-from nn import Conv2d, Module
-
-NAMES = ("inception", "digits", "random")
+from autograd.arrays import to_host
+from minigan.errors import InputError
 
 
-class Extractor:
-    """Images uint8 (n, H, W) or (n, H, W, 3), or a list of such of several sizes, on the host → Features."""
+@dataclass
+class Features:
+    """The features of N images, as arrays on the host; InputError unless the arrays fit together."""
 
-    name: str  # "inception", "digits", "random"
-    label: str  # how its Fréchet distance is called: "FID", "digit-FID", "random-FID"
-    key: str  # the same as a JSON key: "fid", "digit_fid", "random_fid"
-    dimensions: int  # D
-    digest: str  # SHA-256: another one for whatever changes the features, as weights, resizing, version
-    describe: dict[str, Any]  # JSON-able: where the features are from
-    batch = 250  # images that go through the network together
-    warnings: tuple[str, ...] = ()  # what a person should know about these features
+    values: np.ndarray  # (N, D) float32, finite: one vector per image
+    probabilities: np.ndarray | None = None  # (N, K) float32: class probabilities, if the extractor is a classifier
 
-    def extract(self, images: Any) -> tuple[Any, Any]:
-        """Features (n, D) and class probabilities (n, K), or None, of one batch, on any device."""
-        raise NotImplementedError
+    def __post_init__(self) -> None:
+        self.values = feature_array(self.values, np.float32)
+        if self.probabilities is not None:
+            self.probabilities = np.asarray(self.probabilities, np.float32)
+            if self.probabilities.ndim != 2 or len(self.probabilities) != len(self.values):
+                n, shape = len(self.values), self.probabilities.shape
+                raise InputError(f"{n} feature vectors need class probabilities of shape ({n}, K), not {shape}")
 
-    def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Features:
-        for image in [images] if isinstance(images, np.ndarray) else images:
-            shape = image.shape[isinstance(images, np.ndarray) :]
-            if image.dtype != np.uint8 or len(shape) not in (2, 3) or shape[2:] not in ((), (3,)):
-                raise InputError(f"features are of uint8 images (H, W) or (H, W, 3), not of {image.dtype} {shape}")
-        values, probabilities = [np.zeros((0, self.dimensions), np.float32)], []
-        with no_grad(), np.errstate(all="ignore"):
-            for i in range(0, len(images), self.batch):
-                v, p = self.extract(images[i : i + self.batch])
-                values.append(backend.to_host(v))
-                if p is not None:
-                    probabilities.append(backend.to_host(p))
-        together = np.concatenate(values)
-        if not np.isfinite(together).all():
-            raise NumericalError(f"{self.name} features of these images are not finite: are the weights whole?")
-        return Features(together, np.concatenate(probabilities) if probabilities else None)
+    def __len__(self) -> int:
+        return len(self.values)
+
+    def __getitem__(self, index: slice | np.ndarray) -> "Features":
+        """The features of some of the images."""
+        probabilities = None if self.probabilities is None else self.probabilities[index]
+        return Features(self.values[index], probabilities)
 
 
-def label_and_key(name: str, dimensions: int) -> tuple[str, str]:
-    """How the Fréchet distance of an extractor is called, by people and in JSON; FID alone is of all 2048 features."""
-    if name != "inception":
-        kind = "digit" if name == "digits" else name
-        return f"{kind}-FID", f"{kind}_fid"
-    return ("FID", "fid") if dimensions == TAPS[-1] else (f"FID-{dimensions}", f"fid_{dimensions}")
+def feature_array(features, dtype=None) -> np.ndarray:
+    """Check that `features` are finite numbers (N, D); return them on the host, as `dtype` if it is given."""
+    x = np.asarray(to_host(features), dtype)
+    if x.ndim != 2 or x.shape[1] < 1:
+        raise InputError(f"features must have shape (N, D), not {x.shape}")
+    if not np.isfinite(x).all():
+        raise InputError("features must be finite, these hold NaN or infinity")
+    return x
 
 
-class InceptionExtractor(Extractor):
-    """The features of the FID InceptionV3 at a tap, and at the last one its 1008 class probabilities."""
-
-    name, batch = "inception", 64
-
-    def __init__(self, weights: str | Path, mode: str = "tf", device: str = "cpu", tap: int = 2048):
-        if mode not in MATRICES:
-            raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
-        if tap not in TAPS:
-            raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
-        self.network = load_inception(weights, device)
-        self.mode, self.dimensions, self.xp = mode, tap, backend.device_module(device)
-        self.label, self.key = label_and_key(self.name, tap)
-        self.digest = _digest("inception 1", self.network.digest, mode, tap)
-        self.describe = {
-            "features": self.name,
-            "mode": mode,
-            "dimensions": tap,
-            "weights_sha256": self.network.digest,
-            "source_sha256": self.network.source_sha256,
-        }
-        if not self.network.source_sha256.startswith(PUBLISHED):
-            self.warnings = (f"these weights are not from the file …-{PUBLISHED}.pth: no published FID compares",)
-
-    def extract(self, images: Any) -> tuple[Any, Any]:
-        x = resized(images, self.mode, SIZE, self.xp)
-        if self.dimensions < TAPS[-1]:
-            return self.network.features(x, self.dimensions), None
-        features, logits = self.network.features_and_logits(x)
-        return features, ops.softmax(Tensor(logits)).data
-
-
-class DigitExtractor(Extractor):
-    """The penultimate features and the ten class probabilities of the shipped digit classifier."""
-
-    name, label, key, dimensions = "digits", "digit-FID", "digit_fid", 64
-
-    def __init__(self, device: str = "cpu"):
-        self.classifier: Any = load_classifier()
-        weights = hashlib.sha256(b"".join(a.tobytes() for a in self.classifier.state_dict().values())).hexdigest()
-        self.classifier.to(device)
-        self.digest = _digest("digits 1", weights)
-        self.describe = {"features": self.name, "weights_sha256": weights, "dimensions": self.dimensions}
-
-    def extract(self, images: Any) -> tuple[Any, Any]:
-        sizes = {image.shape[:2] for image in images}
-        if sizes != {(28, 28)}:
-            h, w = max(sizes - {(28, 28)})
-            raise InputError(f"digit features are of 28×28 grey images, not of {w}×{h}: take --features random")
-        grey = np.stack([image if image.ndim == 2 else image[..., 0] for image in images])
-        if any(image.ndim == 3 and np.ptp(image, axis=2).any() for image in images):
-            raise InputError("digit features are of 28×28 grey images, not of colour: take --features random")
-        return classify(self.classifier, grey, self.batch)
-
-
-class RandomNetwork(Module):
-    """Three orthogonal convolutions of stride 2 and a random projection, never trained: (N, 3, 64, 64) → (N, 256).
-
-    Untrained networks as extractors where no trained one fits: Naeem et al., arXiv 2002.09797, section 4, with VGG16.
-    The projection keeps places apart, as its fully connected layers do.
-    """
-
-    SIZE, WIDTHS, OUT, SLOPE = 64, (32, 64, 128), 256, 0.2
-
-    def __init__(self, seed: int = 0):
-        rng = Generator(seed)
-        widths = (3, *self.WIDTHS)
-        kernels = (5, 3, 3)
-        self.convs = [
-            Conv2d(i, o, k, stride=2, padding=k // 2, bias=False, rng=rng)
-            for i, o, k in zip(widths[:-1], self.WIDTHS, kernels, strict=True)
-        ]
-        for conv in self.convs:
-            conv.weight.data[...] = orthogonal(rng, conv.weight.shape) * np.sqrt(2)
-        length = self.WIDTHS[-1] * (self.SIZE // 8) ** 2
-        self.projection = Tensor(rng.normal((self.OUT, length)) / np.float32(np.sqrt(length)))
-
-    def forward(self, x: Tensor) -> Tensor:
-        for conv in self.convs:
-            x = ops.leaky_relu(conv(x), self.SLOPE)
-        return ops.linear(x.reshape(len(x), -1), self.projection)
-
-
-def orthogonal(rng: Generator, shape: tuple[int, ...]) -> np.ndarray:
-    """A weight (out, in, …) float32, its rows of length 1: orthogonal where they are not more than their numbers.
-
-    The Q of a normal matrix, with the signs that make the diagonal of R positive (Saxe et al., arXiv 1312.6120).
-    """
-    a = rng.normal((shape[0], int(np.prod(shape[1:]))), "float64")
-    q, r = np.linalg.qr(a.T if a.shape[0] <= a.shape[1] else a)
-    q = q * np.sign(np.diag(r))
-    q = q.T if a.shape[0] <= a.shape[1] else q
-    return (q / np.linalg.norm(q, axis=1, keepdims=True)).reshape(shape).astype(np.float32)
-
-
-class RandomExtractor(Extractor):
-    """256 features of `RandomNetwork`: they tell sets of images apart, on a scale of their own."""
-
-    name, label, key, dimensions = "random", "random-FID", "random_fid", RandomNetwork.OUT
-
-    def __init__(self, device: str = "cpu", seed: int = 0):
-        self.network = RandomNetwork(seed).to(device)
-        self.xp = backend.device_module(device)
-        self.digest = _digest("random 1", seed)  # of the recipe: the last digits of a QR depend on the machine
-        self.describe = {"features": self.name, "features_seed": seed, "dimensions": self.dimensions}
-
-    def extract(self, images: Any) -> tuple[Any, Any]:
-        return self.network(Tensor(resized(images, "clean", RandomNetwork.SIZE, self.xp))).data, None
-
-
-def resized(images: np.ndarray | Sequence[np.ndarray], mode: str, size: int, xp: Any) -> Any:
-    """Images of one size or several → float32 (n, 3, size, size) on xp's device; see `resize`."""
-    if isinstance(images, np.ndarray):
-        return resize(xp.asarray(images), mode, size, xp)
-    return xp.concatenate([resize(xp.asarray(image[None]), mode, size, xp) for image in images])
-
-
-def make_extractor(
-    name: str,
-    *,
-    weights: str | Path | None = None,
-    mode: str = "tf",
-    device: str = "cpu",
-    seed: int = 0,
-    tap: int = 2048,
-) -> Extractor:
-    """An extractor by its name.
-
-    inception   `weights`: the HDF5 file of experiments.export_inception; `mode`: how images are resized; `tap`: which
-                features, by their number
-    random      `seed`: which random network
-    """
-    if name == "inception":
-        if weights is None:
-            raise InputError("inception features need weights: the HDF5 file of python -m experiments.export_inception")
-        return InceptionExtractor(weights, mode, device, tap)
-    if name == "digits":
-        return DigitExtractor(device)
-    if name == "random":
-        return RandomExtractor(device, seed)
-    raise InputError(f"unknown features {name!r}: use one of {', '.join(NAMES)}")
-
-
-def _digest(*parts: Any) -> str:
-    return hashlib.sha256(" ".join(map(str, parts)).encode()).hexdigest()
+def feature_pair(fake, real, dtype=None) -> tuple[np.ndarray, np.ndarray]:
+    """Check two such arrays, (M, D) and (N, D), of at least two vectors each; return both on the host."""
+    fake, real = feature_array(fake, dtype), feature_array(real, dtype)
+    if fake.shape[1] != real.shape[1]:
+        raise InputError(f"features of {fake.shape[1]} numbers cannot be compared with features of {real.shape[1]}")
+    if min(len(fake), len(real)) < 2:
+        raise InputError(f"each set needs at least 2 images, not {len(fake)} and {len(real)}")
+    return fake, real

@@ -1,4 +1,4 @@
-"""The Fréchet distance between two Gaussians, and the moments of feature vectors that it is taken of."""
+"""The Fréchet distance between two Gaussians, and the moments of feature vectors that it compares."""
 
 import sys
 
@@ -6,19 +6,20 @@ import numpy as np
 from tqdm import tqdm
 
 from minigan.errors import InputError
-from minigan.metrics.arrays import feature_array
+from minigan.metrics.features import feature_array
 
-LEAST_FAKES = 20  # that a distance at infinity is taken of
-CHUNK = 4096  # feature vectors that are float64 at a time
-TOLERANCE = 1e-3  # how far, relatively, a covariance of another program may be from symmetric and positive semidefinite
-NO_COVARIANCE = "a covariance must be positive semidefinite, one of these has eigenvalues far below 0"
+LEAST_FAKES = 20  # images that a distance at infinity needs
+SIZES = 15  # subsets that a distance at infinity is extrapolated from
+CHUNK = 4096  # feature vectors converted to float64 at a time
+TOLERANCE = 1e-3  # how far, relatively, another program's covariance may be from symmetric and positive semidefinite
+NO_COVARIANCE = "a covariance must be positive semidefinite, but one of these has eigenvalues far below 0"
 
 
 class Moments:
     """Count, mean and covariance of feature vectors (N, D) that arrive in batches; float64, on the host.
 
-    Batches are merged by the exact formula of Chan, Golub & LeVeque (1979), so that neither their sizes nor their
-    order matter beyond rounding, and a mean far from zero costs no digits.
+    Batches are merged by the exact formula of Chan, Golub & LeVeque (1979). So batch sizes and order change the result
+    by rounding only, and a mean far from zero costs no digits.
     """
 
     def __init__(self) -> None:
@@ -39,7 +40,7 @@ class Moments:
         return self
 
     def merge(self, other: "Moments") -> "Moments":
-        """Add what another Moments has seen: S ← Sa + Sb + δ δᵀ na nb/n, δ = mean b − mean a."""
+        """Add the vectors of another Moments: S ← Sa + Sb + δ δᵀ na nb/n with δ = mean b − mean a."""
         if other.count == 0:
             return self
         if self.count == 0:
@@ -56,59 +57,50 @@ class Moments:
 
     @property
     def cov(self) -> np.ndarray:
-        """The unbiased covariance (D, D), as of np.cov."""
+        """The unbiased covariance (D, D), as in np.cov."""
         if self.count < 2:
             raise InputError(f"a covariance needs at least 2 samples, not {self.count}")
         return self.scatter / (self.count - 1)
 
 
 def frechet_distance(mean1, cov1, mean2, cov2) -> float:
-    """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½): the Fréchet distance of two Gaussians, squared (Dowson & Landau, 1982).
+    """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½): the squared Fréchet distance of two Gaussians (Dowson & Landau, 1982).
 
-    Means (D,), symmetric covariances (D, D); in float64. With Σ₂ = A Aᵀ, A the eigenvectors of Σ₂ times the roots of
-    its eigenvalues, Σ₁Σ₂ and the symmetric AᵀΣ₁A share their eigenvalues other than 0: so two symmetric
-    eigendecompositions give the trace, real, for any rank, without a term that is added to the diagonal. InputError for
-    what is no covariance; of a distance below 0 only rounding, at most 1e-3 of the traces, becomes 0.
+    Means (D,), symmetric covariances (D, D); computed in float64. Factor Σ₂ = A Aᵀ: the columns of A are eigenvectors
+    of Σ₂ times the roots of their eigenvalues. Σ₁Σ₂ and the symmetric AᵀΣ₁A have the same nonzero eigenvalues, so two
+    symmetric eigendecompositions give the trace. It is real at any rank, and nothing is added to the diagonal.
+
+    InputError unless both are Gaussians. Rounding below 0, at most 1e-3 of the traces, becomes 0.
     """
     first, second = _gaussian(mean1, cov1), _gaussian(mean2, cov2)
     return _distance(*first, *second, _factor(second[1]))
 
 
-def frechet_infinity(
-    fake, real: Moments, *, sizes: int = 15, seed: int = 0, progress: bool = False
-) -> tuple[float, float]:
-    """The Fréchet distance with the bias of few fakes removed (Chong & Forsyth 2020, arXiv 1911.07023): (value, error).
+def frechet_infinity(fake, mean, cov, *, seed: int = 0, progress: bool = False) -> tuple[float, float]:
+    """The Fréchet distance of features (N, D) to a reference Gaussian, without the bias of few fakes: (value, error).
 
-    The distance of N fakes to a reference exceeds that of infinitely many by about c/N. So it is taken of `sizes`
-    subsets of the fakes, features (N, D), each drawn by `seed`, from N/10 to all of them, and the line in 1/N through
-    these distances is followed to 1/N = 0: the value, which may well be negative. The reference keeps its own bias.
+    Chong & Forsyth (2020), arXiv 1911.07023. The distance of N fakes exceeds the distance of infinitely many by about
+    c/N. So `seed` draws subsets of the fakes, from N/10 to all of them, and a line in 1/N is fitted to their distances.
+    Its value at 1/N = 0 is the result, which may be negative. The bias of the reference stays in it.
 
-    The error is the standard error of that intercept by least squares. It says how well the line fits, not how much
-    other fakes would change the value. Below some 10 D fakes the distances leave the line, and the value means little.
+    The error is the standard error of that intercept by least squares: how well the line fits, not how much the value
+    would change with other fakes. Below about 10 D fakes the distances leave the line, and the value means little.
     """
     x = feature_array(fake)
     if len(x) < LEAST_FAKES:
         raise InputError(
             f"a distance at infinity needs at least {LEAST_FAKES} fakes, better 10 for each feature, not {len(x)}"
         )
-    mean, cov = _gaussian(real.mean, real.cov)
+    mean, cov = _gaussian(mean, cov)
     factor = _factor(cov)
     rng = np.random.default_rng(seed)
-    counts = np.linspace(len(x) // 10, len(x), sizes).astype(int)
+    counts = np.linspace(len(x) // 10, len(x), SIZES).astype(int)
     distances = []
     for n in tqdm(counts, "distance at infinity", disable=not progress, leave=False, file=sys.stderr):
         moments = Moments().update(x[rng.permutation(len(x))[:n]])
         distances.append(_distance(*_gaussian(moments.mean, moments.cov), mean, cov, factor))
-    return _intercept(1 / counts, np.array(distances))
-
-
-def _intercept(x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-    """The least-squares line through (x, y) at x = 0, and its standard error."""
-    x_mean, spread = x.mean(), np.square(x - x.mean()).sum()
-    slope = ((x - x_mean) * y).sum() / spread
-    value = y.mean() - slope * x_mean
-    variance = np.square(y - value - slope * x).sum() / (len(x) - 2)
-    return float(value), float(np.sqrt(variance * (1 / len(x) + x_mean**2 / spread)))
+    (_, intercept), covariance = np.polyfit(1 / counts, distances, 1, cov=True)
+    return float(intercept), float(np.sqrt(covariance[1, 1]))
 
 
 def _gaussian(mean, cov) -> tuple[np.ndarray, np.ndarray]:
@@ -126,27 +118,25 @@ def _factor(cov: np.ndarray) -> np.ndarray:
     """A (D, rank) with Σ = A Aᵀ."""
     values, vectors = np.linalg.eigh(cov)
     roots = _roots(values, np.abs(values).max())
-    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]  # the others are 0, up to rounding
+    kept = values > len(values) * np.finfo(np.float64).eps * values[-1]  # the others are 0 up to rounding
     return vectors[:, kept] * roots[kept]
 
 
 def _distance(mean1, cov1, mean2, cov2, factor2) -> float:
-    """`frechet_distance` of Gaussians that were checked, given Σ₂ = A Aᵀ as well."""
+    """`frechet_distance` of two checked Gaussians, given also A with Σ₂ = A Aᵀ."""
     if mean1.shape != mean2.shape:
         raise InputError(f"features of {len(mean1)} numbers cannot be compared with features of {len(mean2)}")
-    traces = np.trace(cov1) + np.trace(cov2)
-    scale = abs(
-        np.trace(cov1) * np.trace(cov2)
-    )  # not that of the product: Gaussians in different planes leave rounding
-    cross = _roots(np.linalg.eigvalsh(factor2.T @ cov1 @ factor2), scale).sum()
-    distance = np.square(mean1 - mean2).sum() + traces - 2 * cross
-    if distance < -TOLERANCE * traces:
+    trace1, trace2 = np.trace(cov1), np.trace(cov2)
+    # Not the scale of the product itself: for Gaussians in planes at right angles it is nothing but rounding.
+    cross = _roots(np.linalg.eigvalsh(factor2.T @ cov1 @ factor2), scale=abs(trace1 * trace2)).sum()
+    distance = np.square(mean1 - mean2).sum() + (trace1 + trace2) - 2 * cross
+    if distance < -TOLERANCE * (trace1 + trace2):
         raise InputError(NO_COVARIANCE)
     return max(float(distance), 0.0)
 
 
 def _roots(values: np.ndarray, scale: float) -> np.ndarray:
-    """The roots of eigenvalues, ascending, that should not be below 0 by more than rounding at that `scale`."""
+    """The square roots of ascending eigenvalues; InputError where one is below 0 by more than rounding at `scale`."""
     if len(values) and values[0] < -TOLERANCE * scale:
         raise InputError(NO_COVARIANCE)
     return np.sqrt(values.clip(0))

@@ -1,8 +1,6 @@
 """The InceptionV3 of FID: Szegedy et al. (arXiv 1512.00567) as in TensorFlow's graph of 2015-12-05.
 
-Its weights are not shipped: `experiments.export_inception` makes the file that `load_inception` reads. Torchvision's
-network has the same layers under the same names, but other weights and other pools. It is a network of its own here,
-so that a distance between its features is not taken for an FID.
+Its weights do not ship: `experiments.export_inception` writes the file that `load_inception` reads.
 """
 
 import hashlib
@@ -14,17 +12,17 @@ from typing import Any
 import h5py
 import numpy as np
 
-from autograd import Tensor, backend, no_grad, ops
+from autograd import Tensor, no_grad, ops
+from autograd.arrays import array_module, device_module, keep_freed_memory, to_device
 from minigan.errors import InputError
 from minigan.metrics.resize import SIZE
 
-FID_2015 = "fid-inception-v3-2015-12-05"
-TORCHVISION = "torchvision-inception-v3"
-PUBLISHED = "6726825d"  # how the SHA-256 begins of pytorch-fid's file with the weights of every published FID
-CLASSES = {FID_2015: 1008, TORCHVISION: 1000}
-TAPS = (64, 192, 768, 2048)  # the feature vectors, by their length
+ARCHITECTURE = "fid-inception-v3-2015-12-05"
+PUBLISHED = "6726825d"  # first digits of the SHA-256 of pytorch-fid's weight file, which published FIDs use
+CLASSES = 1008
+TAPS = (64, 192, 768, 2048)  # lengths of the feature vectors, from the first layers to the last
 BN_EPS = 1e-3
-CHUNK, CPU_CHUNK = 64, 16  # images that go through the network together: on a CPU few, for its memory
+CHUNK, CPU_CHUNK = 64, 16  # images per forward pass; few on a CPU, to save memory
 FORMAT = "minigan inception"
 VERSION = 1
 
@@ -42,31 +40,34 @@ class Conv:
 
 @dataclass(frozen=True)
 class Pool:
-    kind: str  # "max", "average" of the pixels on the image, or "padded average" of the zeros around it too
+    """Pooling over 3 × 3 pixels. The average leaves out the zeros of the padding, as the 2015 graph does."""
+
+    kind: str  # "max" or "average"
     stride: int = 1
     padding: int = 1
 
 
 @dataclass(frozen=True)
 class Tap:
-    """The mean over the image is a vector of features here."""
+    """A place where the mean over the image is a feature vector."""
 
     length: int
 
 
 HALVE = Pool("max", stride=2, padding=0)
+AVERAGE = Pool("average")
 
-# The blocks: each branch sees the same input, and their outputs are joined along the channels in this order. A branch
-# is a list of convolutions: 64 is 64 channels of 1×1, (96, 3) is 96 of 3×3, (384, 3, 2) has stride 2, and a dict is two
-# side by side again. Stride 1 keeps the size; stride 2 has no padding.
+# Blocks. All branches of a block read the same input; their outputs are concatenated along the channels, in this order.
+# A branch is a list of convolutions: 64 means 64 channels of 1×1, (96, 3) means 96 channels of 3×3, (384, 3, 2) has
+# stride 2, and a dict is two convolutions side by side. Stride 1 keeps the image size; stride 2 uses no padding.
 
 
-def block_a(average: Pool, pooled: int) -> dict[str, list]:
+def block_a(pooled: int) -> dict[str, list]:
     return {
         "branch1x1": [64],
         "branch5x5": [48, (64, 5)],
         "branch3x3dbl": [64, (96, 3), (96, 3)],
-        "branch_pool": [average, pooled],
+        "branch_pool": [AVERAGE, pooled],
     }
 
 
@@ -78,12 +79,12 @@ def block_b() -> dict[str, list]:
     }
 
 
-def block_c(average: Pool, c: int) -> dict[str, list]:
+def block_c(c: int) -> dict[str, list]:
     return {
         "branch1x1": [192],
         "branch7x7": [c, (c, (1, 7)), (192, (7, 1))],
         "branch7x7dbl": [c, (c, (7, 1)), (c, (1, 7)), (c, (7, 1)), (192, (1, 7))],
-        "branch_pool": [average, 192],
+        "branch_pool": [AVERAGE, 192],
     }
 
 
@@ -104,35 +105,30 @@ def block_e(pool: Pool) -> dict[str, list]:
     }
 
 
-def network(architecture: str) -> list:
-    """All layers, with their names in the weights; a tuple is branches side by side.
-
-    FID_2015 averages without the padding's zeros, and takes a maximum in the last block (a quirk of the 2015 graph).
-    """
-    fid = architecture == FID_2015
-    average = Pool("average" if fid else "padded average")
-    return [  # from (3, 299, 299)
+def network() -> list:
+    """All layers in order, with the names of their weights; a tuple holds branches side by side."""
+    return [  # input (3, 299, 299)
         conv("Conv2d_1a_3x3", 32, 3, 2),  # (32, 149, 149)
         conv("Conv2d_2a_3x3", 32, 3, padding=0),  # (32, 147, 147)
         conv("Conv2d_2b_3x3", 64, 3),  # (64, 147, 147)
         HALVE,
-        Tap(64),  # of (64, 73, 73)
+        Tap(64),  # (64, 73, 73)
         conv("Conv2d_3b_1x1", 80),  # (80, 73, 73)
         conv("Conv2d_4a_3x3", 192, 3, padding=0),  # (192, 71, 71)
         HALVE,
-        Tap(192),  # of (192, 35, 35)
-        block("Mixed_5b", block_a(average, 32)),  # (256, 35, 35)
-        block("Mixed_5c", block_a(average, 64)),  # (288, 35, 35)
-        block("Mixed_5d", block_a(average, 64)),  # (288, 35, 35)
+        Tap(192),  # (192, 35, 35)
+        block("Mixed_5b", block_a(32)),  # (256, 35, 35)
+        block("Mixed_5c", block_a(64)),  # (288, 35, 35)
+        block("Mixed_5d", block_a(64)),  # (288, 35, 35)
         block("Mixed_6a", block_b()),  # (768, 17, 17)
-        block("Mixed_6b", block_c(average, 128)),
-        block("Mixed_6c", block_c(average, 160)),
-        block("Mixed_6d", block_c(average, 160)),
-        block("Mixed_6e", block_c(average, 192)),
-        Tap(768),  # of (768, 17, 17)
+        block("Mixed_6b", block_c(128)),
+        block("Mixed_6c", block_c(160)),
+        block("Mixed_6d", block_c(160)),
+        block("Mixed_6e", block_c(192)),
+        Tap(768),  # (768, 17, 17)
         block("Mixed_7a", block_d()),  # (1280, 8, 8)
-        block("Mixed_7b", block_e(average)),  # (2048, 8, 8)
-        block("Mixed_7c", block_e(Pool("max") if fid else average)),  # (2048, 8, 8)
+        block("Mixed_7b", block_e(AVERAGE)),  # (2048, 8, 8)
+        block("Mixed_7c", block_e(Pool("max"))),  # (2048, 8, 8); the maximum is a quirk of the 2015 graph
         Tap(2048),
     ]
 
@@ -148,7 +144,7 @@ def block(name: str, branches: dict[str, list]) -> tuple[list, ...]:
 
 
 def branch(name: str, steps: list) -> list:
-    """The layers of a branch, a pool first; convolutions are numbered from 1, a single one has the branch's name."""
+    """The layers of a branch, its pool first. Convolutions are numbered from 1; a single one has the branch's name."""
     pools = [s for s in steps if isinstance(s, Pool)]
     convs = [s for s in steps if not isinstance(s, Pool)]
     names = [f"{name}_{i + 1}" for i in range(len(convs))] if len(convs) > 1 else [name]
@@ -161,12 +157,12 @@ def branch(name: str, steps: list) -> list:
     return pools + layers
 
 
-def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
-    """The tensors of an architecture, by their names in a state dict of PyTorch: 472."""
+def shapes() -> dict[str, tuple[int, ...]]:
+    """The shapes of the 472 tensors, by their names in a PyTorch state dict."""
     expected: dict[str, tuple[int, ...]] = {}
 
     def visit(layers: list, channels: int) -> int:
-        """Note the tensors of the layers; returns the channels behind them."""
+        """Note the tensors of the layers; return the number of channels that leave them."""
         for layer in layers:
             if isinstance(layer, tuple):
                 channels = sum([visit(inner, channels) for inner in layer])
@@ -177,53 +173,52 @@ def shapes(architecture: str) -> dict[str, tuple[int, ...]]:
                 channels = layer.out
         return channels
 
-    channels = visit(network(architecture), 3)
-    expected["fc.weight"] = (CLASSES[architecture], channels)
-    expected["fc.bias"] = (CLASSES[architecture],)
+    channels = visit(network(), 3)
+    expected["fc.weight"] = (CLASSES, channels)
+    expected["fc.bias"] = (CLASSES,)
     return expected
 
 
 class Inception:
-    """The network with the tensors of `shapes(architecture)`, on a device; batch norm is folded into the weights.
+    """The network with the tensors of `shapes()`, on a device; batch norm is folded into the weights.
 
-    digest: of architecture, ε and tensors, so another one for anything that changes the features.
-    source_sha256: of the file that the weights were exported from, if they were.
+    digest: SHA-256 of architecture, ε and tensors; it changes whenever the features do.
+    source_sha256: of the file that the weights were exported from, or "".
     """
 
     source_sha256 = ""
 
-    def __init__(self, tensors: dict[str, np.ndarray], architecture: str = FID_2015, eps: float = BN_EPS, device="cpu"):
-        check_tensors(tensors, architecture)
+    def __init__(self, tensors: dict[str, np.ndarray], device: str = "cpu"):
+        check_tensors(tensors)
         if device == "cpu":
-            backend.keep_freed_memory()
-        self.architecture, self.device = architecture, device
-        self.layers = network(architecture)
+            keep_freed_memory()
+        self.device = device
+        self.layers = network()
         self.folded = {
-            name: tuple(backend.to_device(a, device) for a in fold(tensors, name, eps))
+            name: tuple(to_device(a, device) for a in fold(tensors, name, BN_EPS))
             for name in (key.removesuffix(".conv.weight") for key in tensors if key.endswith(".conv.weight"))
         }
-        self.fc = backend.to_device(tensors["fc.weight"], device)
-        self.digest = digest(tensors, architecture, eps)
+        self.fc = to_device(tensors["fc.weight"], device)
+        self.digest = digest(tensors)
 
     def features(self, x: Any, tap: int = 2048) -> Any:
-        """Images float32 (n, 3, 299, 299), scaled by `resize` → (n, tap), none negative, on the network's device.
+        """Images float32 (n, 3, 299, 299), scaled by `resize` → features (n, tap) ≥ 0, on the network's device.
 
-        tap: 64, 192, 768 or 2048; layers behind it are not run.
+        tap: 64, 192, 768 or 2048; the layers after it are not run.
         """
-        if tap not in TAPS:
-            raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
+        check_tap(tap)
         if x.shape[1:] != (3, SIZE, SIZE):
             raise InputError(f"the Inception network takes images (n, 3, {SIZE}, {SIZE}), not {tuple(x.shape)}")
         n, chunk = len(x), CPU_CHUNK if self.device == "cpu" else CHUNK
         with no_grad():
             parts = [self._forward(Tensor(x[i : i + chunk]), tap).data for i in range(0, n, chunk)]
-        xp = backend.device_module(self.device)
+        xp = device_module(self.device)
         return xp.concatenate(parts) if parts else xp.zeros((0, tap), dtype=xp.float32)
 
     def features_and_logits(self, x: Any) -> tuple[Any, Any]:
-        """The features (n, 2048), and the logits (n, 1008) of the Inception score from the same pass.
+        """The features (n, 2048), and from the same pass the logits (n, 1008) for the Inception score.
 
-        The logits are without their bias, as in the graph's node softmax/logits/MatMul.
+        The logits leave out the bias, like the graph's node softmax/logits/MatMul.
         """
         features = self.features(x)
         return features, features @ self.fc.T
@@ -244,17 +239,16 @@ class Inception:
             elif isinstance(layer, Conv):
                 weight, bias = self.folded[layer.name]
                 x = ops.conv2d(x, weight, bias, layer.stride, layer.padding)
-                backend.array_module(x.data).maximum(x.data, 0, out=x.data)  # ReLU; nobody else has seen x
+                array_module(x.data).maximum(x.data, 0, out=x.data)  # ReLU in place: x is used only here
             elif layer.kind == "max":
                 x = ops.max_pool2d(x, 3, layer.stride, layer.padding)
             else:
-                padded = layer.kind == "padded average"
-                x = ops.avg_pool2d(x, 3, layer.stride, layer.padding, count_include_pad=padded)
+                x = ops.avg_pool2d(x, 3, layer.stride, layer.padding, count_include_pad=False)
         return x
 
 
 def fold(tensors: dict[str, np.ndarray], name: str, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """w γ/σ and β − μ γ/σ with σ = √(var + ε): batch norm by running statistics as part of the convolution before."""
+    """Batch norm as part of the convolution before it: weight w γ/σ and bias β − μ γ/σ with σ = √(var + ε)."""
     gamma, beta, mean, var = (
         tensors[f"{name}.bn.{part}"].astype(np.float64) for part in ("weight", "bias", "running_mean", "running_var")
     )
@@ -263,39 +257,44 @@ def fold(tensors: dict[str, np.ndarray], name: str, eps: float) -> tuple[np.ndar
     return weight.astype(np.float32), (beta - mean * scale).astype(np.float32)
 
 
-def check_tensors(tensors: dict[str, np.ndarray], architecture: str) -> None:
-    """InputError, with names, unless these are the tensors of the architecture."""
-    expected = shapes(architecture)
+def check_tap(tap: int) -> None:
+    if tap not in TAPS:
+        raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
+
+
+def check_tensors(tensors: dict[str, np.ndarray]) -> None:
+    """InputError, with the names, unless these are the tensors of the network."""
+    expected = shapes()
     missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
-    for what, names in (("lacks", missing), ("does not know", unknown)):
+    for problem, names in (("lacks", missing), ("does not know", unknown)):
         if names:
             more = f" and {len(names) - 5} more" if len(names) > 5 else ""
-            raise InputError(f"{architecture} {what} {', '.join(names[:5])}{more}")
+            raise InputError(f"{ARCHITECTURE} {problem} {', '.join(names[:5])}{more}")
     for name, shape in expected.items():
         found = tensors[name]
         if found.shape != shape or found.dtype != np.float32:
             raise InputError(f"{name} must be float32 {shape}, and is {found.dtype} {found.shape}")
-        if not np.isfinite(found).all() or name.endswith("running_var") and (found < 0).any():
-            raise InputError(f"{name} holds values that no training leaves there")
+        if not np.isfinite(found).all() or (name.endswith("running_var") and (found < 0).any()):
+            raise InputError(f"{name} holds values that no training produces")
 
 
-def digest(tensors: dict[str, np.ndarray], architecture: str, eps: float) -> str:
-    """SHA-256 of all that decides the features of the images that go in."""
-    sha = hashlib.sha256(f"{architecture} {eps}".encode())
+def digest(tensors: dict[str, np.ndarray]) -> str:
+    """SHA-256 of everything that decides the features of an image."""
+    sha = hashlib.sha256(f"{ARCHITECTURE} {BN_EPS}".encode())
     for name in sorted(tensors):
         sha.update(tensors[name].astype("<f4", copy=False).tobytes())
     return sha.hexdigest()
 
 
-def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architecture: str, **source: str) -> None:
-    """Write the tensors, not folded, under /params/<name>; `source` is kept as attributes. Renamed when complete."""
-    check_tensors(tensors, architecture)
+def save_inception(path: str | Path, tensors: dict[str, np.ndarray], **source: str) -> None:
+    """Write the tensors under /params/<name>, not folded, and `source` as attributes; renamed when complete."""
+    check_tensors(tensors)
     path = Path(path)
     temporary = path.with_name(f".{path.name}.{os.getpid()}")
     try:
         with h5py.File(temporary, "w") as f:
-            f.attrs.update(format=FORMAT, format_version=VERSION, architecture=architecture, bn_eps=BN_EPS, **source)
-            f.attrs["digest"] = digest(tensors, architecture, BN_EPS)
+            f.attrs.update(format=FORMAT, format_version=VERSION, architecture=ARCHITECTURE, bn_eps=BN_EPS, **source)
+            f.attrs["digest"] = digest(tensors)
             for name, tensor in tensors.items():
                 f[f"params/{name}"] = tensor
         os.replace(temporary, path)
@@ -303,30 +302,24 @@ def save_inception(path: str | Path, tensors: dict[str, np.ndarray], architectur
         temporary.unlink(missing_ok=True)
 
 
-def load_inception(path: str | Path, device: str = "cpu", architecture: str = FID_2015) -> Inception:
-    """The network of a file of `experiments.export_inception`.
-
-    InputError for any other file, and for one of another architecture than the one asked for.
-    """
+def load_inception(path: str | Path, device: str = "cpu") -> Inception:
+    """The network in a file of `experiments.export_inception`; InputError for any other file."""
     path = Path(path)
-    backend.device_module(device)  # a GPU that is not there is not the file's fault
+    device_module(device)  # a missing GPU is not the file's fault
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; make it with python -m experiments.export_inception")
     try:
         with h5py.File(path, "r") as f:
             if f.attrs.get("format") != FORMAT or f.attrs["format_version"] != VERSION:
                 raise InputError("HDF5, but not Inception weights of python -m experiments.export_inception")
-            if f.attrs["architecture"] != architecture:
-                raise InputError(
-                    f"it holds {f.attrs['architecture']}, not {architecture}: their figures do not compare"
-                )
-            tensors = {name: f["params"][name][()] for name in f["params"]}
-            network = Inception(tensors, architecture, float(f.attrs["bn_eps"]), device)
-            if network.digest != f.attrs["digest"]:
-                raise InputError("damaged: the weights are not those that were written (their SHA-256 differs)")
+            if f.attrs["architecture"] != ARCHITECTURE:
+                raise InputError(f"it holds {f.attrs['architecture']}, not {ARCHITECTURE}: their features differ")
+            network = Inception({name: f["params"][name][()] for name in f["params"]}, device)
+            if (f.attrs["digest"], f.attrs["bn_eps"]) != (network.digest, BN_EPS):
+                raise InputError("damaged: the weights have changed since they were written (their SHA-256 differs)")
             network.source_sha256 = str(f.attrs.get("source_sha256", ""))
         return network
     except InputError as e:
         raise InputError(f"{path}: {e}") from e
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # h5py's, for damaged files
+    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # what h5py raises for damaged files
         raise InputError(f"{path}: not a readable file of Inception weights ({e})") from e

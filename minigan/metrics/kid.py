@@ -1,11 +1,11 @@
-"""The kernel inception distance."""
+"""The kernel inception distance (KID)."""
 
 import sys
 
 import numpy as np
 from tqdm import tqdm
 
-from minigan.metrics.arrays import feature_pair
+from minigan.metrics.features import feature_pair
 
 SUBSETS, SUBSET_SIZE = 100, 1000  # as in torch-fidelity and clean-fid
 
@@ -13,18 +13,18 @@ SUBSETS, SUBSET_SIZE = 100, 1000  # as in torch-fidelity and clean-fid
 def kid(
     fake, real, *, subsets: int = SUBSETS, subset_size: int = SUBSET_SIZE, seed: int = 0, progress: bool = False
 ) -> tuple[float, float]:
-    """The squared maximum mean discrepancy of two sets of features (M, D) and (N, D): (mean, std) over `subsets`.
+    """The squared maximum mean discrepancy of features (M, D) and (N, D): (mean, std) over `subsets`.
 
-    Bińkowski et al. (2018), arXiv 1801.01401. Unlike the Fréchet distance the estimate has no bias: its expectation
-    does not depend on the number of images and is 0 for sets of one distribution, so it may well be negative.
-    Each subset draws `subset_size` images of either side without repetition, all of them where there are fewer; the
-    std is that of one subset's estimate: it means little where the subsets are most of the images, and is 0 where they
-    are all of them.
+    Bińkowski et al. (2018), arXiv 1801.01401. Unlike the Fréchet distance the estimate is unbiased: its expectation
+    does not depend on the number of images. It is 0 for two sets of one distribution, so an estimate may be negative.
+    Each subset draws `subset_size` images of each set without repetition, or the whole set where it is smaller. The std
+    is the spread of one subset's estimate. It means little where a subset holds most of the images, and it is 0 where
+    every subset is the whole set.
     """
     fake, real = feature_pair(fake, real)
     m, n = min(subset_size, len(fake)), min(subset_size, len(real))
     rng = np.random.default_rng(seed)
-    if (m, n) == (len(fake), len(real)):  # every subset is all of it
+    if (m, n) == (len(fake), len(real)):  # all subsets would be the same
         subsets = 1
     estimates = [
         squared_mmd(fake[rng.permutation(len(fake))[:m]], real[rng.permutation(len(real))[:n]])
@@ -36,7 +36,7 @@ def kid(
 def squared_mmd(x: np.ndarray, y: np.ndarray) -> float:
     """Σ_{i≠j} k(xᵢ, xⱼ) / m(m−1) + Σ_{i≠j} k(yᵢ, yⱼ) / n(n−1) − 2 Σ_{ij} k(xᵢ, yⱼ) / mn for x (m, D), y (n, D).
 
-    The unbiased estimate of Gretton et al. (2012), lemma 6. float64, as it is a small difference of large means.
+    The unbiased estimate of Gretton et al. (2012), lemma 6; float64, as it is a small difference of large means.
     """
     x, y = x.astype(np.float64), y.astype(np.float64)
     return _mean_of_pairs(x) + _mean_of_pairs(y) - 2 * float(_kernel(x, y).mean())
@@ -49,6 +49,6 @@ def _kernel(x: np.ndarray, y: np.ndarray) -> np.ndarray:
 
 
 def _mean_of_pairs(x: np.ndarray) -> float:
-    """The mean of k over pairs of different rows."""
+    """The mean of k over all pairs of different rows."""
     k = _kernel(x, x)
     return float(k.sum() - np.trace(k)) / (len(x) * (len(x) - 1))

@@ -1,12 +1,12 @@
-"""Images to the size and the scale that the Inception network takes, in the three conventions in use.
+"""Resizing and scaling images for the Inception network, in the three conventions in use.
 
-Every one of these resizers is linear and separable, so it is a matrix for each axis: y = A_h x A_wᵀ.
+Each resizer is linear and separable, so it is one matrix per axis: y = A_h x A_wᵀ.
 
     torch   bilinear, pixel centres at half integers, no antialiasing   2 x/255 − 1       pytorch-fid
     tf      bilinear, pixel 0 on pixel 0 (TensorFlow 1)                 (x − 128)/128     TTUR, torch-fidelity, StyleGAN
     clean   bicubic, antialiased (Pillow), clipped to [0, 255]          (x − 128)/128     clean-fid (arXiv 2104.11222)
 
-The numbers that come out differ by more than GANs do: a mode belongs to every FID, and two modes are never compared.
+The choice changes an FID by more than GANs differ. So every FID states its mode, and FIDs of two modes never compare.
 """
 
 import functools
@@ -30,9 +30,9 @@ def tf_matrix(n: int, m: int) -> np.ndarray:
 
 
 def _bilinear(places: np.ndarray, n: int) -> np.ndarray:
-    """Row i mixes the two pixels around places[i] ≥ 0, behind the last one that one alone.
+    """A matrix (m, n) whose row i interpolates between the two pixels around places[i] ≥ 0, or takes the last one.
 
-    Both bilinear modes find their places in float32, as their models do: at 1000 pixels it shows in the digits.
+    Both bilinear modes compute the places in float32, as the original programs do: at 1000 pixels the digits differ.
     """
     low = np.minimum(places.astype(int), n - 1)
     high = np.minimum(low + 1, n - 1)
@@ -45,7 +45,7 @@ def _bilinear(places: np.ndarray, n: int) -> np.ndarray:
 
 
 def clean_matrix(n: int, m: int) -> np.ndarray:
-    """Pillow's BICUBIC (a = −1/2), n → m pixels, as a matrix (m, n): stretched over n/m pixels where it shrinks."""
+    """Pillow's BICUBIC (a = −1/2), n → m pixels, as a matrix (m, n); its kernel widens by n/m where images shrink."""
     stretch = max(n / m, 1.0)
     centres = (np.arange(m)[:, None] + 0.5) * (n / m)
     first, last = np.floor(centres - 2 * stretch + 0.5), np.floor(centres + 2 * stretch + 0.5)
@@ -59,16 +59,20 @@ def clean_matrix(n: int, m: int) -> np.ndarray:
 MATRICES = {"torch": torch_matrix, "tf": tf_matrix, "clean": clean_matrix}
 
 
-@functools.lru_cache(maxsize=64)
-def matrix(mode: str, n: int, m: int) -> np.ndarray:
-    """The matrix of a mode in float32, (m, n)."""
+def check_mode(mode: str) -> None:
     if mode not in MATRICES:
         raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
+
+
+@functools.lru_cache(maxsize=64)
+def matrix(mode: str, n: int, m: int) -> np.ndarray:
+    """The matrix (m, n) of a mode, float32."""
+    check_mode(mode)
     return MATRICES[mode](n, m).astype(np.float32)
 
 
 def resize(images: Any, mode: str, size: int = SIZE, xp: Any = np) -> Any:
-    """Images uint8 (n, H, W) or (n, H, W, 3) on xp's device → float32 (n, 3, size, size), about −1 to 1."""
+    """Images uint8 (n, H, W) or (n, H, W, 3) on the device of xp → float32 (n, 3, size, size), about −1 to 1."""
     x = images.astype(xp.float32)
     x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)  # (n, 1 or 3, H, W)
     down, right = (xp.asarray(matrix(mode, n, size)) for n in x.shape[2:])

@@ -1,12 +1,13 @@
-"""Statistics files: the mean and the covariance of features, so that a reference is measured once.
+"""Statistics files: the mean and covariance of features, so that a reference set is measured only once.
 
-Ours are HDF5: /mu and /sigma in float64, optionally /features and /probabilities, and attributes that say of which
-images and which extractor they are. Files of other tools are npz with `mu` and `sigma` and say nothing of the kind.
+Our files are HDF5: /mu and /sigma in float64, optionally /features and /probabilities, and attributes that name the
+images and the extractor. Other tools write npz files with `mu` and `sigma`, which name neither.
 """
 
 import io
 import json
 import os
+import tokenize
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -18,34 +19,38 @@ import numpy as np
 
 from minigan.errors import InputError
 from minigan.figures import write_bytes
-from minigan.metrics.compare import Features
+from minigan.metrics.features import Features
+from minigan.metrics.frechet import Moments
 
 FORMAT = "minigan statistics 1"
 DAMAGE = (  # what h5py, zipfile and NumPy raise for damaged files
-    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error
+    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error,
+    SyntaxError, tokenize.TokenError,
 )  # fmt: skip
 
 
 @dataclass
 class Statistics:
-    """One side of a comparison, as features left it."""
+    """The features of one set of images, as the metrics use them."""
 
     mean: np.ndarray  # (D,) float64
-    cov: np.ndarray  # (D, D) float64, of N − 1
+    cov: np.ndarray  # (D, D) float64, divided by N − 1
     count: int | None = None  # N images; None if the file does not say
-    extractor: dict[str, Any] | None = None  # Extractor.describe, with its "digest"; None for files of other tools
-    content: str | None = None  # digest of the images, see `minigan.metrics.sources`
+    extractor: dict[str, Any] | None = None  # Extractor.describe and its "digest"; None in files of other tools
+    content: str | None = None  # digest of the images, see `minigan.metrics.loaders`
     features: Features | None = None
 
-    @property
-    def digest(self) -> str | None:
-        return None if self.extractor is None else self.extractor["digest"]
+    @classmethod
+    def of(cls, features: Features) -> "Statistics":
+        """The statistics of features, which are kept."""
+        moments = Moments().update(features.values)
+        return cls(moments.mean, moments.cov, moments.count, features=features)
 
 
 def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dict[str, Any] | None = None) -> None:
-    """Write a file whole or not at all: npz with mu and sigma for other tools by that suffix, else HDF5.
+    """Write a file whole or not at all: with the suffix .npz only mu and sigma, for other tools; else HDF5.
 
-    `source`: JSON-able facts on the images, to be read by people.
+    `source`: JSON-able facts about the images, for people to read.
     """
     buffer = io.BytesIO()
     if Path(path).suffix == ".npz":
@@ -73,7 +78,7 @@ def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dic
 
 
 def load_statistics(path: str | os.PathLike) -> Statistics:
-    """Read either kind of file; InputError for what is none, or holds no mean and covariance."""
+    """Read a file of either kind; InputError unless it holds a mean and a covariance."""
     path = Path(path)
     try:
         if zipfile.is_zipfile(path):
@@ -85,7 +90,7 @@ def load_statistics(path: str | os.PathLike) -> Statistics:
                     raise InputError(f"{path}: HDF5, but not a statistics file of this program ({FORMAT})")
                 found = _read(f)
     except DAMAGE as e:
-        raise InputError(f"{path} is no readable statistics file ({e})") from e
+        raise InputError(f"{path} is not a readable statistics file ({e})") from e
     _check(path, found)
     return found
 
@@ -98,7 +103,7 @@ def _read(f: h5py.File) -> Statistics:
     mean, cov = (np.asarray(f[name][()], np.float64) for name in ("mu", "sigma"))
     extractor = dict(meta["extractor"])
     if missing := {"features", "dimensions", "digest"} - extractor.keys():
-        raise ValueError(f"it does not say the {min(missing)} of its extractor")
+        raise ValueError(f"it does not give the {min(missing)} of its extractor")
     return Statistics(mean, cov, int(meta["count"]), extractor, meta["content"], features)
 
 
@@ -109,6 +114,6 @@ def _check(path: Path, found: Statistics) -> None:
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise InputError(f"{path}: mu and sigma must be finite, these hold NaN or infinity")
     if (np.diag(cov) < 0).any() or not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-6 * np.abs(cov).max()):
-        raise InputError(f"{path}: sigma is no covariance: it is not symmetric, or has a negative variance")
+        raise InputError(f"{path}: sigma is not a covariance: it is not symmetric, or has a negative variance")
     if found.features is not None and found.features.values.shape != (found.count, len(mean)):
         raise InputError(f"{path}: its features do not fit its {found.count} images and mu {mean.shape}")

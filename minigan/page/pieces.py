@@ -1,4 +1,4 @@
-"""Small pieces of HTML: sections, pictures with the file inside, data for the script, numbers as people write them."""
+"""Small pieces of HTML: sections, pictures with the file's bytes inside, and numbers as text."""
 
 import base64
 import io
@@ -6,37 +6,42 @@ import json
 import math
 from html import escape
 from pathlib import Path
+from typing import Any, TypeGuard
 
-LARGE = 300_000  # bytes of a PNG beyond which a picture is embedded compressed with loss
+LARGE = 300_000  # bytes: a larger picture is compressed with a little loss before it is embedded
 
 
-def section(title, body, kind=""):
-    """A titled section; "" for an empty body. The title is plain text, the body HTML."""
+def section(title: str, body: str, kind: str = "") -> str:
+    """A titled section, "" for an empty body. The title is plain text, the body HTML, `kind` a CSS class."""
     return body and f'<section class="{kind}"><h2>{escape(title)}</h2>{body}</section>'
 
 
-def figure(path, caption, kind=""):
-    """An image file as a <figure> with the file inside; "" where there is none or it cannot be read."""
+def figure(path: Path, caption: str) -> str:
+    """An image file as a <figure>; "" where the file is missing or cannot be read."""
     try:
         image = image_tag(path, caption)
     except OSError:
         return ""
-    return f'<figure class="{kind}">{image}<figcaption>{escape(caption)}</figcaption></figure>'
+    return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
 
-def image_tag(path, text, data=None):
-    """An <img> with the file inside, or with `data`, the bytes to embed in its place; OSError for a broken file."""
+def image_tag(path: Path, text: str) -> str:
+    """An <img> with the bytes of an image file inside; OSError for a broken file. `text` describes the image."""
+    return embed(embeddable(path), text)
+
+
+def embed(data: bytes, text: str) -> str:
+    """An <img> with the bytes of an encoded image inside; OSError for broken ones."""
     from PIL import Image
 
-    data = data or embeddable(path)
     with Image.open(io.BytesIO(data)) as image:
         image.load()
-        (width, height), kind = image.size, image.format.lower()
+        (width, height), kind = image.size, str(image.format).lower()
     return f'<img src="{data_uri(data, kind)}" width={width} height={height} alt="{escape(text)}">'
 
 
-def embeddable(path, limit=LARGE):
-    """The bytes of an image file as it is, or where they pass the limit compressed with a little loss."""
+def embeddable(path: Path, limit: int = LARGE) -> bytes:
+    """The bytes of an image file, compressed with a little loss where they are more than the limit."""
     from PIL import Image, features
 
     data = Path(path).read_bytes()
@@ -48,39 +53,34 @@ def embeddable(path, limit=LARGE):
     return buffer.getvalue()
 
 
-def data_uri(data, kind="png"):
+def data_uri(data: bytes, kind: str = "png") -> str:
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
-def embed_json(value):
-    """A data block for the script; no text in it can end the block."""
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), allow_nan=False)
-    return f'<script type="application/json">{text.replace("<", chr(92) + "u003c")}</script>'
+# Numbers as text; anything but a finite number gives "" ------------------------------------------------------
 
 
-# Numbers as text: "" for what is not a finite number --------------------------------------------------------
-
-
-def is_number(value):
+def is_number(value: Any) -> TypeGuard[float]:
+    """Whether a value is a finite number; True and False are none."""
     return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
 
 
-def number(value):
-    """Three significant digits, and whole numbers whole."""
+def number(value: Any) -> str:
+    """Three significant digits, or all digits of a whole number."""
     if not is_number(value):
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
-def count(value):
+def count(value: Any) -> str:
     return f"{value:,.0f}" if is_number(value) else ""
 
 
-def percent(share):
+def percent(share: Any) -> str:
     return f"{share:.0%}" if is_number(share) else ""
 
 
-def duration(seconds):
+def duration(seconds: Any) -> str:
     if not is_number(seconds):
         return ""
     minutes, rest = divmod(round(seconds), 60)
@@ -91,7 +91,7 @@ def duration(seconds):
     return f"{minutes // 60} h {minutes % 60} min"
 
 
-def plain(value):
+def plain(value: Any) -> str:
     """A value of a configuration as text."""
     if value is None or value == "":
         return "none"

@@ -26,7 +26,7 @@ def run(monkeypatch, folder, **constants):
 
 
 def test_it_runs_and_draws_a_picture(monkeypatch, tmp_path, capsys):
-    images = run(monkeypatch, tmp_path, DIGITS=100, STEPS=2)
+    images = run(monkeypatch, tmp_path, DIGITS=100, STEPS=2, BATCH=4)
     assert len(np.unique(images, axis=0)) == 80
     losses = [float(loss) for loss in re.findall(r"loss of [GD] (\S+)", capsys.readouterr().out)]
     assert len(losses) == 2 and np.isfinite(losses).all() and min(losses) > 0

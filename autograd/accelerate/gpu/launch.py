@@ -1,0 +1,193 @@
+"""From a Python call to a CUDA kernel: the signature read from its source, every argument checked and cast.
+
+CuPy passes a Python int as long long and a float as double. It takes any array, of any dtype, contiguous or not, as a
+pointer, and a kernel then reads nonsense. So every kernel is run through `launch`.
+
+The same call runs a kernel on a GPU (CuPy arrays) and, in the tests, in an emulator on the CPU (NumPy arrays).
+The CuPy half has been compiled but not run: no GPU has been at hand.
+"""
+
+import functools
+import math
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from autograd.arrays import array_module
+
+FOLDERS = [Path(__file__).parent]  # where kernels lie; a package with kernels of its own adds its folder
+
+C_TYPES: dict[str, Any] = {
+    "float": np.float32,
+    "float4": np.float32,  # four neighbours at once
+    "double": np.float64,
+    "int": np.int32,
+    "unsigned int": np.uint32,
+    "long long": np.int64,
+    "unsigned long long": np.uint64,
+    "unsigned char": np.uint8,
+}
+MOST_SHARED = 99 * 1024  # bytes that a block may ask for on every GPU since sm_80
+
+
+class Parameter(NamedTuple):
+    name: str
+    c_type: str
+    pointer: bool
+
+    @property
+    def dtype(self) -> Any:
+        return C_TYPES[self.c_type]
+
+    @property
+    def alignment(self) -> int:
+        """What the address of the array must be a multiple of, in bytes."""
+        return 16 if self.c_type == "float4" else np.dtype(self.dtype).itemsize
+
+
+class Kernel(NamedTuple):
+    """One `extern "C" __global__` function."""
+
+    name: str
+    parameters: tuple[Parameter, ...]
+
+    def cast(self, args: Sequence[Any]) -> list:
+        """Each argument as its parameter wants it: an array of that dtype, None (a null pointer), or a NumPy scalar."""
+        if len(args) != len(self.parameters):
+            raise TypeError(f"kernel {self.name} takes {len(self.parameters)} arguments, got {len(args)}")
+        return [self._cast(p, a) for p, a in zip(self.parameters, args, strict=True)]
+
+    def _cast(self, p: Parameter, a: Any) -> Any:
+        if not p.pointer:
+            if not isinstance(a, (int, float, np.generic)) or np.dtype(p.dtype).kind in "iu" and a != int(a):
+                raise TypeError(f"kernel {self.name}: {p.name} is {np.dtype(p.dtype)}, not {a!r}")
+            return p.dtype(a)  # OverflowError for an int that does not fit
+        if a is None:
+            return None
+        if not hasattr(a, "flags") or a.dtype != p.dtype:
+            found = getattr(a, "dtype", type(a).__name__)
+            raise TypeError(f"kernel {self.name}: {p.name} is an array of {np.dtype(p.dtype)}, not {found}")
+        if not a.flags.c_contiguous:
+            raise ValueError(f"kernel {self.name}: {p.name} is not contiguous")
+        if address(a) % p.alignment:
+            raise ValueError(f"kernel {self.name}: {p.name} begins at no multiple of {p.alignment} bytes")
+        return a
+
+
+def address(a: Any) -> int:
+    return a.ctypes.data if isinstance(a, np.ndarray) else a.data.ptr
+
+
+def source() -> str:
+    """All kernels as one program; each `#include "…"` is replaced by that file, the first time it is met."""
+    return _joined(tuple(FOLDERS))
+
+
+@functools.cache
+def _joined(folders: tuple[Path, ...]) -> str:
+    paths = {path.name: path for folder in folders for path in sorted(folder.glob("*.cu*"))}
+    seen: set[str] = set()
+
+    def expand(name: str) -> str:
+        def include(match: re.Match) -> str:
+            if match[1] in seen:
+                return ""
+            seen.add(match[1])
+            line = text[: match.start()].count("\n") + 2
+            return f'{expand(match[1])}\n#line {line} "{name}"'
+
+        text = paths[name].read_text(encoding="utf-8").replace("#pragma once\n", "\n")
+        return f'#line 1 "{name}"\n' + re.sub(r'#include "([^"]+)"', include, text)
+
+    return "\n".join(expand(name) for name in paths if name.endswith(".cu"))
+
+
+def kernels() -> dict[str, Kernel]:
+    """Every kernel by name."""
+    return parse(source())
+
+
+@functools.cache
+def parse(text: str) -> dict[str, Kernel]:
+    """The kernels of a CUDA source by name."""
+    found = re.findall(r'extern "C" __global__ void (\w+)\(([^)]*)\)', text)
+    return {name: Kernel(name, tuple(map(_parameter, parameters.split(",")))) for name, parameters in found}
+
+
+def _parameter(text: str) -> Parameter:
+    words, name = text.replace("const ", "").split(), text.split()[-1]
+    c_type = " ".join(words[:-1])
+    return Parameter(name, c_type.rstrip("*"), c_type.endswith("*"))
+
+
+Runner = Callable[[Kernel, tuple, tuple, int, list], None]
+RUNNERS: dict[Any, Runner] = {}  # array module -> a function that runs a kernel on its arrays, in place of CuPy
+
+
+def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, shared: int = 0) -> None:
+    """Run a kernel over `grid` blocks of `block` threads, with `shared` bytes of shared memory for each block."""
+    kernel = kernels()[name]
+    values = kernel.cast(args)
+    if math.prod(block) % 32 or math.prod(block) > 1024:
+        raise ValueError(f"kernel {name}: a block of {tuple(block)} threads is not made of at most 32 whole warps")
+    if shared > MOST_SHARED:
+        raise ValueError(f"kernel {name}: {shared} bytes of shared memory are more than the {MOST_SHARED} of every GPU")
+    if 0 in grid:  # nothing to do
+        return
+    modules = {array_module(v) for v, p in zip(values, kernel.parameters, strict=True) if p.pointer and v is not None}
+    if len(modules) > 1:
+        raise TypeError(f"kernel {name}: some arrays are on the host and some on the device")
+    xp = modules.pop()
+    if xp is np and np not in RUNNERS:
+        raise TypeError(f"kernel {name} runs on a GPU, and these are NumPy arrays: the op has a rule for them")
+    run = RUNNERS.get(xp, _run_cupy)
+    run(kernel, _three(grid), _three(block), shared, values)
+
+
+def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
+    return (*sizes, *(1,) * (3 - len(sizes)))  # type: ignore[return-value]
+
+
+def _run_cupy(kernel: Kernel, grid: tuple, block: tuple, shared: int, values: list) -> None:
+    function = _cupy_function(kernel.name, shared > 48 * 1024)
+    function(grid, block, tuple(np.uint64(0) if v is None else v for v in values), shared_mem=shared)
+
+
+@functools.cache
+def _cupy_module(code: str) -> Any:
+    import cupy
+
+    return cupy.RawModule(code=code, options=("--std=c++17",))
+
+
+@functools.cache
+def _cupy_function(name: str, large: bool) -> Any:
+    function = _cupy_module(source()).get_function(name)
+    if large:  # beyond 48 KiB of shared memory a kernel has to be allowed to ask
+        function.max_dynamic_shared_size_bytes = MOST_SHARED
+    return function
+
+
+# What the launchers share
+
+
+def empty(like: Any, shape: Sequence[int] | int, dtype: str = "float32") -> Any:
+    """A new array on the device of `like`, for a kernel to fill."""
+    return array_module(like).empty(shape, dtype=dtype)
+
+
+def rows(x: Any) -> int:
+    """How many rows there are along the last axis."""
+    return math.prod(x.shape[:-1])
+
+
+def ceil_div(a: int, b: int) -> int:
+    return -(-a // b)
+
+
+def require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)

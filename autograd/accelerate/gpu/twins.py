@@ -1,0 +1,242 @@
+"""The ops and routines that have kernels, all of them, and the inputs for which the kernels run.
+
+A kernel reads float32 arrays on a GPU. Each class stands in for the op above it: see `autograd.accelerate.twin`.
+
+Tested on the CPU in an emulator of CUDA; not run on a GPU yet.
+"""
+
+import math
+
+from autograd import ops
+from autograd.accelerate.gpu import (
+    adam,
+    attention,
+    bias_activation,
+    blas,
+    conv,
+    im2col,
+    layer_norm,
+    power_iteration,
+    random,
+    softmax,
+)
+from autograd.accelerate.twin import GPU
+from autograd.ops.norm import is_layer_norm
+from autograd.ops.windows import Windows, pair
+
+
+@GPU.of(ops.softmax)
+class softmax_kernels:
+    def fits(x, *, axis):
+        return axis in (-1, x.ndim - 1)
+
+    def forward(xp, x, *, axis=-1):
+        return softmax.softmax(xp.ascontiguousarray(x))
+
+    def fused(xp, g, y):
+        return softmax.softmax_backward(xp.ascontiguousarray(g), y)
+
+
+@GPU.of(ops.normalize)
+class layer_norm_kernels:
+    residuals = ("mean", "rstd")
+
+    fits = is_layer_norm
+
+    def forward(xp, x, weight, bias, *, axes, eps):
+        return layer_norm.layer_norm(*map(xp.ascontiguousarray, (x, weight, bias)), eps)
+
+    def fused(xp, g, x, weight, mean, rstd):
+        g, x, weight = map(xp.ascontiguousarray, (g, x, weight))
+        return layer_norm.layer_norm_backward(g, x, weight, mean, rstd)
+
+
+@GPU.of(ops.gelu)
+class gelu_kernels:
+    def fits(x, *, approximate):
+        return True
+
+    def forward(xp, x, *, approximate="none"):
+        return bias_activation.bias_gelu(xp.ascontiguousarray(x), None, approximate)
+
+    def fused(xp, g, x, *, approximate):
+        return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x)), None, approximate)[0]
+
+
+@GPU.of(ops.bias_gelu)
+class bias_gelu_kernels:
+    def fits(x, bias, *, approximate):
+        return bias is not None and bias.shape == x.shape[-1:]
+
+    def forward(xp, x, bias, *, approximate="none"):
+        return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
+
+    def fused(xp, g, x, bias, *, approximate):
+        return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x, bias)), approximate)
+
+
+@GPU.of(ops.bias_sine)
+class bias_sine_kernels:
+    def fits(x, bias, *, omega):
+        return bias.shape == x.shape[-1:]
+
+    def forward(xp, x, bias, *, omega=1.0):
+        return bias_activation.bias_sine(*map(xp.ascontiguousarray, (x, bias)), omega)
+
+    def fused(xp, g, x, bias, *, omega):
+        return bias_activation.bias_sine_backward(*map(xp.ascontiguousarray, (g, x, bias)), omega)
+
+
+@GPU.of(ops.attention)
+class attention_kernels:
+    residuals = ("lse",)
+
+    def fits(q, k, v, *, similarity, scale):
+        """Dot products or L2, every token asks every token, and one head fits into the shared memory of a block."""
+        return similarity in ("dot", "l2") and q.shape == k.shape == v.shape and attention.fits(*q.shape[2:])
+
+    def forward(xp, q, k, v, *, similarity="dot", scale=None):
+        y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)
+        return y.swapaxes(1, 2), lse
+
+    def fused(xp, g, q, k, v, lse, *, similarity, scale):
+        grads = attention.attention_backward(*_tokens_first(xp, g, q, k, v), lse, similarity, scale)
+        return tuple(x.swapaxes(1, 2) for x in grads)
+
+
+def _tokens_first(xp, *arrays):
+    """(B, H, N, d) as (B, N, H, d), as the projections wrote it: then nothing is copied."""
+    return [xp.ascontiguousarray(x.swapaxes(1, 2)) for x in arrays]
+
+
+def _counts(size, kernel_size, stride, padding, dilation):
+    """How many windows lie over an image of that size; None where the options are wrong: then the op says how."""
+    try:
+        return Windows.of(kernel_size, stride, padding, dilation).counts(pair(size))
+    except ValueError:
+        return None
+
+
+@GPU.of(ops.conv2d)
+class conv2d_kernels:
+    def fits(x, weight, bias, *, stride, padding, dilation):
+        match = x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[1]
+        fit = match and (bias is None or bias.shape == weight.shape[:1])
+        return fit and _counts(x.shape[2:], weight.shape[2:], stride, padding, dilation) is not None
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, dilation=1):
+        at = Windows.of(weight.shape[2:], stride, padding, dilation)
+        return conv.conv2d(xp.ascontiguousarray(x), weight, bias, at)
+
+
+@GPU.of(ops.conv_transpose2d)
+class conv_transpose2d_kernels:
+    def fits(x, weight, bias, *, stride, padding, output_padding, dilation):
+        match = x.ndim == weight.ndim == 4 and x.shape[1] == weight.shape[0]
+        if not match or bias is not None and bias.shape != weight.shape[1:2]:
+            return False
+        try:
+            at = Windows.of(weight.shape[2:], stride, padding, dilation)
+            return at.counts(at.transposed_size(x.shape[2:], output_padding)) == x.shape[2:]
+        except ValueError:
+            return False
+
+    def forward(xp, x, weight, bias, *, stride=1, padding=0, output_padding=0, dilation=1):
+        bias = None if bias is None else xp.ascontiguousarray(bias)
+        at = Windows.of(weight.shape[2:], stride, padding, dilation)
+        return conv.conv_transpose2d(x, weight, bias, at.transposed_size(x.shape[2:], output_padding), at)
+
+
+@GPU.of(ops.conv2d_weight)
+class conv2d_weight_kernels:
+    def fits(x, u, *, weight_size, stride, padding, dilation):
+        if x.ndim != 4 or x.shape[1] != weight_size[1]:
+            return False
+        counts = _counts(x.shape[2:], weight_size[2:], stride, padding, dilation)
+        return counts is not None and u.shape == (len(x), weight_size[0], *counts)
+
+    def forward(xp, x, u, *, weight_size, stride=1, padding=0, dilation=1):
+        at = Windows.of(weight_size[2:], stride, padding, dilation)
+        return conv.conv2d_weight(xp.ascontiguousarray(x), u, at)
+
+
+@GPU.of(ops.unfold)
+class unfold_kernels:
+    def fits(x, *, kernel_size, dilation, padding, stride):
+        return x.ndim == 4 and _counts(x.shape[2:], kernel_size, stride, padding, dilation) is not None
+
+    def forward(xp, x, *, kernel_size, dilation=1, padding=0, stride=1):
+        at = Windows.of(kernel_size, stride, padding, dilation)
+        return im2col.im2col(xp.ascontiguousarray(x), at).transpose(1, 0, 2)
+
+
+@GPU.of(ops.fold)
+class fold_kernels:
+    def fits(x, *, output_size, kernel_size, dilation, padding, stride):
+        counts = _counts(output_size, kernel_size, stride, padding, dilation)
+        if counts is None or x.ndim != 3:
+            return False
+        return x.shape[1] % math.prod(pair(kernel_size)) == 0 and x.shape[2] == math.prod(counts)
+
+    def forward(xp, x, *, output_size, kernel_size, dilation=1, padding=0, stride=1):
+        at = Windows.of(kernel_size, stride, padding, dilation)
+        return im2col.col2im(xp.ascontiguousarray(x), None, pair(output_size), at)
+
+
+@GPU.routine("autograd.ops.numerics.matmul")
+def matmul(xp, a, b, out=None):
+    """By our own call of cuBLAS, which a CUDA graph may capture."""
+    y = blas.matmul(a, b)
+    if out is None:
+        return y
+    out[...] = y
+    return out
+
+
+@GPU.routine("autograd.ops.numerics.sum_products")
+def sum_products(xp, subscripts, a, b):
+    """By a product and a sum: CuPy's einsum calls cuBLAS, which may not be captured."""
+    letters, output = subscripts.split(",")[0], subscripts.split("->")[1]
+    kept = [c for c in letters if c in output]
+    sums = (a * b).sum(axis=tuple(i for i, c in enumerate(letters) if c not in output))
+    return sums.transpose([kept.index(c) for c in output])
+
+
+@GPU.routine("autograd.random.random_words")
+def random_words(xp, stream, ahead, n):
+    return random.integers(stream.memory, ahead, 2**32, (n,)).astype("uint64")
+
+
+@GPU.routine("autograd.random.random_uniform")
+def random_uniform(xp, stream, ahead, low, high, shape, dtype):
+    return random.uniform(stream.memory, ahead, low, high, shape) if dtype == "float32" else NotImplemented
+
+
+@GPU.routine("autograd.random.random_normal")
+def random_normal(xp, stream, ahead, shape, dtype):
+    return random.normal(stream.memory, ahead, shape) if dtype == "float32" else NotImplemented
+
+
+@GPU.routine("autograd.random.random_integers")
+def random_integers(xp, stream, ahead, high, shape):
+    return random.integers(stream.memory, ahead, high, shape)
+
+
+@GPU.routine("nn.optim.adam_update")
+def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm):
+    if m.dtype != "float32":
+        return NotImplemented
+    return adam.adam_step(flat.data, flat.gather(grads), m, v, numbers.array, betas, eps, max_norm).reshape(())
+
+
+@GPU.routine("nn.optim.move_average")
+def move_average(xp, average, weights, share):
+    if average.data.dtype != "float32":
+        return NotImplemented
+    adam.move_average(average.data, weights.data, share.array)
+
+
+@GPU.routine("nn.spectral.power_iterations")
+def power_iterations(xp, layers):
+    """One launch for all layers."""
+    return power_iteration.grouped(xp, layers)

@@ -1,0 +1,165 @@
+"""What a path holds, and which array in a file holds its images: decided by the content, never by the file's name."""
+
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+from typing import Any
+
+import h5py
+import numpy as np
+
+from minigan import checkpoint
+from minigan.errors import InputError
+from minigan.metrics import statistics
+from minigan.metrics.statistics import DAMAGE
+
+DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
+USUAL = ("images", "arr_0")  # names of image arrays: ours, and NumPy's for an array without a name
+
+Arrays = dict[str, tuple[Any, tuple[int, ...]]]  # name: (dtype, shape)
+
+
+def detect_kind(spec: str | os.PathLike) -> str:
+    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn, for a name in `DRAWN` but no path.
+
+    InputError for everything else.
+    """
+    path = Path(spec)
+    if not path.exists():
+        if str(spec) in DRAWN:
+            return "drawn"
+        raise InputError(f"{path} does not exist")
+    if path.is_dir():
+        return _folder_kind(path)
+    if not path.is_file():  # a pipe or a device, which may never end
+        raise InputError(f"{path} is neither a file nor a folder")
+    try:
+        with open(path, "rb") as file:
+            head = file.read(8)
+        if head == b"\x89HDF\r\n\x1a\n":
+            with h5py.File(path, "r") as f:
+                form = f.attrs.get("format")
+            return {checkpoint.FORMAT: "checkpoint", statistics.FORMAT: "statistics"}.get(form, "hdf5")
+        if head[:4] == b"PK\x03\x04":
+            return _zip_kind(path)
+        if tarfile.is_tarfile(path):
+            return "tar"
+    except DAMAGE as e:
+        raise InputError(f"{path} cannot be read ({e})") from e
+    if head[:6] == b"\x93NUMPY":
+        return "npy"
+    if head[:2] in (b"\0\0", b"\x1f\x8b"):
+        return "idx"
+    if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
+        raise InputError(f"{path} is a single image: give a folder of images")
+    raise InputError(
+        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, HDF5, npz or npy file, nor a "
+        "checkpoint"
+    )
+
+
+def _folder_kind(path: Path) -> str:
+    if any((path / name).is_file() for name in ("best.h5", "checkpoint.h5")):
+        return "run"
+    if run := next(path.glob("*/checkpoint.h5"), None):  # the PNG files of a run are grids and curves
+        raise InputError(f"{path} holds training runs, not images: give one of them, such as {run.parent}")
+    return "folder"
+
+
+def _zip_kind(path: Path) -> str:
+    arrays = _npz_headers(path)
+    if not arrays:
+        return "zip"
+    if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays):
+        return "statistics"
+    return "npz"
+
+
+def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:
+    """The name and the shape of the dataset that holds the images."""
+    arrays: Arrays = {}
+
+    def note(name: str, item: Any) -> None:
+        if isinstance(item, h5py.Dataset):
+            arrays[name] = item.dtype, item.shape
+
+    try:
+        with h5py.File(path, "r") as f:
+            f.visititems(note)
+    except DAMAGE as e:
+        raise InputError(f"{path} cannot be read ({e})") from e
+    name = _choose(path, arrays)
+    return name, arrays[name][1]
+
+
+def npz_images(path: Path) -> tuple[str, np.ndarray]:
+    """The name and the values of the array that holds the images."""
+    try:
+        name = _choose(path, _npz_headers(path))
+        with np.load(path, allow_pickle=False) as file:
+            return name, file[name]
+    except DAMAGE as e:
+        raise InputError(f"{path} cannot be read ({e})") from e
+
+
+def npy_images(path: Path) -> np.ndarray:
+    """The images of an npy file, mapped into memory instead of read."""
+    try:
+        array = np.load(path, mmap_mode="r", allow_pickle=False)
+    except DAMAGE as e:
+        raise InputError(f"{path} cannot be read ({e})") from e
+    _choose(path, {"the array": (array.dtype, array.shape)})
+    return array
+
+
+def upright(images: np.ndarray) -> np.ndarray:
+    """Images in any layout of `is_images` → (n, H, W) or (n, H, W, 3)."""
+    if images.ndim == 4 and images.shape[3] not in (1, 3):
+        images = images.transpose(0, 2, 3, 1)
+    return images[..., 0] if images.shape[3:] == (1,) else images
+
+
+def is_images(dtype: Any, shape: tuple[int, ...]) -> bool:
+    """Whether this is uint8 (N, H, W), or (N, H, W, C) or (N, C, H, W) with 1 or 3 channels.
+
+    (H, W, 3) and (H, W, 4) are taken for one image, which is not enough.
+    """
+    if dtype != np.uint8 or 0 in shape[1:]:
+        return False
+    if len(shape) == 3:
+        return shape[2] > 4
+    return len(shape) == 4 and (shape[1] in (1, 3) or shape[3] in (1, 3))
+
+
+def _suitable(arrays: Arrays) -> list[str]:
+    return [name for name, (dtype, shape) in arrays.items() if is_images(dtype, shape)]
+
+
+def _choose(path: Path, arrays: Arrays) -> str:
+    """The image array: the one with a usual name, or the only one that can hold images."""
+    names = _suitable(arrays)
+    for name in USUAL:
+        if name in names:
+            return name
+    if len(names) == 1:
+        return names[0]
+    if names:
+        raise InputError(
+            f"{path} holds several arrays that can be images ({', '.join(names)}): name one of them images"
+        )
+    held = ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in list(arrays.items())[:4]) or "nothing"
+    raise InputError(f"{path} holds no images, uint8 (N, H, W) or (N, H, W, 3), but {held}")
+
+
+def _npz_headers(path: Path) -> Arrays:
+    arrays: Arrays = {}
+    with zipfile.ZipFile(path) as z:
+        for member in z.namelist():
+            if member.endswith(".npy"):
+                with z.open(member) as file:
+                    old = np.lib.format.read_magic(file) == (1, 0)
+                    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
+                    shape, _, dtype = read(file)
+                    arrays[member.removesuffix(".npy")] = dtype, shape
+    return arrays

@@ -1,0 +1,274 @@
+"""`python -m experiments.mnist` as a user types it: every variant, bad input, resume, signals, --help."""
+
+import os
+import re
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from slow import slow_but_the_first
+
+from autograd.arrays import DeviceError
+from experiments import celeba, cifar10, images, mnist
+from experiments.cli import run_main
+from experiments.poster import __main__ as poster
+from minigan import checkpoint
+from minigan.data import stroke_digits
+from minigan.errors import InputError, NumericalError
+
+SMALL = (
+    "--g-width 16 --g-depth 1 --d-width 16 --d-depth 1 --cnn-width 4 --batch 4 --eval-samples 40 --log-every 2".split()
+)
+DEVICE = ["--device", "cpu"]
+
+
+def command(*arguments, **kwargs):
+    """A real process; warnings are errors there too."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-m", "experiments.mnist", *arguments],
+        **{"capture_output": True, "text": True, "timeout": 300, **kwargs},
+    )
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A folder of images, so that no test waits for 60,000 drawn digits."""
+    directory = tmp_path_factory.mktemp("images")
+    for i, image in enumerate(stroke_digits(40, seed=3)[0]):
+        Image.fromarray(image).save(directory / f"{i}.png")
+    return ["--data", str(directory)]
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """A run ends without pictures and a report, which take longer than its two steps."""
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)
+
+
+@pytest.mark.parametrize("variant", slow_but_the_first(["vitgan", "vanilla", "relu", "cnn"]))
+def test_every_variant_runs_and_reports(tmp_path, folder, variant, capsys):
+    out = tmp_path / "run"
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--variant", variant, "--steps", "2", "--out", str(out)]) == 0
+    assert (out / "report.html").stat().st_size > 5000
+    printed = capsys.readouterr().out
+    assert re.search(r"G [\d,]+ and D [\d,]+ parameters", printed)
+
+
+@pytest.mark.slow
+def test_a_real_process_runs_on_drawn_digits(tmp_path):
+    done = command(*SMALL, "--steps", "2", "--out", str(tmp_path / "run"))
+    assert done.returncode == 0, done.stderr
+    assert "digit-FID" in done.stdout
+    assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
+
+
+@pytest.mark.usefixtures("no_report")
+def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for _ in range(2):
+        assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1"]) == 0
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mnist-vitgan-small", "mnist-vitgan-small-2"]
+
+
+def test_help_is_quick_and_worth_reading():
+    def processor_seconds():
+        used = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return used.ru_utime + used.ru_stime
+
+    start = processor_seconds()
+    done = command("--help")
+    assert processor_seconds() - start < 1  # of a second; the wall clock of a busy machine says little
+    assert done.returncode == 0
+    for word in ("--variant", "--d-similarity", "--resume", "examples:", "not MNIST"):
+        assert word in done.stdout
+
+
+def test_dry_run_trains_nothing(tmp_path, folder, capsys):
+    out = tmp_path / "run"
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
+    printed = capsys.readouterr().out
+    assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
+    assert not out.exists()
+
+
+@pytest.mark.parametrize("dry", [True, False])
+def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: 7.0)
+    out = tmp_path / "run"
+    flags = ["--minutes", "0.5", *(["--dry-run"] if dry else []), "--out", str(out)]
+    assert mnist.main([*folder, *SMALL, *DEVICE, *flags]) == 0
+    if dry:
+        assert "about 21 s for 3 steps" in capsys.readouterr().out  # 0.9 × 30 s / 7 s
+    else:
+        assert checkpoint.load(out / "checkpoint.h5")[1]["steps_done"] == 3
+
+
+def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
+    mnist.main([*folder, *SMALL, *DEVICE, "--epochs", "0.5", "--dry-run", "--out", str(tmp_path / "run")])
+    assert re.search(r"for 5 steps \(0\.5 epochs\)", capsys.readouterr().out)
+
+
+@pytest.mark.parametrize(
+    ("flags", "sentence"),
+    [
+        (["--steps", "0"], "--steps must be at least 1"),
+        (["--minutes", "0"], "--minutes must be greater than 0"),
+        (["--eval-samples", "1"], "--eval-samples must be at least 2"),
+        (["--ema", "2"], "--ema must be at most 1, not 2.0"),
+        (["--g-lr", "-1"], "--g-lr must be at least 0, not -1.0"),
+        (["--g-width", "30"], "--g-width 30 must be a multiple of --g-heads 4"),
+        (["--d-patch", "5"], "--d-patch 5 does not divide the image size 28"),
+        (["--steps", "2", "--epochs", "1"], "give one of"),
+        (["--minutes", "nan"], "--minutes must be greater than 0 and finite"),
+        (["--epochs", "inf"], "--epochs must be greater than 0 and finite"),
+        (["--g-lr", "nan"], "--g-lr must be a finite number"),
+        (["--mode", "clean"], "needs --inception"),
+        (["--features", "random", "--inception", "weights.h5"], "does not go with --features random"),
+        (["--data", "nowhere"], "nowhere"),
+        (["--download", "mnist"], "--download needs --data"),
+        (["--resume", "nowhere"], "there is no checkpoint"),
+        (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
+        (["--augment", "saturation"], "saturation"),
+        (["--augment", "sharpen"], "sharpen"),
+    ],
+)
+def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
+    out = ["--out", str(tmp_path / "run")]
+    data = [] if {"--data", "--download", "--resume"} & {*flags} else folder
+    with pytest.raises(InputError) as error:
+        mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
+    assert sentence in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "run").exists()
+
+
+def test_bad_input_is_status_2_without_a_traceback(tmp_path):
+    (tmp_path / "digit.png").write_text("this is text")
+    done = command("--data", str(tmp_path))
+    assert done.returncode == 2
+    assert done.stderr.startswith("error: ") and "digit.png" in done.stderr and "Traceback" not in done.stderr
+
+
+def test_no_gpu_is_one_sentence(folder):
+    try:
+        import cupy
+
+        if cupy.cuda.is_available():
+            pytest.skip("there is a GPU")
+    except ImportError:
+        pass
+    with pytest.raises(DeviceError, match="device cuda"):
+        mnist.main([*folder, "--device", "cuda"])
+
+
+@pytest.mark.usefixtures("no_report")
+def test_an_existing_run_is_never_overwritten(tmp_path, folder):
+    run = [*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
+    mnist.main(run)
+    before = (tmp_path / "run" / "checkpoint.h5").read_bytes()
+    with pytest.raises(InputError, match="holds a run already"):
+        mnist.main(run)
+    assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
+
+
+@pytest.mark.usefixtures("no_report")
+def test_resume_takes_no_other_training_flag(tmp_path, folder):
+    mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
+    with pytest.raises(InputError, match="only --device, --no-graph and --tf32 go with it"):
+        mnist.main(["--resume", str(tmp_path / "run"), "--batch", "8"])
+    assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
+    mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
+    path = tmp_path / "run" / "checkpoint.h5"
+    arrays, meta = checkpoint.load(path)
+    checkpoint.save(path, arrays, {**meta, "command": "python -m experiments.mnist --steps 2"})
+    for other in (celeba, cifar10, images):
+        with pytest.raises(InputError, match=r"python -m experiments\.mnist --resume"):
+            other.main(["--resume", str(tmp_path / "run")])
+    checkpoint.save(path, arrays, {**meta, "config": {**meta["config"], "unknown": 1}})
+    with pytest.raises(InputError, match="not of this version .*unknown"):
+        mnist.main(["--resume", str(tmp_path / "run")])
+
+
+@pytest.mark.usefixtures("no_report")
+def test_a_run_resumes_from_another_directory(tmp_path, folder, monkeypatch, capsys):
+    monkeypatch.chdir(Path(folder[1]).parent)
+    run = ["--data", Path(folder[1]).name, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")]
+    assert mnist.main(run) == 0
+    (tmp_path / "run" / "samples.h5").unlink()  # as if it had been killed
+    monkeypatch.chdir(tmp_path)
+    assert mnist.main(["--resume", "run", *DEVICE]) == 0
+    assert "going on at step 2\n" in capsys.readouterr().out
+    assert (tmp_path / "run" / "samples.h5").exists()
+
+
+def test_numbers_that_came_out_wrong_are_status_3(capsys):
+    def fails(arguments):
+        raise NumericalError("features are not finite")
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(fails)
+    assert stop.value.code == 3 and capsys.readouterr().err == "error: features are not finite\n"
+
+
+@pytest.mark.parametrize(
+    "module, flags, sentence",
+    [
+        (mnist, ["--digits", "5", "--data", "."], "--digits says how many digits to draw"),
+        (poster, ["--jobs", "0"], "--jobs must be at least 1, not 0"),
+    ],
+)
+def test_a_console_script_is_the_command(module, flags, sentence, monkeypatch, capsys):
+    monkeypatch.setattr(sys, "argv", ["a script", *flags])
+    with pytest.raises(SystemExit) as stop:
+        module.run()
+    assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {sentence}")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_saves_and_says_how_to_go_on(tmp_path, folder, number):
+    out = tmp_path / "run"
+    process = subprocess.Popen(
+        [sys.executable, "-m", "experiments.mnist", *folder, *SMALL, "--steps", "100000", "--out", str(out)],
+        stderr=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        text=True,
+    )
+    deadline = time.time() + 120
+    while not (out / "log.jsonl").exists() and time.time() < deadline and process.poll() is None:
+        time.sleep(0.05)
+    process.send_signal(number)
+    stderr = process.communicate(timeout=120)[1]
+    assert process.returncode == 128 + number, stderr
+    assert "go on with --resume" in stderr and "Traceback" not in stderr
+    assert (out / "checkpoint.h5").exists() and (out / "report.html").exists()
+
+
+def test_an_interrupt_before_training_is_no_traceback(capsys):
+    def interrupted(arguments):
+        raise KeyboardInterrupt
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(interrupted)
+    assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.slow
+@pytest.mark.usefixtures("no_report")
+def test_images_of_other_sizes_and_colours_train(tmp_path):
+    rng = np.random.default_rng(0)
+    for i in range(8):
+        Image.fromarray(rng.integers(0, 256, (40, 50, 3), dtype=np.uint8)).save(tmp_path / f"{i}.jpg")
+    run = ["--data", str(tmp_path), "--size", "32", "--g-patch", "8", "--d-patch", "8", "--steps", "2"]
+    assert mnist.main([*run, *SMALL, *DEVICE, "--augment", "color,flip", "--out", str(tmp_path / "run")]) == 0
+    assert (tmp_path / "run" / "samples.h5").exists()

@@ -1,0 +1,63 @@
+"""Training on device cuda as a user types it, on a stand-in for CUDA: graphs, --no-graph, --tf32, a failing capture."""
+
+import sys
+
+import pytest
+from fake_cuda import fake_cuda
+from PIL import Image
+from slow import slow_but_the_first
+from strict_device import strict
+
+from autograd import accelerate
+from autograd.arrays import DEVICES
+from autograd.modes import state
+from experiments import mnist
+from experiments.cli import run_main
+from minigan.data import stroke_digits
+from minigan.step import GAN
+
+
+@pytest.fixture
+def cuda_flags(tmp_path, monkeypatch) -> list[str]:
+    """Of a short run on digits, on device "cuda"."""
+    monkeypatch.setitem(DEVICES, "cuda", strict)
+    monkeypatch.setattr(accelerate, "GPU", {})  # no kernel runs on the stand-in
+    monkeypatch.setattr(sys, "argv", ["mnist"])
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)  # pictures and a report take long
+    for i, image in enumerate(stroke_digits(32)[0]):
+        Image.fromarray(image).save(tmp_path / f"{i}.png")
+    short = (
+        "--steps 3 --batch 4 --g-depth 1 --d-depth 1 --eval-every 0 --eval-samples 8 --features none --penalty-every 2"
+    )
+    return [*short.split(), "--device", "cuda", "--data", str(tmp_path), "--out", str(tmp_path / "run")]
+
+
+@pytest.mark.parametrize("flags", slow_but_the_first([[], ["--no-graph"], ["--tf32"]]))
+def test_a_run_on_a_gpu_is_of_graphs_unless_it_is_asked_not_to(flags, cuda_flags, tmp_path, monkeypatch):
+    rounded = []
+    update = GAN.update
+    monkeypatch.setattr(GAN, "update", lambda gan: rounded.append(state.tf32) or update(gan))
+    with fake_cuda() as cuda:
+        assert mnist.main([*cuda_flags, *flags]) == 0
+        assert cuda.launches == (0 if flags == ["--no-graph"] else 3)
+    assert (tmp_path / "run" / "samples.h5").exists()
+    assert set(rounded) == {flags == ["--tf32"]}
+
+
+def test_a_capture_that_fails_is_one_sentence_and_nothing_is_written(cuda_flags, tmp_path, capsys, monkeypatch):
+    real_batch = GAN.real_batch
+
+    def waits(gan):
+        float(gan.stats[0, 0])
+        return real_batch(gan)
+
+    monkeypatch.setattr(GAN, "real_batch", waits)
+    with fake_cuda(), pytest.raises(SystemExit) as stop:
+        run_main(lambda argv: mnist.main(cuda_flags))
+    out, err = capsys.readouterr()
+    assert stop.value.code == 2 and out == "" and err.count("\n") == 1
+    assert err.startswith("error: the step cannot be captured as a CUDA graph: float() inside a step")
+    assert err.endswith("; use --no-graph\n")
+    assert not (tmp_path / "run").exists()
+    with fake_cuda():
+        assert mnist.main([*cuda_flags, "--no-graph"]) == 0

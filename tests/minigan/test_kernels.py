@@ -1,0 +1,506 @@
+"""Every CUDA kernel against its NumPy twin, in the emulator and on a GPU if there is one; and compiled for four GPUs.
+
+The twins compute in float64 and the kernels in float32; `close` compares to a few last digits of the largest value.
+"""
+
+import re
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+from emulation import nvrtc
+from emulation.emulator import EmulationError, Emulator
+
+from autograd import Tensor, grad, ops, use_fused
+from autograd.accelerate.gpu import adam as adam_kernel
+from autograd.accelerate.gpu import launch
+from autograd.accelerate.gpu import random as random_kernel
+from autograd.accelerate.gpu.adam import adam_step, move_average
+from autograd.accelerate.gpu.attention import attention, attention_backward, fits
+from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
+from autograd.accelerate.gpu.column_sums import column_sums
+from autograd.accelerate.gpu.im2col import col2im, im2col
+from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
+from autograd.accelerate.gpu.power_iteration import power_iteration, power_table
+from autograd.accelerate.gpu.softmax import softmax, softmax_backward
+from autograd.arrays import MODULES, best_device, to_device, to_host
+from autograd.ops.windows import Windows
+from autograd.random import RandomStream
+from minigan.accelerate import augment as augment_kernel
+from minigan.accelerate import twins  # noqa: F401 - adds the kernels of minigan to those of autograd
+from minigan.accelerate.gather_images import gather_images
+from minigan.augment import Augment
+from nn import EMA, Adam, Linear
+from nn.spectral import SpectralNorm
+
+DEVICES = ["emulator", *(["cuda"] if best_device() == "cuda" else [])]
+
+
+@pytest.fixture(params=DEVICES)
+def device(request, monkeypatch) -> str:
+    """Where the kernels run; results they have not written are NaN."""
+    if request.param == "emulator":
+        emulator = request.getfixturevalue("emulator")
+        emulator.seed = request.node.callspec.params.get("seed", 0)
+        monkeypatch.setitem(launch.RUNNERS, np, emulator)
+    empty = launch.empty
+
+    def poisoned(like: Any, shape: Any, dtype: str = "float32") -> Any:
+        a = empty(like, shape, dtype)
+        a.fill(float("nan") if dtype == "float32" else -1)
+        return a
+
+    monkeypatch.setattr(launch, "empty", poisoned)
+    return "cpu" if request.param == "emulator" else "cuda"
+
+
+def run(device: str, f: Callable, *args: Any, **options: Any) -> Any:
+    """f on the device, arrays moved there and results back."""
+    y = f(*(to_device(a, device) if isinstance(a, np.ndarray) else a for a in args), **options)
+    if isinstance(y, tuple):
+        return tuple(None if a is None else to_host(a) for a in y)
+    return to_host(y)
+
+
+def reference(f: Callable, g: np.ndarray, *arrays: np.ndarray) -> list:
+    """f and the gradients of its inputs by the readable rules, in float64."""
+    tensors = [Tensor(a.astype(np.float64), requires_grad=True) for a in arrays]
+    y = f(*tensors)
+    with use_fused(False):
+        return [y.data, *grad(y, tensors, g=g.astype(np.float64))]
+
+
+def close(found: Any, expected: Any, digits: float = 3e-6) -> None:
+    assert found.dtype == np.float32 and found.shape == expected.shape
+    scale = np.abs(expected).max()
+    np.testing.assert_allclose(found, expected, rtol=0, atol=digits * scale)
+
+
+def normal(rng: np.random.Generator, *shape: int) -> np.ndarray:
+    return rng.standard_normal(shape).astype(np.float32)
+
+
+# One function for each kernel and its twin. The sizes give every warp work and leave ragged ends everywhere.
+
+
+def check_layer_norm(device: str, rng: np.random.Generator) -> None:
+    for shape, weights in (((2, 65, 70), (70,)), ((3, 19, 40), (3, 1, 40)), ((5, 3), (3,))):
+        x, g = normal(rng, *shape) + 5, normal(rng, *shape)  # far from 0, where E x² − (E x)² would fail
+        gamma, beta = normal(rng, *weights), normal(rng, *weights)
+        expected = reference(lambda x, w, b: ops.layer_norm(x, x.shape[-1], w, b), g, x, gamma, beta)
+        y, mean, rstd = run(device, layer_norm, x, gamma, beta)
+        for a, b in zip((y, *run(device, layer_norm_backward, g, x, gamma, mean, rstd)), expected, strict=True):
+            close(a, b, 1e-5)
+
+
+def check_softmax(device: str, rng: np.random.Generator) -> None:
+    x, g = 20 * normal(rng, 3, 5, 77), normal(rng, 3, 5, 77)
+    expected = reference(ops.softmax, g, x)
+    y = run(device, softmax, x)
+    close(y, expected[0])
+    close(run(device, softmax_backward, g, y), expected[1], 1e-5)
+
+
+def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
+    x, bias, g = 3 * normal(rng, 2, 70, 45), normal(rng, 45), normal(rng, 2, 70, 45)
+    for approximate in ("none", "tanh"):
+        expected = reference(lambda x, b, a=approximate: ops.gelu(x + b, approximate=a), g, x, bias)
+        close(run(device, bias_gelu, x, bias, approximate), expected[0])
+        gx, gbias = run(device, bias_gelu_backward, g, x, bias, approximate)
+        close(gx, expected[1])
+        close(gbias, expected[2])
+        z = x + bias
+        close(run(device, bias_gelu, z, None, approximate), expected[0])
+        gx, gbias = run(device, bias_gelu_backward, g, z, None, approximate)
+        close(gx, expected[1])
+        assert gbias is None
+
+
+def check_bias_sine(device: str, rng: np.random.Generator) -> None:
+    x, bias, g = normal(rng, 150, 33), normal(rng, 33), normal(rng, 150, 33)
+    omega = 30.0  # angles of ±100, rounded in float32 to some 4e-6
+    expected = reference(lambda x, b: ops.sin((x + b) * omega), g, x, bias)
+    close(run(device, bias_sine, x, bias, omega), expected[0], 2e-5)
+    for a, b in zip(run(device, bias_sine_backward, g, x, bias, omega), expected[1:], strict=True):
+        close(a, b, 2e-5)
+
+
+def check_column_sums(device: str, rng: np.random.Generator) -> None:
+    for shape in ((21, 70), (3, 5), (8, 32)):
+        x = normal(rng, *shape)
+        close(run(device, column_sums, x), x.astype(np.float64).sum(axis=0))
+
+
+def check_attention(device: str, rng: np.random.Generator) -> None:
+    """B, N, H, d: whole warps and more; another scale; fewer tokens than warps."""
+    compare_attention(device, rng, (1, 37, 2, 33), "l2")
+    compare_attention(device, rng, (2, 19, 3, 8), "l2")
+    compare_attention(device, rng, (2, 33, 1, 12), "dot", 0.3)
+    compare_attention(device, rng, (1, 3, 2, 64), "l2")
+
+
+def compare_attention(
+    device: str, rng: np.random.Generator, shape: tuple, similarity: str, scale: float | None = None
+) -> None:
+    q, k, v, g = (normal(rng, *shape) for _ in range(4))
+
+    def twin(q, k, v):
+        heads = (a.swapaxes(1, 2) for a in (q, k, v))
+        return ops.attention(*heads, similarity=similarity, scale=scale).swapaxes(1, 2)
+
+    y_twin, gq_twin, gk_twin, gv_twin = reference(twin, g, q, k, v)
+    y, lse = run(device, attention, q, k, v, similarity, scale)
+    gq, gk, gv = run(device, attention_backward, g, q, k, v, lse, similarity, scale)
+    close(y, y_twin, 1e-5)
+    close(gv, gv_twin, 1e-5)
+    close(gq, gq_twin, 1e-5)
+    close(gk, gk_twin, 1e-5)
+
+
+def check_power_iteration(device: str, rng: np.random.Generator) -> None:
+    shapes = [(40, 70), (17, 33), (3, 100), (70, 3), (8, 16 * 9)]
+    weights = [normal(rng, *shape) for shape in shapes]
+    norms = [SpectralNorm(Tensor(w.astype(np.float64))) for w in weights]
+    for norm in norms:  # from anywhere, not from the singular vectors
+        for buffer in (norm.u, norm.v):
+            buffer.data[...] = rng.standard_normal(buffer.shape)
+    starts = np.cumsum([5, *(w.size for w in weights)])[:-1]  # something else stands first
+    flat = np.concatenate([np.zeros(5, np.float32), *(w.ravel() for w in weights)])
+    u, v = (np.concatenate([getattr(n, name).data for n in norms]).astype(np.float32) for name in "uv")
+    arrays = [to_device(a, device) for a in (flat, u, v, np.zeros(len(shapes), np.float32))]
+    table = to_device(power_table(shapes, starts.tolist()), device)
+    for _ in range(2):
+        for w, norm in zip(weights, norms, strict=True):
+            norm.power_iteration(Tensor(w.astype(np.float64)))
+        power_iteration(*arrays, table)
+    sigmas = [n.u.data @ w.astype(np.float64) @ n.v.data for w, n in zip(weights, norms, strict=True)]
+    close(to_host(arrays[1]), np.concatenate([n.u.data for n in norms]), 1e-5)
+    close(to_host(arrays[2]), np.concatenate([n.v.data for n in norms]), 1e-5)
+    close(to_host(arrays[3]), np.array(sigmas), 1e-5)
+
+
+def check_adam(device: str, rng: np.random.Generator) -> None:
+    """Three updates of a layer whose size is no multiple of four; one of them is clipped and two are not."""
+    c = SimpleNamespace(lr=3e-3, betas=(0.5, 0.99), eps=1e-8, max_norm=80.0)
+    layer = Linear(82, 61)
+    for p in layer.parameters():
+        p.data = p.data.astype(np.float64)
+    optimiser, ema = Adam(layer.parameters(), c.lr, c.betas, c.eps, c.max_norm), EMA(layer)
+    n = optimiser.flat.data.size
+    assert n % 4 == 3
+    host = [optimiser.flat.data, np.zeros(n), np.zeros(n), ema.flat.data]
+    weights, m, v, average = (to_device(a.astype(np.float32), device) for a in host)
+    for k, size in enumerate((1.0, 2.0, 0.01)):
+        g = size * normal(rng, n)
+        c.lr, share = 3e-3 / (k + 1), 1 / (k + 2)
+        optimiser.lr = c.lr
+        length = optimiser.step([g[: 61 * 82].reshape(61, 82).astype(np.float64), g[61 * 82 :].astype(np.float64)])
+        ema.prepare(share)
+        ema.update(optimiser.flat)
+        numbers, move = (to_device(np.array(list(a), np.float32), device) for a in (optimiser.numbers, ema.share))
+        norm = adam_step(weights, to_device(g, device), m, v, numbers, c.betas, c.eps, c.max_norm)
+        move_average(average, weights, move)
+        close(to_host(norm)[0], np.asarray(length))
+        for a, b in ((weights, host[0]), (m, optimiser.m), (v, optimiser.v), (average, ema.flat.data)):
+            close(to_host(a), b)
+
+
+def check_random(device: str, rng: np.random.Generator) -> None:
+    seed, used = int(rng.integers(2**63)), 2**32 - 20  # the counter's lower word overflows on the way
+    twin = RandomStream(seed)
+    twin.state = (seed, used)
+    state = to_device(np.array(twin.state, np.uint64), device)
+    draws = [
+        (random_kernel.uniform, (-0.5, 1.7), (7, 61), lambda: twin.uniform(-0.5, 1.7, size=(7, 61))),
+        (random_kernel.integers, (60_000,), (301,), lambda: twin.integers(60_000, size=(301,))),
+        (random_kernel.integers, (2**32,), (5,), lambda: twin.integers(2**32, size=(5,))),
+    ]
+    for kernel, options, size, draw in draws:
+        ahead = twin.used - used
+        found, expected = to_host(kernel(state, ahead, *options, size)), draw()
+        assert found.dtype == expected.dtype
+        np.testing.assert_array_equal(found, expected)
+    for size in ((1001,), (2, 300)):  # an odd number of normals leaves half a pair
+        found = to_host(random_kernel.normal(state, twin.used - used, size))
+        close(found, twin.normal(size, dtype="float64"), 1e-5)
+
+
+POLICIES = [
+    ("translation,cutout,brightness,contrast", 1),
+    ("color,translation,cutout", 3),
+    ("flip,contrast,translation,saturation,cutout,brightness", 3),
+    ("cutout,flip,translation", 1),
+    ("contrast", 2),
+    ("", 3),
+]
+
+
+def check_augment(device: str, rng: np.random.Generator) -> None:
+    for policy, channels in POLICIES:
+        twin = Augment(policy, p=0.7, fill=-0.25)
+        shape = (6, channels, 13, 20)
+        x, g = normal(rng, *shape), normal(rng, *shape)
+        seed = int(rng.integers(2**40))
+        state = to_device(np.array([seed, 0], np.uint64), device)
+        numbers = augment_kernel.draw(state, 3, twin.names, twin.p, shape)
+        generator = RandomStream(seed)
+        generator.state = (seed, 3)
+        parameters = twin.draw(generator, shape)
+        for t, name in enumerate(twin.names):
+            for found, expected in zip(to_host(numbers)[t], parameters[name], strict=False):
+                if name == "cutout":  # off is anywhere below and right of the image
+                    found, expected = np.minimum(found, 20), np.minimum(expected, 20)
+                if name == "cutout" and found is not None:
+                    off = parameters[name][0].ravel() >= 13
+                    found, expected = np.where(off, 0, found), np.where(off, 0, expected.ravel())
+                np.testing.assert_array_equal(found, expected.ravel())
+        expected_y, expected_g = reference(lambda x, t=twin, p=parameters: t.apply(x, p), g, x)
+        arrays = (to_device(x, device), twin.names, numbers)
+        close(to_host(augment_kernel.augment(*arrays, twin.fill)), expected_y)
+        close(to_host(augment_kernel.augment_backward(to_device(g, device), *arrays[1:])), expected_g)
+
+
+def check_gather_images(device: str, rng: np.random.Generator) -> None:
+    for shape in ((9, 15, 21), (4, 10, 12, 3)):
+        images = rng.integers(256, size=shape).astype(np.uint8)
+        index = rng.integers(len(images), size=7)
+        x = images.reshape(*images.shape[:3], -1)[index].astype("float32").transpose(0, 3, 1, 2)
+        expected = x * (2 / 255) - 1
+        found = run(device, gather_images, images, index)
+        assert found.dtype == expected.dtype == np.float32
+        np.testing.assert_array_equal(found, expected)
+
+
+WINDOWS = [  # images (N, C, H, W); kernel, stride, padding, dilation
+    ((3, 2, 11, 14), (3, 3), (1, 1), (1, 1), (1, 1)),
+    ((2, 3, 13, 12), (4, 4), (2, 2), (1, 1), (1, 1)),  # a row is left over
+    ((2, 1, 15, 17), (2, 3), (3, 2), (0, 2), (3, 2)),  # there are pixels that no window sees
+    ((1, 5, 9, 8), (1, 7), (1, 1), (0, 3), (1, 1)),
+    ((20, 1, 4, 4), (4, 4), (4, 4), (0, 0), (1, 1)),  # one window an image
+    ((4, 3, 6, 6), (1, 1), (1, 1), (0, 0), (1, 1)),
+]
+
+
+def check_im2col(device: str, rng: np.random.Generator) -> None:
+    """To columns bit for bit; back, with a bias and without."""
+    for shape, kernel, stride, padding, dilation in WINDOWS:
+        at = Windows.of(kernel, stride, padding, dilation)
+        x, bias = normal(rng, *shape), normal(rng, shape[1])
+        options = {"kernel_size": kernel, "stride": stride, "padding": padding, "dilation": dilation}
+        columns = ops.unfold(x, **options).data
+        np.testing.assert_array_equal(run(device, im2col, x, at), columns.transpose(1, 0, 2))
+        g = normal(rng, *columns.shape)
+        expected = ops.fold(g.astype(np.float64), output_size=shape[2:], **options).data
+        close(run(device, col2im, g, None, shape[2:], at), expected)
+        close(run(device, col2im, g, bias, shape[2:], at), expected + bias.reshape(-1, 1, 1))
+
+
+CHECKS = {name[6:]: f for name, f in list(globals().items()) if name.startswith("check_")}
+
+
+@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("name", CHECKS)
+def test_kernel_equals_its_twin(name, seed, device):
+    CHECKS[name](device, np.random.default_rng(seed))
+
+
+def test_philox_known_answer(device):
+    """Random123's first: counter and key zero. Integers below 2³² are the words themselves."""
+    state = to_device(np.zeros(2, np.uint64), device)
+    words = to_host(random_kernel.integers(state, 0, 2**32, (4,)))
+    assert [f"{w:08x}" for w in words] == ["6627e8d5", "e169c58d", "bc57ac4c", "9b00dbd8"]
+
+
+def test_a_large_array_goes_round_the_grid_more_than_once(device, monkeypatch):
+    monkeypatch.setattr(adam_kernel, "BLOCKS", 2)  # 2 · 256 threads of four parameters each, for 5063
+    check_adam(device, np.random.default_rng(0))
+
+
+def test_empty_batches(device):
+    y, mean, _ = run(device, layer_norm, np.zeros((0, 3, 8), np.float32), *np.ones((2, 8), np.float32))
+    assert y.shape == (0, 3, 8) and mean.shape == (0, 3)
+    assert run(device, softmax, np.zeros((0, 8), np.float32)).shape == (0, 8)
+
+
+# Barriers: each one is needed, and the emulator says so when it is gone
+
+
+def barriers() -> list[tuple[str, int]]:
+    found = []
+    for path in sorted(path for folder in launch.FOLDERS for path in folder.glob("*.cu*")):
+        for i, line in enumerate(path.read_text(encoding="utf-8").splitlines()):
+            if re.search(r"__sync(threads|warp)\(", line.split("//")[0]):
+                found.append((path.name, i + 1))
+    return found
+
+
+@pytest.mark.parametrize("file, line", [pytest.param(*b, id=f"{b[0]}:{b[1]}") for b in barriers()])
+def test_a_removed_barrier_is_noticed(file, line, emulator, monkeypatch):
+    monkeypatch.setitem(launch.RUNNERS, np, emulator)
+    checks = CHECKS.values() if file.endswith(".cuh") else [CHECKS[file.removesuffix(".cu")]]
+    emulator.drop_barrier(file, line)
+    try:
+        with pytest.raises(EmulationError, match="race|which nothing was written to"):
+            for check in checks:
+                check("cpu", np.random.default_rng(0))
+        assert emulator.dropped
+    finally:
+        emulator.drop_barrier("", 0)
+
+
+# Arguments
+
+
+def test_signatures_are_read():
+    kernels = launch.kernels()
+    assert len(kernels) == len(set(re.findall(r"__global__ void (\w+)", launch.source())))
+    adam = kernels["adam_factors"].parameters
+    assert [(p.name, p.dtype, p.pointer) for p in adam[1:4]] == [
+        ("count", np.int32, False),
+        ("numbers", np.float32, True),
+        ("beta1", np.float64, False),
+    ]
+    numbers = kernels["random_integers"].cast([np.zeros(2, np.uint64), 7, np.zeros(4, np.int64), 4, 2**32])
+    assert [type(a) for a in numbers] == [np.ndarray, np.uint64, np.ndarray, np.int32, np.uint64]
+
+
+def test_arguments_are_checked(device):
+    x = np.zeros((4, 8), np.float32)
+    good = [x, x.copy(), 4, 8]
+
+    def call(i: int, value: Any, **options: Any) -> None:
+        args = [value if j == i else a for j, a in enumerate(good)]
+        run(device, launch.launch, "softmax_forward", (1,), (32, 4), *args, **options)
+
+    call(0, x)
+    for i, value, error, message in (
+        (0, x.astype(np.float64), TypeError, "x is an array of float32, not float64"),
+        (0, x.tolist(), TypeError, "x is an array of float32, not list"),
+        (2, 4.5, TypeError, "rows is int32, not 4.5"),
+        (2, x, TypeError, "rows is int32"),
+        (3, 2**31, OverflowError, "int32"),
+    ):
+        with pytest.raises(error, match=message):
+            call(i, value)
+    with pytest.raises(ValueError, match="more than the"):
+        call(0, x, shared=200_000)
+    with pytest.raises(ValueError, match="x is not contiguous"):
+        launch.kernels()["softmax_forward"].cast([np.zeros((8, 4), np.float32).T, *good[1:]])
+    flat = np.zeros(64, np.float32)
+    with pytest.raises(ValueError, match="weights begins at no multiple of 16 bytes"):  # it reads four floats at once
+        launch.kernels()["adam_update"].cast([flat[1:33], flat[:32], flat, flat, flat, 32])
+    with pytest.raises(TypeError, match="takes 4 arguments, got 3"):
+        launch.launch("softmax_forward", (1,), (32,), *good[:3])
+    with pytest.raises(ValueError, match="whole warps"):
+        launch.launch("softmax_forward", (1,), (33,), *good)
+
+
+class LikeCuPy:
+    """A RawKernel as far as `launch` uses it: takes what CuPy would copy byte by byte, and runs it in the emulator."""
+
+    def __init__(self, name: str, emulator: Emulator):
+        self.kernel, self.emulator = launch.kernels()[name], emulator
+        self.max_dynamic_shared_size_bytes = 48 * 1024
+
+    def __call__(self, grid: tuple, block: tuple, args: tuple, shared_mem: int) -> None:
+        assert shared_mem <= self.max_dynamic_shared_size_bytes
+        values: list = []
+        for p, a in zip(self.kernel.parameters, args, strict=True):
+            if p.pointer and not isinstance(a, np.ndarray):
+                assert type(a) is np.uint64 and a == 0
+                a = None
+            assert p.pointer or type(a) is p.dtype
+            values.append(a)
+        self.emulator(self.kernel, grid, block, shared_mem, values)
+
+
+def test_what_cupy_is_given(emulator, monkeypatch):
+    module = SimpleNamespace(get_function=lambda name: LikeCuPy(name, emulator))
+    monkeypatch.setattr(launch, "_cupy_module", lambda code: module)
+    monkeypatch.setitem(launch.RUNNERS, np, launch._run_cupy)
+    try:
+        for name in ("attention", "adam", "random"):
+            CHECKS[name]("cpu", np.random.default_rng(0))
+        # 63 KiB of shared memory in the backward
+        compare_attention("cpu", np.random.default_rng(0), (1, 100, 1, 64), "l2")
+    finally:
+        launch._cupy_function.cache_clear()
+
+
+def test_numpy_arrays_are_refused_without_the_emulator():
+    with pytest.raises(TypeError, match="softmax_forward runs on a GPU"):
+        softmax(np.zeros((2, 3), np.float32))
+
+
+def test_arrays_of_two_devices_are_refused(monkeypatch):
+    class Other(np.ndarray):
+        pass
+
+    monkeypatch.setitem(MODULES, Other, "another module")
+    x = np.zeros((2, 4), np.float32)
+    with pytest.raises(TypeError, match="some arrays are on the host and some on the device"):
+        launch.launch("softmax_forward", (1,), (32,), x, x.view(Other), 2, 4)
+
+
+def test_shapes_are_checked():
+    a, b = np.zeros((2, 5, 8), np.float32), np.zeros(8, np.float32)
+    flat = np.zeros(8, np.float32)
+    q = np.zeros((1, 200, 1, 64), np.float32)
+    at = Windows((2, 2))
+    for call in (
+        lambda: layer_norm(a, b[:4], b[:4]),
+        lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
+        lambda: layer_norm_backward(a[:1], a, b, a[..., 0], a[..., 0]),
+        lambda: softmax_backward(a, a[0]),
+        lambda: bias_gelu(a, b[:4]),
+        lambda: bias_sine_backward(a[0], a, b, 1.0),
+        lambda: attention(q, q, q[:, :3]),
+        lambda: attention(q[:, :3], q[:, :3], q[:, :3], "l1"),
+        lambda: attention_backward(q, q, q, q, np.zeros((1, 1, 200), np.float32)),  # too large for one block
+        lambda: augment_kernel.augment(np.zeros((1, 5, 2, 2), np.float32), ["flip"], np.zeros((1, 2, 1), np.float32)),
+        lambda: augment_kernel.augment(np.zeros((1, 3, 2, 2), np.float32), ["flip"], np.zeros((2, 2, 1), np.float32)),
+        lambda: im2col(np.zeros((1, 2, 1, 5), np.float32), at),
+        lambda: col2im(np.zeros((1, 9, 4), np.float32), None, (4, 4), at),
+        lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], (4, 4), at),
+        lambda: im2col(np.broadcast_to(np.float32(0), (2**20, 1, 64, 64)), at),
+        lambda: col2im(np.broadcast_to(np.float32(0), (2**20, 4, 63 * 63)), None, (64, 64), at),
+        lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
+        lambda: adam_step(flat, flat, flat[:4], flat, flat[:2], (0.0, 0.9), 1e-8, None),
+        lambda: adam_step(flat, flat, flat, flat, flat[:3], (0.0, 0.9), 1e-8, None),
+        lambda: move_average(flat, flat[:4], flat[:1]),
+    ):
+        with pytest.raises(ValueError):
+            call()
+    assert fits(100, 64) and fits(65, 32) and not fits(200, 64)
+
+
+# Machine code, without a GPU
+
+ARCHITECTURES = (80, 90, 100, 120)
+MOST_REGISTERS = 64  # of a thread: the 65,536 that there are then serve any block
+
+
+@pytest.mark.slow
+def test_kernels_compile_for_every_architecture():
+    library = nvrtc.library()
+    if library is None:
+        pytest.skip("needs the wheel nvidia-cuda-nvrtc")
+    with ThreadPoolExecutor(2) as pool:
+        compiled = list(pool.map(lambda arch: nvrtc.compile_cuda(library, launch.source(), arch), ARCHITECTURES))
+    for arch, kernels in zip(ARCHITECTURES, compiled, strict=True):
+        assert kernels.keys() == launch.kernels().keys()
+        for name, used in kernels.items():
+            assert used.spilled == 0, f"{name} on sm_{arch} spills {used.spilled} bytes of registers"
+            assert used.registers <= MOST_REGISTERS, f"{name} on sm_{arch} takes {used.registers} registers"
+            assert used.shared <= 8 * 1024 and used.stack <= 16, f"{name} on sm_{arch}: {used}"
+
+
+def test_the_compiler_says_what_is_wrong():
+    library = nvrtc.library()
+    if library is None:
+        pytest.skip("needs the wheel nvidia-cuda-nvrtc")
+    with pytest.raises(RuntimeError, match='identifier "y" is undefined'):
+        nvrtc.compile_cuda(library, 'extern "C" __global__ void k(float* x) { x[0] = y; }', 90)

@@ -1,0 +1,139 @@
+"""The networks and a whole training step beside those in PyTorch, which the benchmark measures too."""
+
+import numpy as np
+import pytest
+from slow import slow_but_the_first
+from tiny_models import image_batch, in_float64, latents, networks, shake, tiny, tiny_gan
+
+from autograd import Tensor, grad
+from minigan.losses import gradient_penalty
+from nn import EMA, Adam
+
+torch = pytest.importorskip("torch")
+torch.set_num_threads(1)  # the arrays are tiny
+
+from experiments.bench.pytorch.gan import TorchGAN, exact_penalty  # noqa: E402 - they need PyTorch
+from experiments.bench.pytorch.models import TWINS  # noqa: E402
+
+# ---- values and gradients
+
+CONFIGS = {
+    "vitgan": {"d_depth": 2, "g_depth": 2},
+    "vanilla": {"variant": "vanilla"},
+    "relu": {"variant": "relu"},
+    "rgb, sine, fourier": {
+        **{"channels": 3, "g_head": "fourier", "g_position": "sine", "d_position": "sine", "activation": "gelu"},
+        **{"image_size": 32, "g_patch": 8, "d_patch": 4, "d_overlap": 2, "background": 0.0},
+    },
+    "linear head, l1, plain SN": {"g_head": "linear", "d_similarity": "l1", "d_norm": "sn", "activation": "silu"},
+    "l2 as printed, no norm": {"d_similarity": "l2_printed", "d_norm": "none", "g_mapping": 1},
+    "dot in D": {"d_similarity": "dot", "d_heads": 4, "g_heads": 1, "d_overlap": 0},
+    "cnn": {"variant": "cnn"},
+    "cnn, batch norm, SN": {"variant": "cnn", "cnn_batch_norm": True, "d_norm": "sn", "channels": 3},
+}
+everywhere = pytest.mark.parametrize("options", CONFIGS.values(), ids=CONFIGS)
+
+
+def turn(network, seed=5):
+    """Singular vectors that are not those of the start."""
+    rng = np.random.default_rng(seed)
+    for name, t in network.named_tensors():
+        if name.endswith(("spectral.u", "spectral.v")):
+            t.data[...] = t.data + 0.1 * rng.standard_normal(t.shape).astype(t.dtype)
+            t.data /= np.linalg.norm(t.data)
+
+
+def both(options, dtype):
+    """[(network, its PyTorch twin, an input)] for G and for D."""
+    c = tiny(**options)
+    pair = networks(**options)
+    turn(pair[1])
+    if dtype == "float64":
+        pair = [in_float64(network) for network in pair]
+    twins = [TWINS[type(network).__name__](network, c) for network in pair]
+    return list(zip(pair, twins, (latents(c, 4, dtype), image_batch(c, 4, dtype)), strict=True))
+
+
+@everywhere
+@pytest.mark.parametrize("dtype, tolerance", [("float32", 1e-4), ("float64", 1e-9)])
+def test_values(options, dtype, tolerance):
+    for network, twin, x in both(options, dtype):
+        y = network(Tensor(x)).data
+        assert y.dtype == dtype and y.std() > 1e-3
+        np.testing.assert_allclose(y, twin(torch.tensor(x)).detach().numpy(), rtol=tolerance, atol=tolerance)
+
+
+@everywhere
+def test_gradients(options):
+    for network, twin, x in both(options, "float64"):
+        theirs = torch.tensor(x, requires_grad=True)
+        y = twin(theirs)
+        g = np.random.default_rng(7).standard_normal(tuple(y.shape))
+        expected = torch.autograd.grad(y, [theirs, *twin.weights.values()], torch.tensor(g))
+        ours = Tensor(x, requires_grad=True)
+        found = grad(network(ours), [ours, *network.parameters()], g=g)
+        for name, a, b in zip(["x", *twin.weights], found, expected, strict=True):
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-7, atol=1e-9, err_msg=name)
+
+
+@everywhere
+def test_second_order_gradients_of_exact_r1(options):
+    _, (network, twin, x) = both(options, "float64")
+    expected = exact_penalty(twin, torch.tensor(x))
+    found = gradient_penalty(network, x)
+    np.testing.assert_allclose(found.item(), expected.item(), rtol=1e-9)
+    theirs = torch.autograd.grad(expected, list(twin.weights.values()), allow_unused=True)
+    for name, a, b in zip(twin.weights, grad(found, network.parameters()), theirs, strict=True):
+        if a is None:
+            assert b is None or not b.any(), name
+        else:
+            np.testing.assert_allclose(a, b.numpy(), rtol=1e-7, atol=1e-9 * max(1, abs(a).max()), err_msg=name)
+
+
+# ---- a whole step
+
+STEPS = {
+    "finite differences": {"penalty": "fd", "loss": "relativistic", "r1": 3.0, "r2": 2.0},
+    "every second step": {"penalty": "fd", "penalty_every": 2, "d_norm": "sn", "decay": "linear", "d_similarity": "l1"},
+    "exact, nonsaturating": {"penalty": "exact", "loss": "nonsaturating", "r2": 0.0, "ema_ramp": 0.5},
+    "bcr, hinge, clipped": {"penalty": "none", "loss": "hinge", "bcr": 2.0, "max_norm": 0.5},
+    "vanilla": {"variant": "vanilla", "penalty": "exact", "loss": "relativistic"},
+    "cnn": {"variant": "cnn", "penalty": "fd", "loss": "relativistic"},
+}
+
+
+def gan_in_float64(**options):
+    """Adam without momentum turns rounding into signs, so steps are compared in float64."""
+    gan = tiny_gan(**options)
+    for network in (gan.generator, gan.discriminator):
+        shake(in_float64(network))
+    betas, max_norm = (gan.config.beta1, gan.config.beta2), gan.config.max_norm or None
+    gan.adam_g = Adam(gan.generator.parameters(), gan.config.g_lr, betas, max_norm=max_norm)
+    gan.adam_d = Adam(gan.discriminator.parameters(), gan.config.d_lr, betas, max_norm=max_norm)
+    gan.ema = EMA(gan.generator)
+    return gan
+
+
+@pytest.mark.parametrize(
+    "options, best", slow_but_the_first([(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
+)
+def test_whole_steps(options, best):
+    gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3)
+    twin = TorchGAN(gan, best)
+    start = gan.generator.state_dict(), gan.discriminator.state_dict()
+    for _ in range(3):
+        weight = gan.penalty_weight()
+        gan.step()
+        twin.step(gan.adam_d.lr, gan.adam_g.lr, weight)
+    pairs = [
+        (gan.generator.state_dict(), twin.g.p),
+        (gan.discriminator.state_dict(), twin.d.p),
+        (dict(gan.ema.model.named_parameters()), twin.average),
+    ]
+    for ours, theirs in pairs:
+        for name, a in ours.items():
+            a = a.data if isinstance(a, Tensor) else a
+            np.testing.assert_allclose(a, theirs[name].detach().numpy(), rtol=1e-6, atol=1e-7, err_msg=name)
+    for before, (after, _), trained in zip(start, pairs[:2], (twin.g.weights, twin.d.weights), strict=True):
+        still = [name for name in trained if np.array_equal(before[name], after[name])]
+        assert not set(still) - {"norm.bias", "head.bias"}  # common to all logits: see test_models.py

@@ -1,0 +1,143 @@
+"""The house: imports go down, between the packages and between the floors of autograd, and never in a circle.
+
+Imports are read from the source, those inside functions and under `if TYPE_CHECKING` included.
+"""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PACKAGES = ["autograd", "nn", "minigan", "experiments"]  # each imports only what stands before it
+
+# The floors of autograd, from the ground up: a file imports only files of floors below its own, or of its own folder.
+FLOORS = [
+    "autograd.modes",
+    "autograd.registry",
+    "autograd.arrays",
+    "autograd.tensor",
+    "autograd.engine",
+    "autograd.operation",
+    "autograd.ops",
+    "autograd.random",
+    "autograd.explain",
+    "autograd.gradcheck",
+    "autograd.accelerate",
+    "autograd.__main__",
+]
+
+
+def modules(root: Path = ROOT) -> dict[str, Path]:
+    """Every module of the packages by its dotted name."""
+    found = {}
+    for package in PACKAGES:
+        for path in (root / package).rglob("*.py"):
+            parts = path.relative_to(root).with_suffix("").parts
+            found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
+    return found
+
+
+def imports(name: str, source: str, known: set[str]) -> set[str]:
+    """The modules that a module imports. A name from a package is its module of this name, if there is one."""
+    found = set()
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{name}: write the whole name of a module, not a relative one"
+            for alias in node.names:
+                whole = f"{node.module}.{alias.name}"
+                found.add(whole if whole in known else str(node.module))
+    return (found & known) - {name}
+
+
+def graph(root: Path = ROOT) -> dict[str, set[str]]:
+    paths = modules(root)
+    return {name: imports(name, path.read_text(encoding="utf-8"), set(paths)) for name, path in paths.items()}
+
+
+def circle(arrows: dict[str, set[str]]) -> list[str]:
+    """The modules of one import circle, or nothing."""
+    done: set[str] = set()
+
+    def visit(name: str, trail: list[str]) -> list[str]:
+        if name in trail:
+            return trail[trail.index(name) :]
+        if name in done:
+            return []
+        for other in sorted(arrows[name]):
+            if found := visit(other, [*trail, name]):
+                return found
+        done.add(name)
+        return []
+
+    return next((found for name in sorted(arrows) if (found := visit(name, []))), [])
+
+
+def package(name: str) -> int:
+    return PACKAGES.index(name.split(".")[0])
+
+
+def floor(name: str) -> int:
+    """The floor of a module of autograd; the face of the package stands on top."""
+    places = [i for i, floor in enumerate(FLOORS) if name == floor or name.startswith(floor + ".")]
+    return places[0] if places else len(FLOORS)
+
+
+def test_every_module_of_autograd_has_a_floor():
+    assert [name for name in modules() if name.startswith("autograd.") and floor(name) == len(FLOORS)] == []
+
+
+def test_no_module_is_on_an_import_circle():
+    assert circle(graph()) == []
+
+
+def test_imports_between_the_packages_go_down():
+    up = [(a, b) for a, others in graph().items() for b in others if package(b) > package(a)]
+    assert up == []
+
+
+def test_imports_between_the_floors_of_autograd_go_down():
+    arrows = {a: bs for a, bs in graph().items() if a.startswith("autograd.")}
+    up = [(a, b) for a, bs in arrows.items() for b in bs if floor(b) > floor(a) and b != "autograd"]
+    assert up == []
+    to_the_face = [a for a, bs in arrows.items() if "autograd" in bs]
+    assert to_the_face == ["autograd.__main__"] * len(to_the_face)
+
+
+@pytest.mark.parametrize(
+    "name, line",
+    [
+        ("autograd.arrays", "def f():\n    from autograd.accelerate.cpu import twins"),  # inside a function
+        ("autograd.tensor", "from autograd import ops"),
+        ("autograd.registry", "import autograd.engine"),
+    ],
+)
+def test_an_import_put_back_is_noticed(name, line):
+    paths = modules()
+    arrows = graph()
+    arrows[name] |= imports(name, line, set(paths))
+    assert name in circle(arrows)
+    assert any(floor(b) > floor(name) for b in arrows[name])
+
+
+@pytest.mark.parametrize(
+    "low, line", [("nn.linear", "from minigan import losses"), ("minigan.step", "import experiments.cli")]
+)
+def test_an_import_upwards_is_noticed(low, line):
+    (high,) = imports(low, line, set(modules()))
+    assert package(high) > package(low)
+
+
+def test_only_accelerate_asks_for_twins():
+    """The words of the fast paths stand in no readable file."""
+    words = ("runs_on", "LOOPS", "numba", "cuda_kernel", "launch")
+    for name, path in modules().items():
+        if name.split(".")[0] in ("autograd", "nn", "minigan") and ".accelerate" not in name:
+            code = path.read_text(encoding="utf-8")
+            tree = ast.parse(code)
+            used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
+                n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
+            }
+            assert not used & set(words), name
