@@ -11,7 +11,7 @@ from autograd import Tensor, grad, no_grad, ops
 from minigan.data import stroke_digits
 from minigan.figures import image_grid, save_image
 
-DIGITS, STEPS, BATCH, RATE, GAMMA = 10_000, 800, 32, 3e-3, 1.0
+DIGITS, STEPS, BATCH, RATE, GAMMA = 10_000, 800, 32, 4e-3, 1.0
 LATENT, WIDTH, TOKENS = 32, 64, 16  # an image of 28 × 28 pixels is 4 × 4 patches of 7 × 7, a token each
 
 
@@ -48,17 +48,17 @@ class Discriminator(nn.Module):
         return self.out(self.norm(h).mean(axis=1))  # (B, 1), above 0 for "real"
 
 
-def train():
+def main():
     rng = np.random.default_rng(0)
     images = stroke_digits(DIGITS, seed=0)[0][:, None] / np.float32(127.5) - 1  # (DIGITS, 1, 28, 28) in [−1, 1]
     G, D = Generator(), Discriminator(rng)
-    adam_G, adam_D = nn.Adam(G.parameters(), RATE, (0.0, 0.99)), nn.Adam(D.parameters(), RATE, (0.0, 0.99))
+    adam_G, adam_D = (nn.Adam(network.parameters(), betas=(0.0, 0.99)) for network in (G, D))
     for step in range(1, STEPS + 1):
         adam_G.lr = adam_D.lr = RATE * min(1, 2 - 2 * step / STEPS)  # falls to 0 in the second half
         z = rng.standard_normal((2, BATCH, LATENT), np.float32)
 
-        # D learns to tell real from fake. R1 = ‖∂D/∂x‖² at real x keeps it smooth; to learn from it is to differentiate
-        # a gradient.
+        # D learns to tell real from fake. The penalty r1 = ‖∂D/∂x‖² keeps it smooth at real x; its own gradient
+        # goes through `slope`, which is a gradient already.
         real = Tensor(images[rng.integers(DIGITS, size=BATCH)], requires_grad=True)
         with no_grad():
             fake = G(z[0])
@@ -73,13 +73,9 @@ def train():
         adam_G.step(grad(loss_G, G.parameters()))
         if step % 100 == 0 or step == STEPS:
             print(f"step {step}   loss of D {float(loss_D):.3f}   loss of G {float(loss_G):.3f}")
-    return G
 
-
-def main():
-    G = train()
     with no_grad():
-        x = G(np.random.default_rng(1).standard_normal((80, LATENT), np.float32)).data
+        x = G(rng.standard_normal((80, LATENT), np.float32)).data
     save_image(image_grid(np.uint8(127.5 * (x[:, 0] + 1)), columns=10, scale=2), "runs/minimal.png")
     print("look at runs/minimal.png")
 
