@@ -28,7 +28,8 @@ class GAN:
 
     images: uint8 (N, H, W) or (N, H, W, 3) on the host. Images that do not fit on the device, or into memory, stay
     where they are, and their batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
-    graph: capture the step, and replay it.
+    graph: capture the step, and replay it. CuPy's own products cannot be captured, so on a GPU call
+    `minigan.accelerate.use("cuda")` first, as the commands do.
     """
 
     def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):

@@ -37,7 +37,6 @@ class FlatParameters:
 
     def gather(self, grads: Sequence[Any]) -> Any:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""
-        self.check()
         # Not by concatenate: CuPy's uploads the addresses of more than 8 arrays, which a CUDA graph may not capture.
         flat = array_module(self.data).empty_like(self.data)
         for part, g in zip(self.parts, grads, strict=True):
@@ -88,6 +87,7 @@ class Adam:
 
     def update(self, grads: Sequence[Any]) -> Any:
         """The part of `step` that runs on the device."""
+        self.flat.check()  # here, so that no twin can forget it
         xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm)
         return adam_update(xp, self.flat, grads, self.m, self.v, self.numbers, *constants)
 

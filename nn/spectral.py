@@ -66,5 +66,6 @@ def power_iteration(module: Module) -> None:
 
 @routine
 def power_iterations(xp: Any, layers: list[tuple[Tensor, SpectralNorm]]) -> None:
+    """One power iteration of each weight by its spectral norm; a GPU runs all of them in one launch."""
     for weight, spectral in layers:
         spectral.power_iteration(weight)

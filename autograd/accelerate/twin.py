@@ -13,12 +13,12 @@ FLOAT32 = np.dtype("float32")
 class Twins(dict):
     """Twins by the name of the op, or the dotted name of the routine, that they stand in for."""
 
-    def of(self, op: Op) -> Callable[[type], Op]:
+    def of(self, op: Any) -> Callable[[type], Op]:
         """Class decorator: a faster form of `op` for some inputs. Its formula and its rule stay the op's own.
 
         The class has `forward` and `fused` on arrays, as an op has, and `fits(inputs…, *, options)`: whether it takes
         these inputs, all of which are float32 and have elements. Other inputs, float64, second derivatives and
-        `use_fused(False)` go the readable way.
+        `use_fused(False)` go the readable way. (Routines keep their twins under `use_fused(False)`.)
         """
 
         def register(cls: type) -> Op:
@@ -26,6 +26,8 @@ class Twins(dict):
             fits = cls.__dict__["fits"]
 
             def all_fit(arrays, options):
+                if len(arrays) != len(op.inputs) or arrays[0] is None:
+                    return False  # a mistake: the op itself raises the error
                 for a in arrays:
                     if a is not None and (getattr(a, "dtype", None) != FLOAT32 or a.size == 0):
                         return False
@@ -42,7 +44,7 @@ class Twins(dict):
     def routine(self, name: str) -> Callable[[Callable], Callable]:
         """Decorator: a faster form of the routine with this dotted name ("nn.optim.adam_update").
 
-        It takes the same arguments, and returns NotImplemented where it does not fit.
+        It takes the same arguments, and returns NotImplemented for arguments that it does not take.
         """
 
         def register(f: Callable) -> Callable:

@@ -32,7 +32,7 @@ class Side:
 
 @dataclass
 class Case:
-    """A line of the benchmark. `sides[kind](device)` builds a side; that of "ours" must not import PyTorch."""
+    """A line of the benchmark. `sides[kind](device)` builds a side; "ours" must run without PyTorch."""
 
     section: str
     name: str

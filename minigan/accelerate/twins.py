@@ -38,7 +38,7 @@ class transformed:
 
 @Op
 class transposed:
-    "y = Aᵀ x                  ∂L/∂x = A g: without b, which comes of `fill` and of brightness"
+    "y = Aᵀ x                  ∂L/∂x = A g: without b, which comes from `fill` and from brightness"
 
     def forward(xp, x, numbers, *, names):
         return augment.augment_backward(xp.ascontiguousarray(x), names, numbers)

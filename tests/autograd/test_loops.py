@@ -21,6 +21,7 @@ from autograd.accelerate.cpu import adam, compiling, layout, threads  # noqa: E4
 from autograd.accelerate.twin import CPU  # noqa: E402
 from autograd.operation import Op  # noqa: E402
 from autograd.registry import OPS  # noqa: E402
+from nn import Adam, Linear  # noqa: E402
 
 EPS = np.finfo(np.float32).eps
 
@@ -368,10 +369,10 @@ def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
         path.write_text("")
     for source in (loops / "b.py", tmp_path / "numerics.py"):
         os.utime(source, (past, past))
-    compiling.forget_stale(loops, tmp_path / "numerics.py")
+    compiling.forget_stale(loops, (tmp_path / "numerics.py",))
     assert kept.exists()
     os.utime(tmp_path / changed, (time.time() + 10,) * 2)
-    compiling.forget_stale(loops, tmp_path / "numerics.py")
+    compiling.forget_stale(loops, (tmp_path / "numerics.py",))
     assert not kept.exists() and len(list((loops / "__pycache__").iterdir())) == 1
 
 
@@ -421,3 +422,23 @@ def test_importing_the_engine_does_not_import_numba():
 def test_loops_are_in_use_where_the_table_says_so():
     assert accelerate.in_use("cpu")
     assert not accelerate.use(None) and not accelerate.in_use("cpu")
+
+
+def test_a_parameter_with_another_array_is_noticed():
+    """The optimiser would go on with the old array, which nothing reads."""
+    layer = Linear(3, 2)
+    optimiser = Adam(layer.parameters())
+    layer.weight.data = layer.weight.data.copy()
+    with pytest.raises(RuntimeError, match="given another array"):
+        optimiser.step([np.ones_like(p.data) for p in layer.parameters()])
+
+
+@pytest.mark.parametrize("call", [lambda: ops.softmax(), lambda: ops.gelu(None), lambda: ops.normalize(np.ones(3))])
+def test_missing_inputs_read_as_without_loops(call):
+    said = []
+    for on in (True, False):
+        accelerate.use("cpu" if on else None)
+        with pytest.raises(Exception) as e:
+            call()
+        said.append(f"{type(e.value).__name__}: {e.value}")
+    assert said[0] == said[1]

@@ -8,7 +8,8 @@ from typing import Any
 import numba
 
 HERE = Path(__file__).parent
-CONSTANTS = HERE.parents[1] / "ops" / "numerics.py"  # its constants are compiled into loops
+OPS = HERE.parents[1] / "ops"
+COMPILED_IN = (OPS / "numerics.py", OPS / "windows.py")  # loops hold their constants, and the fields of Windows
 
 
 def loop(f: Callable) -> Callable:
@@ -33,14 +34,14 @@ def loop(f: Callable) -> Callable:
 each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
 
 
-def forget_stale(here: Path = HERE, constants: Path = CONSTANTS) -> None:
-    """Delete compiled loops that are older than the last change to any file here, or to the constants.
+def forget_stale(here: Path = HERE, compiled_in: tuple[Path, ...] = COMPILED_IN) -> None:
+    """Delete compiled loops that are older than the last change to any file here, or to what is compiled into them.
 
     numba keeps compiled loops in __pycache__ and looks only at the date of their own file. (Loops under NUMBA_CACHE_DIR
     are not deleted.)
     """
     with contextlib.suppress(OSError):  # another process deleted it first, or nothing may be written here
-        changed = max(path.stat().st_mtime for path in [*here.glob("*.py"), constants])
+        changed = max(path.stat().st_mtime for path in [*here.glob("*.py"), *compiled_in])
         for kept in (here / "__pycache__").glob("*.nb[ic]"):
             if kept.stat().st_mtime < changed:
                 kept.unlink()

@@ -14,6 +14,7 @@ from autograd.ops.norm import is_layer_norm
 from autograd.ops.pool import check_pool
 from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import Windows, check_images
+from autograd.registry import OPS
 
 contiguous = np.ascontiguousarray
 MANY = 8  # images in a batch: with fewer, runs of as many numbers gain nothing
@@ -101,7 +102,7 @@ class spectral_normalize_loops:
     def fits(weight, u, v, target):
         return weight.flags.c_contiguous
 
-    forward = ops.spectral_normalize.forward
+    forward = OPS["spectral_normalize"].forward
 
     def fused(xp, g, weight, u, v, target, sigma):
         return spectral.spectral_gradient(g, weight, u, v, target, sigma), None, None, None

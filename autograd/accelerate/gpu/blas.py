@@ -1,4 +1,4 @@
-"""Matrix products of arrays as they lie in memory, by cuBLAS through a handle of our own. Twin: numpy.matmul.
+"""Matrix products by cuBLAS, through a handle of our own. Twin: `autograd.ops.numerics.matmul`.
 
 CuPy's own products may not be captured in a CUDA graph, they copy a transposed operand before they read it, and they
 use TF32 for single matrices only. Here a transpose is a flag, a batch is a stride, and nothing is copied.
@@ -60,7 +60,7 @@ class Blas:
     def matmul(self, a: Any, b: Any) -> Any:
         """a @ b, float32, with NumPy's rules for batches and vectors.
 
-        An operand is copied only if cuBLAS cannot read it: neither its rows nor its columns lie tight.
+        An operand is copied only if cuBLAS cannot read it: neither its rows nor its columns are contiguous.
         """
         if a.ndim == 1 or b.ndim == 1:
             y = self.matmul(a[None] if a.ndim == 1 else a, b[:, None] if b.ndim == 1 else b)
@@ -129,7 +129,7 @@ def _strides(x: Any, batch: tuple[int, ...]) -> list[int]:
 def _batches(sizes: tuple[int, ...], *strides: list[int]) -> tuple[Batch, Iterator[list[int]]]:
     """The batch axes as one that cuBLAS walks along, the longest, and where in a, b and c each of its walks starts.
 
-    Neighbouring axes that lie like one are one. Only heads (B, H, N, d) in the memory of (B, N, H, d) stay two axes.
+    Neighbouring axes that one stride can walk are merged. Heads (B, H, N, d) in the memory of (B, N, H, d) stay two.
     """
     axes: list[tuple[int, ...]] = []
     for n, *steps in zip(sizes, *strides, strict=True):

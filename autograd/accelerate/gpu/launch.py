@@ -73,7 +73,7 @@ class Kernel(NamedTuple):
         if not a.flags.c_contiguous:
             raise ValueError(f"kernel {self.name}: {p.name} is not contiguous")
         if address(a) % p.alignment:
-            raise ValueError(f"kernel {self.name}: {p.name} begins at no multiple of {p.alignment} bytes")
+            raise ValueError(f"kernel {self.name}: the address of {p.name} is not a multiple of {p.alignment} bytes")
         return a
 
 
@@ -142,7 +142,7 @@ def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, sha
         raise TypeError(f"kernel {name}: some arrays are on the host and some on the device")
     xp = modules.pop()
     if xp is np and np not in RUNNERS:
-        raise TypeError(f"kernel {name} runs on a GPU, and these are NumPy arrays: the op has a rule for them")
+        raise TypeError(f"kernel {name} runs on a GPU, and these are NumPy arrays: call the op, which runs on both")
     run = RUNNERS.get(xp, _run_cupy)
     run(kernel, _three(grid), _three(block), shared, values)
 

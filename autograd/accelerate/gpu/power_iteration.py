@@ -1,4 +1,4 @@
-"""Power iteration of many matrices in one launch. Twin: `nn.spectral.SpectralNorm.power_iteration`."""
+"""Power iteration of many matrices in one launch. Twin: `nn.spectral.power_iterations`."""
 
 import weakref
 from collections.abc import Sequence
@@ -28,7 +28,7 @@ class Group:
 
     def __init__(self, xp: Any, layers: Sequence[tuple[Any, Any]], flat: Any):
         self.flat = flat
-        weights = [weight.data for weight, _ in layers]
+        self.weights = weights = [weight.data for weight, _ in layers]
         shapes = [(len(w), w.size // len(w)) for w in weights]
         starts = [(launch.address(w) - launch.address(flat)) // flat.itemsize for w in weights]
         self.u, self.u_views = _flattened(xp, [spectral.u for _, spectral in layers])
@@ -38,9 +38,9 @@ class Group:
 
     def holds(self, layers: Sequence[tuple[Any, Any]], flat: Any) -> bool:
         """Whether these layers still lie where this group found them."""
-        views = zip(self.u_views, self.v_views, layers, strict=False)
-        same = all(s.u.data is u and s.v.data is v for u, v, (_, s) in views)
-        return launch.address(self.flat) == launch.address(flat) and len(layers) == len(self.u_views) and same
+        kept = zip(self.weights, self.u_views, self.v_views, layers, strict=False)
+        same = all(weight.data is w and s.u.data is u and s.v.data is v for w, u, v, (weight, s) in kept)
+        return launch.address(self.flat) == launch.address(flat) and len(layers) == len(self.weights) and same
 
 
 _groups: weakref.WeakKeyDictionary[Any, Group] = weakref.WeakKeyDictionary()  # by the first spectral norm
@@ -49,11 +49,13 @@ _groups: weakref.WeakKeyDictionary[Any, Group] = weakref.WeakKeyDictionary()  # 
 def grouped(xp: Any, layers: Sequence[tuple[Any, Any]]) -> Any:
     """One iteration for each (weight, SpectralNorm) of a network; NotImplemented where the weights share no array."""
     bases = [weight.data.base for weight, _ in layers]
+    if not all(weight.data.flags.c_contiguous for weight, _ in layers):
+        return NotImplemented
     if any(b is None or b.dtype != np.float32 for b in bases) or len(set(map(launch.address, bases))) > 1:
         return NotImplemented
     flat = bases[0]
     group = _groups.get(layers[0][1])
-    if group is None or not group.holds(layers, flat):  # the table is copied to the device: never under capture
+    if group is None or not group.holds(layers, flat):  # in the warm-up: a capture cannot copy the table to the device
         group = _groups[layers[0][1]] = Group(xp, layers, flat)
     power_iteration(group.flat, group.u, group.v, group.sigma, group.table)
     return None

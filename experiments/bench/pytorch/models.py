@@ -67,7 +67,7 @@ def lean_attention(q: Tensor, k: Tensor, v: Tensor, similarity: str, fused: bool
 @functools.lru_cache
 @torch.enable_grad()
 def fused_is_faster(shape: tuple[int, ...], device: str, similarity: str) -> bool:
-    """By the fastest of four passes forward and backward."""
+    """Whether fused attention is faster on this shape, by the fastest of four passes forward and backward."""
     qkv, g = [torch.randn(shape, device=device, requires_grad=True) for _ in "qkv"], torch.randn(shape, device=device)
 
     def seconds(fused: bool) -> float:
