@@ -48,9 +48,14 @@ def run_main(main: Callable[[list[str]], int]) -> None:
 
 
 def command_line() -> str:
-    """The command as it was typed, so that it can be repeated."""
-    spec = getattr(sys.modules["__main__"], "__spec__", None)
-    program = ["-m", spec.name.removesuffix(".__main__")] if spec else sys.argv[:1]
+    """The command as it was typed, so that it can be repeated. A console script is written as the module it runs."""
+    spec, script = getattr(sys.modules["__main__"], "__spec__", None), Path(sys.argv[0]).stem
+    if spec:
+        program = ["-m", spec.name.removesuffix(".__main__")]
+    elif script.startswith("minigan-"):
+        program = ["-m", "experiments." + script.removeprefix("minigan-").replace("-", "_")]
+    else:
+        program = sys.argv[:1]
     return shlex.join(["python", *program, *sys.argv[1:]])
 
 

@@ -1,11 +1,14 @@
 """What pyproject.toml promises about the installed package."""
 
 import importlib
+import sys
 from pathlib import Path
+from types import ModuleType
 
 import pytest
 
 import minigan
+from experiments.cli import command_line
 
 tomllib = pytest.importorskip("tomllib")  # Python 3.11
 
@@ -20,6 +23,15 @@ def test_a_console_script_calls_a_function(script):
     module, _, function = SCRIPTS[script].partition(":")
     assert callable(getattr(importlib.import_module(module), function))
     assert script == "minigan-" + module.split(".")[1].replace("_", "-")
+
+
+@pytest.mark.parametrize("script", SCRIPTS)
+def test_a_run_remembers_the_module_of_its_console_script(script, monkeypatch):
+    """By the module in its command line, a run knows which command may resume it."""
+    monkeypatch.setitem(sys.modules, "__main__", ModuleType("__main__"))
+    monkeypatch.setattr(sys, "argv", [f"/usr/local/bin/{script}", "--steps", "2"])
+    module = SCRIPTS[script].partition(":")[0].removesuffix(".__main__")
+    assert command_line() == f"python -m {module} --steps 2"
 
 
 def test_every_command_has_a_console_script():
