@@ -81,7 +81,7 @@ def _leaves(tape: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[No
 
 
 def _bytes_kept(steps: Sequence[Node]) -> dict[Node, int]:
-    """The bytes that each step keeps: the buffers behind its saved arrays, without those that an earlier step keeps."""
+    """The bytes that each step keeps: the buffers behind its saved arrays, each counted at its first step."""
     counted: set[int] = set()
     kept = {}
     for node in steps:

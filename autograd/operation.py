@@ -232,6 +232,8 @@ def op(cls: type) -> Op:
     old = OPS.get(new.name)
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
         raise TypeError(f"op {new.name} is defined twice")
+    if not isinstance(vars(ops).get(new.name, new), Op):  # rules on Tensors call it by this name
+        raise TypeError(f"op {new.name}: autograd.ops has a function of this name, so choose another name")
     OPS[new.name] = new
     setattr(ops, new.name, new)
     return new

@@ -26,10 +26,6 @@ class FlatParameters:
             p.data = self.data[part].reshape(p.shape)
         self.views = [p.data for p in self.parameters]
 
-    def part(self, parameter: Parameter) -> slice:
-        """Where a parameter lies in `data`."""
-        return next(part for p, part in zip(self.parameters, self.parts, strict=True) if p is parameter)
-
     def check(self) -> None:
         """RuntimeError if the parameters are no longer views of `data`."""
         if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):

@@ -95,6 +95,23 @@ def test_an_input_may_not_have_the_name_of_something_else_in_a_rule(name):
         op(scope["f"])
 
 
+def test_an_op_may_not_hide_a_function_that_rules_call():
+    """The rule of abs calls sign: an op of this name would change second derivatives without a word."""
+    with pytest.raises(TypeError, match="autograd.ops has a function of this name"):
+
+        @op
+        class sign:
+            "y = x                      ∂L/∂x = g"
+
+            def forward(xp, x):
+                return x
+
+            def backward(xp, g):
+                return g
+
+    assert "sign" not in OPS
+
+
 def test_help_shows_signature_formula_and_shapes():
     assert str(inspect.signature(ops.softmax)) == "(x, axis=-1)"
     assert str(inspect.signature(ops.conv2d)) == "(input, weight, bias=None, stride=1, padding=0, dilation=1)"

@@ -31,7 +31,7 @@ def counted() -> Iterator[SimpleNamespace]:
     """Inside, `flops` of what it yields grows by the operations of every op and of every rule.
 
     The gradient of each factor of a product costs as much as the product. The rule of attention computes all of its
-    gradients, the other rules those that they `need`.
+    gradients; the other rules compute only the gradients in `need`.
     """
     total = SimpleNamespace(flops=0.0)
 

@@ -73,7 +73,7 @@ class _Failed(Exception):
 
 
 def download(dataset: str, directory: str | os.PathLike) -> Path:
-    """Fetch the files of a dataset (`SOURCES`) into a directory, except those that are complete; return the directory.
+    """Fetch the missing files of a dataset (`SOURCES`) into a directory; return the directory.
 
     A file is called NAME.part until its size and checksum are right; the next call resumes it. If every mirror fails,
     InputError gives the reason for each.

@@ -157,8 +157,8 @@ class StrictModule:
             self._depth -= 1
 
     def work(self, run: Callable[[], Any], reads: Sequence = (), writes: Sequence[np.ndarray] = ()) -> Any:
-        """What the device does comes through here: `run`, on host arrays. `reads`: those that a result may be a view
-        of; `writes`: those that it writes into."""
+        """What the device does comes through here: `run`, on host arrays. `reads`: arrays that a result may be a view
+        of; `writes`: arrays that it writes into."""
         if self.recorder is None:
             return _wrap(run())
         return self.recorder.record(run, reads, writes)
