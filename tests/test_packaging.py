@@ -35,9 +35,10 @@ def test_a_run_remembers_the_module_of_its_console_script(script, monkeypatch):
 
 
 def test_every_command_has_a_console_script():
-    commands = {path.stem for path in (ROOT / "experiments").iterdir() if path.suffix == ".py" or path.is_dir()}
+    places = (ROOT / "experiments").iterdir()
+    commands = {path.stem for path in places if path.suffix == ".py" or (path / "__main__.py").exists()}
     scripted = {target.split(".")[1].partition(":")[0] for target in SCRIPTS.values()}
-    assert scripted == commands - {"__init__", "__pycache__", "cli"}
+    assert scripted == commands - {"__init__", "cli"}
 
 
 def test_every_file_that_is_not_python_is_packaged():

@@ -18,7 +18,7 @@ LIBRARIES: dict[str, Any] = {"ours": ops}  # by kind; PyTorch has nearly all our
 with contextlib.suppress(ImportError):  # without PyTorch our side is measured alone
     import torch
 
-    from experiments.bench.pytorch.models import best_attention, plain_attention, plain_norm
+    from experiments.pytorch.models import best_attention, plain_attention, plain_norm
 
     known = {**vars(torch.nn.functional), **vars(torch), "layer_norm": plain_norm, "attention": plain_attention}
     LIBRARIES |= {"plain": SimpleNamespace(**known), "best": SimpleNamespace(**{**known, "attention": best_attention})}

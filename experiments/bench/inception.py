@@ -30,7 +30,7 @@ def our_side(device: str) -> Side:
 def torch_side(best: bool, device: str) -> Side:
     import torch
 
-    from experiments.bench.pytorch.inception import TorchInception
+    from experiments.pytorch.inception import TorchInception
 
     layout = torch.channels_last if best else torch.contiguous_format
     x = torch.tensor(random_images(), device=device).to(memory_format=layout)

@@ -86,7 +86,7 @@ def our_side(options: dict[str, Any], device: str) -> Side:
 
 
 def torch_side(best: bool, options: dict[str, Any], device: str) -> Side:
-    from experiments.bench.pytorch.gan import TorchGAN
+    from experiments.pytorch.gan import TorchGAN
 
     gan = gan_of(options, "cpu")
     twin, schedule = TorchGAN(gan, best, device), []

@@ -64,8 +64,8 @@ def test_the_steps_agree_and_are_timed(torch, options):
 
 @pytest.mark.parametrize("wrong", ["activation", "scale", "penalty", "average", "update"])
 def test_a_wrong_model_is_refused(torch, monkeypatch, wrong):
-    from experiments.bench.pytorch import models
-    from experiments.bench.pytorch.gan import TorchGAN
+    from experiments.pytorch import models
+    from experiments.pytorch.gan import TorchGAN
 
     right, step, judge = models.scores, TorchGAN.step, TorchGAN.judge
     if wrong == "activation":
@@ -220,7 +220,7 @@ def test_every_op_of_the_table_agrees(torch, monkeypatch):
 
 
 def test_both_attentions_of_best_agree(torch):
-    from experiments.bench.pytorch import models as t
+    from experiments.pytorch import models as t
 
     q, k, v = torch.randn(3, 2, 3, 5, 4)
     for similarity in ("dot", "l2"):
@@ -246,7 +246,7 @@ def test_the_figures_of_merit_agree(torch):
 @pytest.mark.slow
 def test_folded_inception_is_the_published_one(torch):
     from experiments.bench.inception import random_tensors
-    from experiments.bench.pytorch.inception import TorchInception
+    from experiments.pytorch.inception import TorchInception
 
     tensors = random_tensors()
     x = torch.randn(1, 3, 96, 96)

@@ -12,8 +12,8 @@ from nn import EMA, Adam
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # the arrays are tiny
 
-from experiments.bench.pytorch.gan import TorchGAN, exact_penalty  # noqa: E402 - they need PyTorch
-from experiments.bench.pytorch.models import TWINS  # noqa: E402
+from experiments.pytorch.gan import TorchGAN, exact_penalty  # noqa: E402 - they need PyTorch
+from experiments.pytorch.models import TWINS  # noqa: E402
 
 # ---- values and gradients
 

@@ -159,7 +159,7 @@ def test_the_table_has_the_published_size():
 
 
 def torch_inception(*args, **options):
-    from experiments.bench.pytorch.inception import TorchInception  # needs PyTorch
+    from experiments.pytorch.inception import TorchInception  # needs PyTorch
 
     return TorchInception(*args, **options)
 

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from autograd.random import RandomStream
-from experiments.bench.pytorch.models import TWINS
+from experiments.pytorch.models import TWINS
 from minigan.data.stream import batch_rows
 
 LOSSES: dict[str, tuple[Callable, Callable]] = {  # L_D and L_G of the logits on real and fake images
