@@ -222,7 +222,7 @@ def test_curves_show_what_was_logged(tmp_path):
     write_bytes(tmp_path / "vanilla.png", curves_png([*records, EVALUATION], "vanilla"))
     train, full, vanilla = (tmp_path / f"{name}.png" for name in ("train", "full", "vanilla"))
     (height, width), (higher, as_wide) = read(train).shape, read(full).shape
-    assert (higher, as_wide) == (3 * height, width)  # rows of three charts
+    assert as_wide == width and abs(higher - 3 * height) < 3  # rows of three charts; each may lose part of a pixel
     discriminator, generator, red, blue = "#00808a", "#8a3fb5", "#d62828", "#2563c9"
     assert coloured(train, discriminator) > 500 and coloured(train, generator) > 500
     assert coloured(full, red) > 50 and coloured(full, blue) == 0
