@@ -14,13 +14,14 @@ class State(threading.local):
     fused = True
     debug = False
     tf32 = False
+    scope: tuple = ()  # in debug mode: the parts of the model that are running, outermost first
 
 
 state = State()
 
 
 @contextlib.contextmanager
-def switched(**flags: bool) -> Iterator[None]:
+def switched(**flags: Any) -> Iterator[None]:
     """Inside, these switches of this thread are as given."""
     old = {k: getattr(state, k) for k in flags}
     for k, v in flags.items():
@@ -48,8 +49,16 @@ def use_tf32(on: bool) -> contextlib.AbstractContextManager:
 
 
 def debug() -> contextlib.AbstractContextManager:
-    """Inside, every node remembers the line that made it. The message of a rule that fails then names this line."""
+    """Inside, every node remembers the line that made it, its layer, its inputs and its output.
+
+    The message of a rule that fails then names the line, and `play` shows every value. This costs time and memory.
+    """
     return switched(debug=True)
+
+
+def scope(layer: Any) -> contextlib.AbstractContextManager:
+    """Inside, ops that debug mode remembers belong to this layer, which stands inside those that run already."""
+    return switched(scope=(*state.scope, layer))
 
 
 @contextlib.contextmanager

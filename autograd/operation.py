@@ -12,7 +12,7 @@ import numpy as np
 from autograd.arrays import MODULES, is_array
 from autograd.modes import HOOKS, hooked, state
 from autograd.registry import OPS, TWINS, ops
-from autograd.tensor import Node, Tensor
+from autograd.tensor import Node, Seen, Tensor
 
 
 class Rule:
@@ -155,7 +155,7 @@ class Op:
         saved = op._saved(arrays, y, kept) if op.keeps else {}
         result.node = node = Node(op, tuple(parents), saved, options, y, xp)
         if state.debug:
-            node.site = _caller()
+            node.seen = Seen(_caller(), state.scope, tuple(arrays), y)
         return result
 
     __call__ = apply
@@ -254,7 +254,7 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
         return show(v) if is_array(v) else repr(v)
 
     what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
-    where = f" recorded at {node.site}" if node is not None and node.site else ""
+    where = f" recorded at {node.seen.site}" if node is not None and node.seen else ""
     hint = "; call the function of xp, not of np" if "__array_ufunc__" in str(e) else ""
     message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}{hint}"
     e.args = (message,)

@@ -2,7 +2,7 @@
 
 import itertools
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -12,11 +12,20 @@ from autograd.registry import ops
 _ids = itertools.count()
 
 
+class Seen(NamedTuple):
+    """What debug mode remembers of an op that was run: more than its rule needs."""
+
+    site: str  # the line that ran it
+    scope: tuple  # the layers that were running, outermost first: see modes.scope
+    inputs: tuple  # arrays and numbers
+    y: Any  # the output, an array
+
+
 class Node:
     """One op that was run. It holds arrays and parent nodes, never a Tensor. So there are no reference cycles,
     and the whole tape is freed the moment the last Tensor that needs it dies."""
 
-    __slots__ = ("op", "parents", "saved", "options", "shape", "dtype", "xp", "id", "grad", "site", "__weakref__")
+    __slots__ = ("op", "parents", "saved", "options", "shape", "dtype", "xp", "id", "grad", "seen", "__weakref__")
 
     def __init__(self, op: Any, parents: tuple, saved: dict[str, Any], options: dict[str, Any], y: Any, xp: Any):
         self.op = op  # None for a leaf
@@ -27,7 +36,7 @@ class Node:
         self.xp = xp
         self.id = next(_ids)
         self.grad: Any = None  # filled by backward(), in leaves only
-        self.site: str | None = None  # the line that ran the op, in debug mode
+        self.seen: Seen | None = None  # in debug mode
 
 
 class Tensor:

@@ -8,6 +8,7 @@ import numpy as np
 
 from autograd import Tensor
 from autograd.arrays import array_module, to_device, to_host
+from autograd.modes import scope, state
 
 
 class Parameter(Tensor):
@@ -31,6 +32,18 @@ class Buffer(Tensor):
         return Buffer(self.data.copy())
 
 
+class Running:
+    """One call of a module, as debug mode remembers it: str() is its name in the module around it, and its class."""
+
+    def __init__(self, module: "Module", around: "Running | None"):
+        self.module = module
+        siblings = around.module.named_children() if around else ()
+        self.name = next((name for name, child in siblings if child is module), "")
+
+    def __str__(self) -> str:
+        return f"{self.name} {type(self.module).__name__}".strip()
+
+
 class Module:
     """Base class of layers: set Parameters, Buffers, Modules or lists of Modules as attributes, define `forward`."""
 
@@ -40,7 +53,10 @@ class Module:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
-        return self.forward(*args, **kwargs)
+        if not state.debug:
+            return self.forward(*args, **kwargs)
+        with scope(Running(self, state.scope[-1] if state.scope else None)):
+            return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
         for name, value in vars(self).items():

@@ -13,6 +13,8 @@ PACKAGES = ["autograd", "nn", "minigan", "experiments"]  # each imports only wha
 
 # The floors of autograd, from the ground up: a file imports only files of floors below its own, or of its own folder.
 FLOORS = [
+    "autograd.formula",
+    "autograd.layout",
     "autograd.modes",
     "autograd.registry",
     "autograd.arrays",
@@ -21,8 +23,12 @@ FLOORS = [
     "autograd.operation",
     "autograd.ops",
     "autograd.random",
+    "autograd.functional",
+    "autograd.drawing",
     "autograd.explain",
+    "autograd.play",
     "autograd.gradcheck",
+    "autograd.notebook",
     "autograd.accelerate",
     "autograd.__main__",
 ]

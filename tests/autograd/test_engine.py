@@ -541,7 +541,7 @@ def test_debug_names_the_line_that_ran_the_op():
     pattern = r"recorded at .*test_engine\.py:\d+: y = broken\(x\)  # this line: a rule that fails"
     with pytest.raises(RuntimeError, match=pattern):
         grad(y.sum(), [x])
-    assert broken(x).node.site is None
+    assert broken(x).node.seen is None
 
 
 def wrong_rule(returned):

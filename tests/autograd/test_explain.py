@@ -90,9 +90,9 @@ def test_constants_that_a_rule_needs_are_counted():
     "n, text", [(999, "999 B"), (1000, "1 kB"), (8192, "8.19 kB"), (999_900, "1 MB"), (3e9, "3 GB")]
 )
 def test_sizes(n, text):
-    from autograd.explain import _size
+    from autograd.explain import size
 
-    assert _size(n) == text
+    assert size(n) == text
 
 
 def test_long_tapes_show_both_ends_and_the_whole_total():
