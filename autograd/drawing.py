@@ -19,11 +19,12 @@ def svg(nodes: Sequence[Node], labels: Mapping[Node, str]) -> str:
 
     spots = [spot(x, layer) for x, layer in zip(layout.xs, layout.layers, strict=True)]
     parts = []
-    for (parent, node), route in layout.routes.items():
-        (x1, y1), (x2, y2) = spots[parent], spots[node]
+    for (upper, lower), route in layout.routes.items():
+        (x1, y1), (x2, y2) = spots[upper], spots[lower]
         through = [(x, y + HEIGHT / 2) for x, y in (spot(*point) for point in route)]
         parts.append(f'<path d="{curve([(x1, y1 + HEIGHT), *through, (x2, y2)])}" fill="none" opacity=".5"/>')
-    for node, (x, y) in zip(nodes, spots, strict=True):
+    for i, (x, y) in enumerate(spots):
+        node = nodes[i]
         corner = HEIGHT / 2 if node.op is None else 5
         name = labels[node] if len(labels[node]) <= 16 else f"…{labels[node][-15:]}"
         parts.append(

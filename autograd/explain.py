@@ -1,4 +1,4 @@
-"""Show the tape: as a table, and as a Mermaid flowchart. A notebook shows both as they are meant: HTML and a picture."""
+"""Show the tape: as a table, and as a Mermaid flowchart. In a notebook they are an HTML table and a picture."""
 
 import inspect
 import re

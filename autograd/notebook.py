@@ -57,9 +57,8 @@ def _number(value: Any) -> str:
 
 def op_html(op: Op) -> str:
     """The signature, every line of the docstring as mathematics, and the source, folded."""
-    lines = "".join(
-        f"<div style='margin: .3em 0'>{mathml(line)}</div>" for line in inspect.cleandoc(op.doc).splitlines()
-    )
+    style = "margin: .4em 0; math-style: normal"
+    lines = "".join(f"<div style='{style}'>{mathml(line)}</div>" for line in inspect.cleandoc(op.doc).splitlines())
     return f"<div><b>{op.name}</b>{escape(str(op.__signature__))}{lines}{_source(op)}</div>"
 
 
@@ -76,4 +75,4 @@ def error_html(error: GradcheckError) -> str:
 
 
 for _cls, _html in ((Tensor, tensor_html), (Op, op_html), (GradcheckError, error_html)):
-    _cls._repr_html_ = _html  # type: ignore[attr-defined]
+    setattr(_cls, "_repr_html_", _html)  # noqa: B010 - a type checker does not see methods that are set

@@ -1,5 +1,6 @@
 """Layers and optimisers on the engine; each file is one idea, with its formula and its paper."""
 
+from nn import notebook  # noqa: F401 - how a module looks in one
 from nn.attention import MultiHeadAttention
 from nn.conv import Conv2d, ConvTranspose2d
 from nn.init import manual_seed

@@ -4,7 +4,7 @@ An op is a class without `self`: `@op` takes its functions out and calls them wi
 `backward(xp, g, y)` gets g = ∂L/∂y and returns ∂L/∂x. See `autograd/operation.py`.
 """
 
-from autograd.ops.attention import SIMILARITIES, attention
+from autograd.ops.attention import SIMILARITIES, attention, attention_weights
 from autograd.ops.constants import ones_like, sign, zeros_like
 from autograd.ops.conv import conv2d, conv2d_weight, conv_transpose2d
 from autograd.ops.elementwise import (

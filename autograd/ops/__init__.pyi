@@ -15,12 +15,15 @@ def add(a: Any, b: Any) -> Tensor:
 def astype(x: Any, dtype: Any) -> Tensor:
     """y = x in another floating-point dtype      ∂L/∂x = g, in the dtype of x"""
 
-def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None) -> Tensor:
+def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None, return_weights: Any = False) -> Tensor:
     """P = softmax(S),  Y = P V              ∂L/∂V = Pᵀ G,   H = ∂L/∂S = P (G Vᵀ − Σⱼ G Vᵀ P)
     dot:   ∂L/∂Q = s H K,    ∂L/∂K = s Hᵀ Q
     l2:    ∂L/∂Q = 2s H K,   ∂L/∂K = 2s (Hᵀ Q − Σᵢ H ⊙ K)          (Σⱼ H = 0, so the terms in ‖q‖² drop out)
     l1:    ∂L/∂Q = −s Σⱼ H sign(q − k),   ∂L/∂K = s Σᵢ H sign(q − k)
     l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
+
+def attention_weights(q: Any, k: Any, similarity: Any = 'dot', scale: Any = None) -> Tensor:
+    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
 
 def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: Any = True) -> Tensor:
     """y = Σ x / (kh kw) over each window         ∂L/∂x = g / (kh kw) for each place in each window, added up"""

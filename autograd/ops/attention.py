@@ -16,6 +16,8 @@ import math
 
 from autograd.operation import op
 from autograd.ops.numerics import LEAST_EXPONENT, matmul
+from autograd.registry import ops, public
+from autograd.tensor import Tensor
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
 
@@ -53,6 +55,17 @@ class attention:
         h *= p
         gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
         return gq, gk, matmul(xp, _t(xp, p), g)
+
+    def call(apply, q, k, v, similarity="dot", scale=None, return_weights=False):
+        y = apply(q, k, v, similarity=similarity, scale=scale)
+        return (y, attention_weights(q, k, similarity, scale)) if return_weights else y
+
+
+@public
+def attention_weights(q, k, similarity="dot", scale=None):
+    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
+    q, k = (x if isinstance(x, Tensor) else Tensor(x) for x in (q, k))
+    return ops.softmax(_scores(ops, q, k, similarity, scale), axis=-1)
 
 
 def _t(xp, x):

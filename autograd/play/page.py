@@ -5,6 +5,7 @@ import hashlib
 import inspect
 import itertools
 import json
+import re
 import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
@@ -15,8 +16,8 @@ from typing import Any
 import numpy as np
 
 from autograd.arrays import is_array
-from autograd.formula import mathml
 from autograd.explain import bytes_kept, formulas, leaf_labels, size
+from autograd.formula import mathml
 from autograd.layout import layered
 from autograd.play.story import Story, host
 from autograd.registry import OPS
@@ -103,6 +104,7 @@ def describe(story: Story, title: str, names: Mapping[str, Tensor] | None) -> di
             "node": place[event.node],
             "gives": [[place[parent], arrays.add(gradient)] for parent, gradient in event.gives],
             "summed": [place[parent] for parent in event.summed],
+            "before": arrays.add(event.before),
             "total": arrays.add(event.total),
             "made": [place[node] for node in event.made],
         }
@@ -131,12 +133,17 @@ def _about_op(node: Node, place: Mapping[Node, int], arrays: "Arrays", kept: int
         "op": node.op.name,
         "formula": lines[0][0],
         "gradient": [gradient for _, gradient in lines if gradient],
-        "mathematics": [mathml(line) for line in (lines[0][0], *(gradient for _, gradient in lines if gradient))],
+        "mathematics": [_typeset(line) for line in (lines[0][0], *(gradient for _, gradient in lines if gradient))],
         "options": [f"{name}={value!r}" for name, value in node.options.items() if not is_array(value)],
         "inputs": inputs,
         "keeps": [list(saved), size(kept)],
         "site": node.seen.site.strip() if node.seen else "",
     }
+
+
+def _typeset(line: str) -> str:
+    """A line as mathematics: its parts, which wide gaps divide, may stand below each other."""
+    return " ".join(map(mathml, re.split(r" {3,}", line)))
 
 
 def _sources(node: Node) -> list[str]:

@@ -252,10 +252,7 @@ function drawStep() {
     make("h2", {}, title, node.op && !["seed", "add"].includes(event.kind) ? ` ${shapeText(node.shape)}` : ""));
   const maps = make("div", { class: "maps" });
   if (event.kind === "add") {
-    const before = [...events.slice(0, state.at)].reverse().find(e =>
-      e.total !== null ? e.node === event.node : e.kind === "rule" && e.gives.some(([p]) => p === event.node));
-    const earlier = before.total ?? before.gives.find(([p]) => p === event.node)[1];
-    maps.append(map("so far", "gradient", earlier), make("span", { class: "sign" }, "+"),
+    maps.append(map("so far", "gradient", event.before), make("span", { class: "sign" }, "+"),
       map("from this use", "gradient", event.gives[0][1]), make("span", { class: "sign" }, "="), map("sum", "gradient", event.total));
     pane.append(make("p", {}, "It is used more than once. The gradients of its uses are summed: that is the chain rule."));
   } else if (event.kind === "seed") {

@@ -20,7 +20,8 @@ class Event:
 
     kind: "forward" (node gets its value), "seed" (its gradient is g), "rule" (its rule gives `gives`) or "add" (`gives`
     is added to the gradient that the node has already). gives: pairs (parent, its gradient). summed: the parents whose
-    gradient was summed over axes along which the parent was broadcast. total: the gradient after a "seed" or an "add".
+    gradient was summed over axes along which the parent was broadcast. before, total: the gradient
+    before an "add", and after a "seed" or an "add".
     made: nodes of the second tape that the step recorded, under create_graph.
     """
 
@@ -28,6 +29,7 @@ class Event:
     node: Node
     gives: list[tuple[Node, Any]] = field(default_factory=list)
     summed: list[Node] = field(default_factory=list)
+    before: Any = None
     total: Any = None
     made: list[Node] = field(default_factory=list)
 
@@ -73,7 +75,8 @@ def tell(y: Tensor, g: Any = None, create_graph: bool = False, tensors: Mapping[
             rule.summed += [parent] if share.shape != gradient.shape else []
             rule.gives.append((parent, share))
             if parent in totals:
-                sums.append(Event("add", parent, [(parent, share)], total=totals[parent] + share))
+                before, total = totals[parent], totals[parent] + share
+                sums.append(Event("add", parent, [(parent, share)], before=before, total=total))
             totals[parent] = totals[parent] + share if parent in totals else share
         events += sums
     second = _second_tape(gradients, set(nodes)) if create_graph else []

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from op_examples import EXAMPLES, Example, on_device
 
-from autograd import DeviceError, Tensor, grad, no_grad, ops, use_fused
+from autograd import DeviceError, Tensor, accelerate, grad, no_grad, ops, use_fused
 from autograd.arrays import to_host, use_cuda
 from autograd.gradcheck import gradcheck
 from autograd.registry import OPS
@@ -496,3 +496,25 @@ def test_power_with_an_array_of_exponents_at_zero():
     to_a, to_b = grad((a**b).sum(), [a, b])
     np.testing.assert_allclose(to_a, [0, 0, 12])
     np.testing.assert_allclose(to_b, [0, 0, 8 * np.log(2)])
+
+
+@pytest.mark.parametrize("similarity", ops.SIMILARITIES)
+@pytest.mark.parametrize("fast", [None, "cpu"])
+def test_attention_returns_its_weights_in_one_layout(similarity, fast):
+    """(B, H, Nq, Nk), rows that add to 1, and Y = P V, whatever is switched on."""
+    rng = np.random.default_rng(0)
+    q, k, v = (rng.standard_normal((2, 3, n, 4)).astype("float32") for n in (2, 5, 5))
+    before = "cpu" if accelerate.in_use("cpu") else None
+    accelerate.use(fast)
+    try:
+        y, weights = ops.attention(Tensor(q, requires_grad=True), k, v, similarity=similarity, return_weights=True)
+    finally:
+        accelerate.use(before)
+    assert weights.shape == (2, 3, 2, 5)
+    np.testing.assert_allclose(weights.data.sum(-1), 1, rtol=1e-6)
+    np.testing.assert_allclose(weights.data @ v, y.data, atol=1e-5)
+    gap = q[:, :, :, None] - k[:, :, None]
+    scores = {"dot": q @ k.swapaxes(-1, -2), "l2": -(gap**2).sum(-1), "l1": -abs(gap).sum(-1)}
+    scores["l2_printed"] = np.sqrt((gap**2).sum(-1))
+    e = np.exp(scores[similarity] / 2)
+    np.testing.assert_allclose(weights.data, e / e.sum(-1, keepdims=True), rtol=1e-5)

@@ -53,7 +53,8 @@ def test_a_sum_of_gradients_is_a_step_of_its_own():
     assert add.node is tanh
     np.testing.assert_array_equal(add.total, story.gradients[tanh])
     (rule,) = [e for e in story.events if e.kind == "rule" and e.node.op.name == "sum"]
-    np.testing.assert_allclose(dict(rule.gives)[tanh] + add.gives[0][1], add.total)
+    np.testing.assert_array_equal(dict(rule.gives)[tanh], add.before)  # the sum is younger: its rule runs first
+    np.testing.assert_allclose(add.before + add.gives[0][1], add.total)
 
 
 def test_a_broadcast_gradient_is_summed_and_says_so():
@@ -248,6 +249,20 @@ class TestInABrowser:
         )
         (expected,) = grad(y, [leaves["W"]])
         np.testing.assert_allclose(np.reshape(cells, (5, 3)), expected, rtol=6e-4)  # four digits
+
+    def test_a_sum_of_gradients_adds_up_on_the_page(self, browser, tmp_path):
+        with debug():
+            x = Tensor([1.0, 2.0, 3.0], requires_grad=True)
+            y = (ops.tanh(x) * x).sum()
+        self.open(browser, tmp_path, play(y, names={"x": x}))
+        browser.key("End")
+        assert self.text(browser, "#step h2") == "x: gradients add up"
+        tables = browser.ask(
+            "[...document.querySelectorAll('.map')].map("
+            "map => [...map.querySelectorAll('td')].map(cell => Number(cell.textContent)))"
+        )
+        t = np.tanh([1.0, 2.0, 3.0])
+        np.testing.assert_allclose(tables, [t, x.data * (1 - t**2), t + x.data * (1 - t**2)], rtol=6e-4)
 
     def test_layers_fold_and_unfold_and_a_click_visits_a_node(self, browser, tmp_path):
         model = nn.Sequential(nn.Linear(3, 4), ops.tanh, nn.Linear(4, 2))
