@@ -86,7 +86,6 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
 
     from experiments.bench import show
     from experiments.bench.case import KINDS
-    from minigan.figures import write_bytes
 
     def say(line: str) -> None:
         bar.write(line, file=sys.stdout)
@@ -95,27 +94,46 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
     how.kinds = KINDS if find_spec("torch") else KINDS[:1]
     if len(how.kinds) == 1:
         print("PyTorch is not installed (pip install -e '.[torch]'): our side alone", file=sys.stderr)
-    facts, rows, status = machine(how), [], 0
+    facts, status = machine(how), 0
+    rows: list[dict[str, Any]] = []
+    record = {"command": command_line(), "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "rows": rows}
     bar = tqdm(cases, file=sys.stderr, leave=False)
     say(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
     try:
         for case in bar:
             bar.set_description_str(f"{case.section}: {case.name}")
-            rows.append(row := case.measure(how))
+            rows.append(row := attempt(case, how))
             if len(rows) == 1 or rows[-2]["section"] != row["section"]:
                 say(show.heading(row))
             say(show.line(row, 1e9 * facts["peak GFLOP/s"]))
             status = 1 if row["differs"] else status
+            keep(record, how.out)
     except KeyboardInterrupt:
         status = 130
     share = min((row["processor share"] for row in rows), default=1.0)
     if share < show.BUSY:
         say(f"the machine was busy: at worst this process had {share:.0%} of a core; do not trust the marked lines")
-    record = {"command": command_line(), "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "rows": rows}
-    write_bytes(how.out / "bench.html", show.page(record).encode())
-    write_bytes(how.out / "bench.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
+    keep(record, how.out)
     print(f"look at {how.out / 'bench.html'}", file=sys.stderr)
     return status
+
+
+def attempt(case: Any, how: argparse.Namespace) -> dict[str, Any]:
+    """The row of a case; of one that fails, why. The other cases are measured all the same."""
+    try:
+        return case.measure(how)
+    except Exception as e:
+        first_line = str(e).strip().split("\n")[0]
+        return case.row({}, differs=f"{type(e).__name__}: {first_line}", failed=True)
+
+
+def keep(record: dict[str, Any], out: Path) -> None:
+    """Write the page and the JSON of what has been measured so far."""
+    from experiments.bench import show
+    from minigan.figures import write_bytes
+
+    write_bytes(out / "bench.html", show.page(record).encode())
+    write_bytes(out / "bench.json", json.dumps(record, indent=1, ensure_ascii=False).encode())
 
 
 def machine(how: argparse.Namespace) -> dict[str, Any]:

@@ -57,6 +57,8 @@ def value(x: float, unit: str) -> str:
 
 
 def note(row: dict[str, Any]) -> str:
+    if row.get("failed"):
+        return f"failed: {row['differs']}"
     if row["differs"]:
         return f"results differ, so nothing is compared: {row['differs']}"
     return "busy" if row["processor share"] < BUSY else row["note"]

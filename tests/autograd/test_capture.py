@@ -1,15 +1,19 @@
 """Steps as CUDA graphs, on a stand-in for CUDA: replays equal eager steps, and what may not be captured is refused."""
 
 import gc
+import weakref
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_cublas import FakeCublas
 from fake_cuda import Stream, fake_cuda, work_of
 from slow import slow_but_the_first
 from strict_device import strict
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor
+from autograd.accelerate.gpu import blas
 from autograd.accelerate.gpu.graph import CaptureError, GraphedStep
 from autograd.arrays import Numbers
 from autograd.random import RandomStream
@@ -65,6 +69,23 @@ def test_the_launches_of_a_step_do_not_grow():
         counts.add(work_of(gan.update))
         gan.steps_done += 1
     assert len(counts) == 1 and counts.pop() > 500
+
+
+def test_a_dropped_graph_gives_its_memory_back(monkeypatch):
+    """The graph and its result go first, then cuBLAS on its stream, then what the pool holds."""
+    order = []
+    library = FakeCublas()
+    workspace = SimpleNamespace(ptr=256)
+    with fake_cuda() as cuda:
+        x = strict.ones(3)
+        step = GraphedStep(strict, lambda: x * 2, lambda: None, lambda saved: None)
+        monkeypatch.setitem(blas.HANDLES, step.stream.ptr, blas.Blas(library, step.stream.ptr, workspace))
+        weakref.finalize(step.graph, order.append, "graph")
+        pool, stream = step.pool, step.stream.ptr
+        pool.free_all_blocks = lambda: order.append((stream in blas.HANDLES, library.calls[-1]))
+        assert not order and cuda.launches == 0
+        del step
+        assert order == ["graph", (False, "destroy")]
 
 
 # ---- the tests above can fail

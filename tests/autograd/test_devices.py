@@ -104,7 +104,7 @@ MIXES = {
     "implicit copy": lambda a: np.asarray(a),
     "implicit": lambda a: HOST.__setitem__(slice(None), a),
     "dot": lambda a: a.dot(HOST),
-    "scatter_add": lambda a: strict.scatter_add(HOST, index=strict.arange(3), shape=(3,)),
+    "add.at": lambda a: strict.add.at(a, strict.arange(3), HOST),
     "erf": lambda a: strict.erf(HOST),
     "in mul.*multiply": lambda a: ops.mul(Tensor(a), Tensor(HOST)),
     "in mul.*": lambda a: ops.mul(Tensor(HOST), Tensor(a)),

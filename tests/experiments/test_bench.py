@@ -4,9 +4,11 @@ import json
 import os
 import subprocess
 import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from fake_cuda import fake_cuda
 
 from autograd import Tensor, grad, ops
 from autograd.modes import state
@@ -312,6 +314,57 @@ def test_a_difference_is_status_1(torch, environment, tmp_path, capsys, monkeypa
     assert status == 1 and record["rows"][0]["samples"] == {}
     for text in (page, capsys.readouterr()[0]):
         assert "results differ, so nothing is compared: plain: y differs" in text
+
+
+def test_a_case_that_fails_is_recorded_and_the_others_go_on(environment, tmp_path, capsys, monkeypatch):
+    def fails(case, how):
+        if case.name == "mul forward":
+            raise RuntimeError("out of memory\nmore")
+        kept.append((tmp_path / "bench.json").is_file())
+        return case.row({"ours": [1.0]})
+
+    kept = []
+    monkeypatch.setattr(cases.Case, "measure", fails)
+    status, record, page = run(tmp_path, "--only", "mul forward,tanh forward")
+    assert status == 1 and kept == [True]  # the record of the first case is there before the second one runs
+    assert [row.get("failed", False) for row in record["rows"]] == [True, False]
+    for text in (page, capsys.readouterr()[0]):
+        assert "failed: RuntimeError: out of memory" in text and "more" not in text.split("out of memory")[1][:9]
+
+
+def test_on_a_gpu_the_step_that_is_timed_is_captured_before_it_is_timed():
+    """Else the capture falls into the first sample, and every sample is then one step that is waited for."""
+    with fake_cuda() as cuda:
+        side = steps.our_side({**memory.TINY, "image_size": 8}, "strict")
+        side.ready()
+        assert cuda.launches == 0
+        side.run()
+        assert cuda.launches == 1
+
+
+def test_the_peak_of_a_gpu_is_timed_by_events_on_large_products(monkeypatch):
+    events, asked = [], []
+
+    class Event:
+        def record(self):
+            events.append(self)
+
+        def synchronize(self):
+            assert self is events[-1]
+
+    class Matrix:
+        def __matmul__(self, other):
+            return self
+
+    def to_device(a, device):
+        asked.append((a.shape, device))
+        return Matrix()
+
+    cuda = SimpleNamespace(Event=Event, get_elapsed_time=lambda start, end: 2.0)  # milliseconds
+    monkeypatch.setattr(flops, "device_module", lambda name: SimpleNamespace(cuda=cuda))
+    monkeypatch.setattr(flops, "to_device", to_device)
+    assert flops.peak("cuda", with_torch=False, repeats=3) == 2 * 8192**3 / 2e-3
+    assert asked == [((8192, 8192), "cuda")] and len(events) == 6
 
 
 def test_an_interrupt_keeps_what_was_measured(environment, tmp_path, monkeypatch):

@@ -14,6 +14,7 @@ from autograd.modes import state
 from experiments import mnist
 from experiments.cli import run_main
 from minigan.data import stroke_digits
+from minigan.pace import TIMED, WARM_UP
 from minigan.step import GAN
 
 
@@ -42,6 +43,16 @@ def test_a_run_on_a_gpu_is_of_graphs_unless_it_is_asked_not_to(flags, cuda_flags
         assert cuda.launches == (0 if flags == ["--no-graph"] else 3)
     assert (tmp_path / "run" / "samples.h5").exists()
     assert set(rounded) == {flags == ["--tf32"]}
+
+
+def test_a_dry_run_times_captured_steps(cuda_flags, capsys, monkeypatch):
+    """The steps of the training are replays: eager ones take many times as long."""
+    with fake_cuda() as cuda:
+        launches = []
+        monkeypatch.setattr("minigan.pace.time.perf_counter", lambda: launches.append(cuda.launches) or len(launches))
+        assert mnist.main([*cuda_flags, "--dry-run"]) == 0
+        start, end = launches
+    assert start == WARM_UP and end - start == TIMED and "steps/s" in capsys.readouterr().out
 
 
 def test_a_capture_that_fails_is_one_sentence_and_nothing_is_written(cuda_flags, tmp_path, capsys, monkeypatch):

@@ -4,9 +4,10 @@ The twins compute in float64 and the kernels in float32; `close` compares to a f
 """
 
 import re
+import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -386,7 +387,7 @@ def test_arguments_are_checked(device):
         with pytest.raises(error, match=message):
             call(i, value)
     with pytest.raises(ValueError, match="more than the"):
-        call(0, x, shared=200_000)
+        call(0, x, shared=300_000)
     with pytest.raises(ValueError, match="x is not contiguous"):
         launch.kernels()["softmax_forward"].cast([np.zeros((8, 4), np.float32).T, *good[1:]])
     flat = np.zeros(64, np.float32)
@@ -421,6 +422,8 @@ def test_what_cupy_is_given(emulator, monkeypatch):
     module = SimpleNamespace(get_function=lambda name: LikeCuPy(name, emulator))
     monkeypatch.setattr(launch, "_cupy_module", lambda code: module)
     monkeypatch.setitem(launch.RUNNERS, np, launch._run_cupy)
+    monkeypatch.setitem(sys.modules, "cupy", np)  # which is asked for its shared memory
+    launch._cupy_function.cache_clear()  # on a machine with a GPU, earlier tests have filled it
     try:
         for name in ("attention", "adam", "random"):
             CHECKS[name]("cpu", np.random.default_rng(0))
@@ -428,6 +431,21 @@ def test_what_cupy_is_given(emulator, monkeypatch):
         compare_attention("cpu", np.random.default_rng(0), (1, 100, 1, 64), "l2")
     finally:
         launch._cupy_function.cache_clear()
+
+
+def test_a_block_may_ask_for_the_shared_memory_of_its_gpu(emulator):
+    """paper at 64 × 64 has 257 tokens: too many for 99 KiB, and not for the 227 KiB of an H100."""
+    runtime = SimpleNamespace(getDeviceProperties=lambda device: {"sharedMemPerBlockOptin": 227 * 1024})
+    h100 = ModuleType("cupy")
+    h100.cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(id=0))
+    assert launch.most_shared(np) == 99 * 1024 and launch.most_shared(h100) == 227 * 1024
+    assert not fits(257, 64) and fits(257, 64, launch.most_shared(h100))
+
+
+def test_the_source_is_ascii():
+    """CuPy writes it in the encoding of the locale, and an ASCII locale refuses a Σ in a comment."""
+    assert launch.source().isascii() and "?" in launch.source()
+    assert any(not path.read_text(encoding="utf-8").isascii() for path in launch.FOLDERS[0].glob("*.cu*"))
 
 
 def test_numpy_arrays_are_refused_without_the_emulator():
@@ -495,7 +513,7 @@ def test_kernels_compile_for_every_architecture():
         for name, used in kernels.items():
             assert used.spilled == 0, f"{name} on sm_{arch} spills {used.spilled} bytes of registers"
             assert used.registers <= MOST_REGISTERS, f"{name} on sm_{arch} takes {used.registers} registers"
-            assert used.shared <= 8 * 1024 and used.stack <= 16, f"{name} on sm_{arch}: {used}"
+            assert used.shared <= 8 * 1024 and used.stack <= 32, f"{name} on sm_{arch}: {used}"
 
 
 def test_the_compiler_says_what_is_wrong():

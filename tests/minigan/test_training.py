@@ -292,6 +292,18 @@ def test_whole_cycles_of_the_penalty_are_timed(monkeypatch):
     assert len(timed) == 8 and sum(timed) == 2
 
 
+def test_the_pace_waits_for_the_device_before_it_reads_the_clock(tmp_path, monkeypatch):
+    """Replays are only queued when the host goes on: without a wait the time would be that of queueing them."""
+    order = []
+    gan = start(tmp_path / "run").gan
+    step = gan.step
+    monkeypatch.setattr(gan, "step", lambda: order.append("step") or step())
+    monkeypatch.setattr("minigan.pace.to_host", lambda a: order.append("wait"))
+    monkeypatch.setattr("minigan.pace.time.perf_counter", lambda: order.append("clock") or 0.0)
+    seconds_per_step(gan, 2)
+    assert order == ["step"] * WARM_UP + ["wait", "clock"] + ["step"] * 2 + ["wait", "clock"]
+
+
 def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch):
     run = start(tmp_path / "run")
     clock = iter([0.0, 1.0, 1.0 + 0.4 * TIMED, 10.0])  # a step takes 0.4 seconds, all of the measurement 10

@@ -23,6 +23,10 @@ class FakeCublas:
         self.calls.append("create")
         return 0
 
+    def cublasDestroy_v2(self, handle: Any) -> int:
+        self.calls.append("destroy")
+        return 0
+
     def cublasSetStream_v2(self, handle: Any, stream: Any) -> int:
         self.calls.append("stream")
         self.workspace = 0  # as the original does

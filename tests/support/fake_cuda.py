@@ -63,7 +63,7 @@ def _listed(x: Any) -> Sequence:
 
 class Stream:
     def __init__(self, cuda: "FakeCuda", non_blocking: bool = False):
-        self.cuda, self.non_blocking = cuda, non_blocking
+        self.cuda, self.non_blocking, self.ptr = cuda, non_blocking, id(self)
         self.capture = contextlib.ExitStack()
 
     def __enter__(self) -> None:
@@ -106,8 +106,13 @@ class FakeCuda:
         return SimpleNamespace(mem_info=(2**40, 2**40))
 
     class MemoryPool:
+        freed = False
+
         def malloc(self, size: int) -> None:
             raise NotImplementedError
+
+        def free_all_blocks(self) -> None:
+            self.freed = True
 
     @contextlib.contextmanager
     def using_allocator(self, malloc: Any) -> Iterator[None]:

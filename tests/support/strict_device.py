@@ -188,10 +188,6 @@ class StrictModule:
         return _Function(name, getattr(np, name))
 
     # What numerics.py asks a module for before it looks into CuPy
-    def scatter_add(self, x: Any, *, index: Any, shape: tuple[int, ...]) -> StrictArray:
-        host, index = _operand("scatter_add", x), _index("scatter_add", index)
-        return self.work(lambda: numerics.scatter_add(np, host, index, shape))
-
     def erf(self, x: Any) -> StrictArray:
         host = _operand("erf", x)
         return self.work(lambda: numerics.erf(np, host))
@@ -223,6 +219,12 @@ class _Function:
         writes = [out._host] if isinstance(out, StrictArray) else args[:1] if name == "copyto" else ()
         result = strict.work(lambda: self.run(*args, **kwargs), [*args, *kwargs.values()], writes)
         return out if isinstance(out, StrictArray) else result
+
+    def at(self, a: StrictArray, index: Any, x: Any) -> None:
+        """ufunc.at, in place."""
+        name = f"{self.__name__}.at"
+        host, index, x = a._host, _index(name, index), _operand(name, x)
+        strict.work(lambda: self.run.at(host, index, x), [x], [host])
 
 
 strict: Any = StrictModule()

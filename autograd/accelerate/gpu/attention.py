@@ -39,9 +39,9 @@ def attention_backward(
     return gq, gk, gv
 
 
-def fits(tokens: int, d: int) -> bool:
-    """Whether a head of so many tokens and features fits into the shared memory of one block, backward included."""
-    return _backward_shared(tokens, d) <= launch.MOST_SHARED
+def fits(tokens: int, d: int, shared: int = launch.LEAST_SHARED) -> bool:
+    """Whether a head of so many tokens and features fits into `shared` bytes of one block, backward included."""
+    return _backward_shared(tokens, d) <= shared
 
 
 def _backward_shared(tokens: int, d: int) -> int:

@@ -10,7 +10,6 @@ Tested on the CPU against a stand-in for cuBLAS; not run on a GPU yet.
 """
 
 import ctypes
-import functools
 import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple
@@ -51,6 +50,9 @@ class Blas:
         self._call("cublasCreate_v2", ctypes.byref(self.handle))
         self._call("cublasSetStream_v2", self.handle, ctypes.c_void_p(stream))  # forgets a workspace, so it goes first
         self._call("cublasSetWorkspace_v2", self.handle, ctypes.c_void_p(workspace.ptr), ctypes.c_size_t(WORKSPACE))
+
+    def close(self) -> None:
+        self._call("cublasDestroy_v2", self.handle)
 
     def _call(self, name: str, *args: Any) -> None:
         status = getattr(self.library, name)(*args)
@@ -151,11 +153,25 @@ def matmul(a: Any, b: Any) -> Any:
 
     if not a.dtype == b.dtype == np.float32:
         return cupy.matmul(a, b)
-    return _on_stream(cupy.cuda.get_current_stream().ptr).matmul(a, b)
+    return on_stream(cupy.cuda.get_current_stream().ptr).matmul(a, b)
 
 
-@functools.cache
-def _on_stream(stream: int) -> Blas:
+HANDLES: dict[int, Blas] = {}  # by the address of the stream
+
+
+def on_stream(stream: int) -> Blas:
+    if stream not in HANDLES:
+        HANDLES[stream] = _open(stream)
+    return HANDLES[stream]
+
+
+def release(stream: int) -> None:
+    """Give back the handle and the workspace of a stream that is used no more. Another may get its address."""
+    if used := HANDLES.pop(stream, None):
+        used.close()
+
+
+def _open(stream: int) -> Blas:
     import cupy
     from cuda.pathfinder import load_nvidia_dynamic_lib  # comes with CuPy, and finds what CuPy finds
 

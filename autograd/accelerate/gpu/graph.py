@@ -10,9 +10,11 @@ Tested on the CPU against a stand-in for CUDA; not run on a GPU yet.
 
 import contextlib
 import gc
+import weakref
 from collections.abc import Callable, Iterator
 from typing import Any
 
+from autograd.accelerate.gpu import blas
 from autograd.arrays import DeviceError
 
 WARM_UP = 3  # steps before the capture: kernels are compiled, cuBLAS has its workspace, and the pool all its blocks
@@ -37,6 +39,8 @@ class GraphedStep:
         # A pool for the graph alone, which lives as long as the graph. The pool takes the temporaries of the capture
         # for free memory: an array outside the graph that got this memory would be overwritten by the next replay.
         self.pool = self.cuda.MemoryPool()
+        self.held: list[Any] = []  # the graph and its result
+        weakref.finalize(self, _give_back, self.held, self.stream.ptr, self.pool)
         self.cuda.get_current_stream().synchronize()
         saved = save()
         with self._apart():
@@ -47,8 +51,8 @@ class GraphedStep:
         with self._apart(), _no_collection():
             self.stream.begin_capture()
             try:
-                self.result = run()
-                self.graph = self.stream.end_capture()
+                result = run()
+                self.held += [self.stream.end_capture(), result]
             except BaseException as e:
                 with contextlib.suppress(Exception):  # raises the same error again
                     self.stream.end_capture()
@@ -63,9 +67,20 @@ class GraphedStep:
             yield
         self.stream.synchronize()
 
+    @property
+    def graph(self) -> Any:
+        return self.held[0]
+
     def __call__(self) -> Any:
         self.graph.launch(self.cuda.get_current_stream())
-        return self.result
+        return self.held[1]
+
+
+def _give_back(held: list, stream: int, pool: Any) -> None:
+    """What a dropped graph had goes back to the device: a pool of CuPy keeps its memory until it is told to free it."""
+    held.clear()
+    blas.release(stream)
+    pool.free_all_blocks()
 
 
 @contextlib.contextmanager

@@ -30,7 +30,7 @@ C_TYPES: dict[str, Any] = {
     "unsigned long long": np.uint64,
     "unsigned char": np.uint8,
 }
-MOST_SHARED = 99 * 1024  # bytes that a block may ask for on every GPU since sm_80
+LEAST_SHARED = 99 * 1024  # bytes of shared memory that a block may ask for on every GPU since sm_80
 
 
 class Parameter(NamedTuple):
@@ -82,7 +82,10 @@ def address(a: Any) -> int:
 
 
 def source() -> str:
-    """All kernels as one program; each `#include "…"` is replaced by that file, the first time it is met."""
+    """All kernels as one program; each `#include "…"` is replaced by that file, the first time it is met.
+
+    In ASCII, because CuPy writes it in the encoding of the locale; only comments have other letters.
+    """
     return _joined(tuple(FOLDERS))
 
 
@@ -102,7 +105,8 @@ def _joined(folders: tuple[Path, ...]) -> str:
         text = paths[name].read_text(encoding="utf-8").replace("#pragma once\n", "\n")
         return f'#line 1 "{name}"\n' + re.sub(r'#include "([^"]+)"', include, text)
 
-    return "\n".join(expand(name) for name in paths if name.endswith(".cu"))
+    text = "\n".join(expand(name) for name in paths if name.endswith(".cu"))
+    return text.encode("ascii", "replace").decode()
 
 
 def kernels() -> dict[str, Kernel]:
@@ -133,18 +137,26 @@ def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, sha
     values = kernel.cast(args)
     if math.prod(block) % 32 or math.prod(block) > 1024:
         raise ValueError(f"kernel {name}: a block of {tuple(block)} threads is not made of at most 32 whole warps")
-    if shared > MOST_SHARED:
-        raise ValueError(f"kernel {name}: {shared} bytes of shared memory are more than the {MOST_SHARED} of every GPU")
     if 0 in grid:  # nothing to do
         return
     modules = {array_module(v) for v, p in zip(values, kernel.parameters, strict=True) if p.pointer and v is not None}
     if len(modules) > 1:
         raise TypeError(f"kernel {name}: some arrays are on the host and some on the device")
     xp = modules.pop()
+    if shared > (most := most_shared(xp)):
+        raise ValueError(f"kernel {name}: {shared} bytes of shared memory are more than the {most} of a block")
     if xp is np and np not in RUNNERS:
         raise TypeError(f"kernel {name} runs on a GPU, and these are NumPy arrays: call the op, which runs on both")
     run = RUNNERS.get(xp, _run_cupy)
     run(kernel, _three(grid), _three(block), shared, values)
+
+
+@functools.cache
+def most_shared(xp: Any) -> int:
+    """Bytes of shared memory that a block may ask for: 227 KiB on an H100, 99 KiB where there is no GPU to ask."""
+    if not hasattr(getattr(xp, "cuda", None), "runtime"):
+        return LEAST_SHARED
+    return xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["sharedMemPerBlockOptin"]
 
 
 def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
@@ -167,7 +179,9 @@ def _cupy_module(code: str) -> Any:
 def _cupy_function(name: str, large: bool) -> Any:
     function = _cupy_module(source()).get_function(name)
     if large:  # beyond 48 KiB of shared memory a kernel has to be allowed to ask
-        function.max_dynamic_shared_size_bytes = MOST_SHARED
+        import cupy
+
+        function.max_dynamic_shared_size_bytes = most_shared(cupy)
     return function
 
 

@@ -15,12 +15,14 @@ from autograd.accelerate.gpu import (
     blas,
     conv,
     im2col,
+    launch,
     layer_norm,
     power_iteration,
     random,
     softmax,
 )
 from autograd.accelerate.twin import GPU
+from autograd.arrays import array_module
 from autograd.ops.norm import is_layer_norm
 from autograd.ops.windows import Windows, pair
 
@@ -93,7 +95,8 @@ class attention_kernels:
 
     def fits(q, k, v, *, similarity, scale):
         """Dot products or L2, every token asks every token, and one head fits into the shared memory of a block."""
-        return similarity in ("dot", "l2") and q.shape == k.shape == v.shape and attention.fits(*q.shape[2:])
+        shared = launch.most_shared(array_module(q))
+        return similarity in ("dot", "l2") and q.shape == k.shape == v.shape and attention.fits(*q.shape[2:], shared)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)

@@ -25,6 +25,10 @@ def library() -> ctypes.CDLL | None:
     spec = importlib.util.find_spec("nvidia")
     for directory in spec.submodule_search_locations or [] if spec else []:
         for path in sorted(Path(directory).glob("*/lib/libnvrtc.so*")):
+            for builtins in path.parent.glob(
+                "libnvrtc-builtins.so*"
+            ):  # it looks for them where the system keeps its own
+                ctypes.CDLL(str(builtins), ctypes.RTLD_GLOBAL)
             return ctypes.CDLL(str(path))
     return None
 
