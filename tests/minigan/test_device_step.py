@@ -33,7 +33,7 @@ class RecordedCublas(FakeCublas):
     def cublasGemmStridedBatchedEx(self, handle, *args):
         product = super().cublasGemmStridedBatchedEx
         status = []
-        strict.work(lambda: status.append(product(handle, *args)))
+        strict.work(lambda: status.append(product(handle, *args)), name="product")
         return status[-1]
 
 
@@ -183,7 +183,17 @@ CASES = {  # f, inputs, kernels that run
     "l2": (l2, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2, tied": (lambda q, v: l2(q, q, v), [heads(2, 2, 9, 4)] * 2, ["attention_forward", "attention_backward"]),
     "by rows of heads": (l2, [normal(2, 2, 9, 4)] * 3, ["attention_forward"]),
-    "fewer queries": (l2, [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)], []),
+    "fewer queries": (
+        l2,
+        [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)],
+        ["attention_forward", "attention_backward"],
+    ),
+    "the first token asks, tied": (
+        lambda k, v: l2(k[:, :, :1], k, v),
+        [heads(2, 2, 9, 4)] * 2,
+        ["attention_forward", "attention_backward"],
+    ),
+    "values of other sizes": (l2, [heads(2, 2, 3, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 6)], []),
     "l1": (lambda q, k, v: ops.attention(q, k, v, similarity="l1"), [heads(2, 2, 5, 4)] * 3, []),
     "as printed": (lambda q, k, v: ops.attention(q, k, v, similarity="l2_printed"), [heads(1, 2, 5, 4)] * 3, []),
     "conv": (

@@ -135,17 +135,25 @@ def check_column_sums(device: str, rng: np.random.Generator) -> None:
 
 
 def check_attention(device: str, rng: np.random.Generator) -> None:
-    """B, N, H, d: whole warps and more; another scale; fewer tokens than warps."""
+    """B, N, H, d: whole warps and more; another scale; fewer tokens than warps; fewer and more queries than keys."""
     compare_attention(device, rng, (1, 37, 2, 33), "l2")
     compare_attention(device, rng, (2, 19, 3, 8), "l2")
     compare_attention(device, rng, (2, 33, 1, 12), "dot", 0.3)
     compare_attention(device, rng, (1, 3, 2, 64), "l2")
+    compare_attention(device, rng, (2, 37, 2, 12), "l2", queries=1)
+    compare_attention(device, rng, (2, 9, 2, 5), "dot", queries=35)
 
 
 def compare_attention(
-    device: str, rng: np.random.Generator, shape: tuple, similarity: str, scale: float | None = None
+    device: str,
+    rng: np.random.Generator,
+    shape: tuple,
+    similarity: str,
+    scale: float | None = None,
+    queries: int | None = None,
 ) -> None:
-    q, k, v, g = (normal(rng, *shape) for _ in range(4))
+    asking = (shape[0], queries or shape[1], *shape[2:])
+    q, k, v, g = (normal(rng, *s) for s in (asking, shape, shape, asking))
 
     def twin(q, k, v):
         heads = (a.swapaxes(1, 2) for a in (q, k, v))
@@ -458,6 +466,7 @@ def test_shapes_are_checked():
         lambda: bias_gelu(a, b[:4]),
         lambda: bias_sine_backward(a[0], a, b, 1.0),
         lambda: attention(q, q, q[:, :3]),
+        lambda: attention(q[..., :3], q, q),
         lambda: attention(q[:, :3], q[:, :3], q[:, :3], "l1"),
         lambda: attention_backward(q, q, q, q, np.zeros((1, 1, 200), np.float32)),  # too large for one block
         lambda: augment_kernel.augment(np.zeros((1, 5, 2, 2), np.float32), ["flip"], np.zeros((1, 2, 1), np.float32)),
@@ -474,7 +483,7 @@ def test_shapes_are_checked():
     ):
         with pytest.raises(ValueError):
             call()
-    assert fits(100, 64) and fits(65, 32) and not fits(200, 64)
+    assert fits(100, 100, 64) and fits(1, 65, 32) and not fits(200, 1, 64) and not fits(1, 200, 64)
 
 
 # Machine code, without a GPU

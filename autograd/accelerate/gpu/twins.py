@@ -92,8 +92,11 @@ class attention_kernels:
     residuals = ("lse",)
 
     def fits(q, k, v, *, similarity, scale):
-        """Dot products or L2, every token asks every token, and one head fits into the shared memory of a block."""
-        return similarity in ("dot", "l2") and q.shape == k.shape == v.shape and attention.fits(*q.shape[2:])
+        """Dot products or L2, and one head fits into the shared memory of a block."""
+        alike = (
+            q.ndim == k.ndim == 4 and k.shape == v.shape and (*q.shape[:2], q.shape[3]) == (*k.shape[:2], k.shape[3])
+        )
+        return similarity in ("dot", "l2") and alike and attention.fits(q.shape[2], *k.shape[2:])
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)
