@@ -37,6 +37,10 @@ class RecordedCublas(FakeCublas):
         return status[-1]
 
 
+def host(value):
+    return value._host if isinstance(value, StrictArray) else value
+
+
 @pytest.fixture
 def launched(emulator, monkeypatch) -> list[str]:
     """Device strict becomes a GPU; the names of the kernels that ran."""
@@ -44,11 +48,10 @@ def launched(emulator, monkeypatch) -> list[str]:
     emulator.seed = 0  # the order of the threads
 
     def run(kernel, grid, block, shared, values):
-        hosts = [v._host if isinstance(v, StrictArray) else v for v in values]
+        hosts = [list(map(host, v)) if isinstance(v, list) else host(v) for v in values]
         names.append(kernel.name)
-        strict.work(
-            lambda: emulator(kernel, grid, block, shared, hosts), writes=[h for h in hosts if isinstance(h, np.ndarray)]
-        )
+        written = [h for h in launch.flattened(hosts) if isinstance(h, np.ndarray)]
+        strict.work(lambda: emulator(kernel, grid, block, shared, hosts), writes=written)
 
     monkeypatch.setitem(launch.RUNNERS, strict, run)
     monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(RecordedCublas())})

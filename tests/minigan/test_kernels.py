@@ -22,6 +22,7 @@ from autograd.accelerate.gpu.adam import adam_step, move_average
 from autograd.accelerate.gpu.attention import attention, attention_backward, fits
 from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
 from autograd.accelerate.gpu.column_sums import column_sums
+from autograd.accelerate.gpu.copy_arrays import copy_arrays
 from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
 from autograd.accelerate.gpu.power_iteration import power_iteration, power_table
@@ -216,6 +217,20 @@ def check_adam(device: str, rng: np.random.Generator) -> None:
             close(to_host(a), b)
 
 
+def check_copy_arrays(device: str, rng: np.random.Generator) -> None:
+    """More arrays than one launch takes, of all sizes, some of them missing; the target begins at any float."""
+    sizes = [1, 5, 3000, 257] + [int(n) for n in rng.integers(1, 40, 70)]
+    sources = [normal(rng, n) if i % 5 else None for i, n in enumerate(sizes)]
+    flat = to_device(np.full(sum(sizes), np.nan, np.float32), device)
+    ends = np.cumsum(sizes)
+    copy_arrays(
+        [flat[end - n : end] for n, end in zip(sizes, ends, strict=True)],
+        [None if a is None else to_device(a, device) for a in sources],
+    )
+    expected = [np.zeros(n, np.float32) if a is None else a for n, a in zip(sizes, sources, strict=True)]
+    np.testing.assert_array_equal(to_host(flat), np.concatenate(expected))
+
+
 def check_random(device: str, rng: np.random.Generator) -> None:
     seed, used = int(rng.integers(2**63)), 2**32 - 20  # the counter's lower word overflows on the way
     twin = RandomStream(seed)
@@ -406,6 +421,27 @@ def test_arguments_are_checked(device):
         launch.launch("softmax_forward", (1,), (33,), *good)
 
 
+def test_many_arrays_are_passed_by_value(device):
+    """One struct, a size-1 array as CuPy asks for: the addresses, and zeros behind them."""
+    kernel = launch.kernels()["copy_arrays"]
+    to, _, sizes = kernel.parameters
+    x = np.zeros((2, 3), np.float32)
+    struct = launch.by_value(to, [x[1], None, x])
+    assert struct.shape == (1,) and struct.nbytes == 8 * launch.MOST_ARRAYS
+    assert struct["at"][0, :4].tolist() == [x.ctypes.data + 12, 0, x.ctypes.data, 0]
+    assert launch.by_value(sizes, [7, 8]).tobytes() == np.array([7, 8, *[0] * 62], np.int32).tobytes()
+    assert sum(launch.BY_VALUE[p.c_type].itemsize for p in kernel.parameters) <= 4096
+    many = [x] * (launch.MOST_ARRAYS + 1)
+    for args, error, message in (
+        ((many, many, [6] * len(many)), ValueError, "to takes at most 64 values, got 65"),
+        (([x.T], [x], [6]), ValueError, r"to\[0\] is not contiguous"),
+        (([x, x], [x, x.astype(np.float64)], [6, 6]), TypeError, r"from\[1\] is an array of float32, not float64"),
+        (([x], [x], [6.5]), TypeError, r"sizes\[0\] is int32, not 6.5"),
+    ):
+        with pytest.raises(error, match=message):
+            launch.launch("copy_arrays", (1, 1), (32,), *args)
+
+
 class LikeCuPy:
     """A RawKernel as far as `launch` uses it: takes what CuPy would copy byte by byte, and runs it in the emulator."""
 
@@ -480,6 +516,7 @@ def test_shapes_are_checked():
         lambda: adam_step(flat, flat, flat[:4], flat, flat[:2], (0.0, 0.9), 1e-8, None),
         lambda: adam_step(flat, flat, flat, flat, flat[:3], (0.0, 0.9), 1e-8, None),
         lambda: move_average(flat, flat[:4], flat[:1]),
+        lambda: copy_arrays([flat], [flat[:4]]),
     ):
         with pytest.raises(ValueError):
             call()

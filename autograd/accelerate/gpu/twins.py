@@ -14,6 +14,7 @@ from autograd.accelerate.gpu import (
     bias_activation,
     blas,
     conv,
+    copy_arrays,
     im2col,
     layer_norm,
     power_iteration,
@@ -229,7 +230,11 @@ def random_integers(xp, stream, ahead, high, shape):
 def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm):
     if m.dtype != "float32":
         return NotImplemented
-    return adam.adam_step(flat.data, flat.gather(grads), m, v, numbers.array, betas, eps, max_norm).reshape(())
+    g = xp.empty_like(flat.data)
+    copy_arrays.copy_arrays(
+        [g[part] for part in flat.parts], [x if x is None else xp.ascontiguousarray(x) for x in grads]
+    )
+    return adam.adam_step(flat.data, g, m, v, numbers.array, betas, eps, max_norm).reshape(())
 
 
 @GPU.routine("nn.optim.move_average")
