@@ -18,6 +18,7 @@ from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.twin import GPU
 from autograd.arrays import to_device, to_host
+from autograd.operation import each
 from autograd.random import RandomStream
 from autograd.registry import TWINS
 from minigan.augment import Augment
@@ -150,6 +151,23 @@ def l2(q, k, v):
     return ops.attention(q, k, v, similarity="l2")
 
 
+def joined(ys):
+    return ops.concatenate([y.reshape(-1) for y in ys])
+
+
+def spectral_norms(a, b):
+    """With u and v far from where σ cancels; one target is a number and one lies on the device."""
+    u, v = (to_device(np.ones(n, np.float32), device_of(a)) for n in a.shape)
+    p, q = (to_device(x.astype(np.float32), device_of(a)) for x in np.linalg.svd(normal(9, 3))[::2])
+    target = to_device(np.array(1.5, np.float32), device_of(a))
+    return joined(each(ops.spectral_normalize, [(a + 1, u, v, 1.0), (b, p[:, 0].copy(), q[0].copy(), target)]))
+
+
+def device_of(x):
+    return "cpu" if isinstance(x.data, np.ndarray) else "strict"
+
+
+SPECTRAL = ["spectral_sigma", "spectral_scale", "spectral_inner", "spectral_gradient"]
 CASES = {  # f, inputs, kernels that run
     "softmax": (ops.softmax, [normal(3, 5, 9)], ["softmax_forward", "softmax_backward"]),
     "softmax over columns": (lambda x: ops.softmax(x.swapaxes(0, 2)), [normal(3, 5, 9)], ["softmax_forward"]),
@@ -237,6 +255,23 @@ CASES = {  # f, inputs, kernels that run
         ["im2col", "col2im"],
     ),
     "too large for a block": (l2, [heads(1, 1, 300, 64)] * 3, []),
+    "spectral norms together": (spectral_norms, [normal(5, 8), normal(9, 3)], SPECTRAL),
+    "of a transpose": (lambda a, b: spectral_norms(a.T, b), [normal(5, 8), normal(9, 3)], []),
+    "linear maps of one x": (
+        lambda x, *p: joined(each(ops.linear, [(x, w, b) for w, b in zip(p[:3], p[3:], strict=True)])),
+        [normal(2, 3, 5), *[normal(4, 5)] * 3, *[normal(4)] * 3],
+        ["copy_arrays"],
+    ),
+    "linear maps that lie evenly": (
+        lambda x, w: joined(each(ops.linear, [(x, w[i], None) for i in (0, 2, 4)])),
+        [normal(3, 5), normal(5, 4, 5)],
+        [],  # neither the weights nor the gradients are copied
+    ),
+    "linear maps of two shapes": (
+        lambda x, v, w: joined(each(ops.linear, [(x, v, None), (x, w, None)])),
+        [normal(2, 5), normal(4, 5), normal(3, 5)],
+        [],
+    ),
 }
 
 

@@ -25,8 +25,9 @@ from autograd.accelerate.gpu.column_sums import column_sums
 from autograd.accelerate.gpu.copy_arrays import copy_arrays
 from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
-from autograd.accelerate.gpu.power_iteration import power_iteration, power_table
+from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
+from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
 from autograd.arrays import MODULES, best_device, to_device, to_host
 from autograd.ops.windows import Windows
 from autograd.random import RandomStream
@@ -169,26 +170,42 @@ def compare_attention(
     close(gk, gk_twin, 1e-5)
 
 
+MATRICES = [(40, 70), (17, 33), (3, 100), (70, 3), (130, 64)]  # the last is split into parts
+
+
 def check_power_iteration(device: str, rng: np.random.Generator) -> None:
-    shapes = [(40, 70), (17, 33), (3, 100), (70, 3), (8, 16 * 9)]
+    """Twice, from anywhere and not from the singular vectors; more matrices than one launch takes."""
+    shapes = MATRICES + [(2, 3 + i) for i in range(launch.MOST_ARRAYS)]
     weights = [normal(rng, *shape) for shape in shapes]
     norms = [SpectralNorm(Tensor(w.astype(np.float64))) for w in weights]
-    for norm in norms:  # from anywhere, not from the singular vectors
+    for norm in norms:
         for buffer in (norm.u, norm.v):
             buffer.data[...] = rng.standard_normal(buffer.shape)
-    starts = np.cumsum([5, *(w.size for w in weights)])[:-1]  # something else stands first
-    flat = np.concatenate([np.zeros(5, np.float32), *(w.ravel() for w in weights)])
-    u, v = (np.concatenate([getattr(n, name).data for n in norms]).astype(np.float32) for name in "uv")
-    arrays = [to_device(a, device) for a in (flat, u, v, np.zeros(len(shapes), np.float32))]
-    table = to_device(power_table(shapes, starts.tolist()), device)
+    us, vs = ([to_device(getattr(n, name).data.astype(np.float32), device) for n in norms] for name in "uv")
+    on_device = [to_device(w, device) for w in weights]
     for _ in range(2):
         for w, norm in zip(weights, norms, strict=True):
             norm.power_iteration(Tensor(w.astype(np.float64)))
-        power_iteration(*arrays, table)
-    sigmas = [n.u.data @ w.astype(np.float64) @ n.v.data for w, n in zip(weights, norms, strict=True)]
-    close(to_host(arrays[1]), np.concatenate([n.u.data for n in norms]), 1e-5)
-    close(to_host(arrays[2]), np.concatenate([n.v.data for n in norms]), 1e-5)
-    close(to_host(arrays[3]), np.array(sigmas), 1e-5)
+        power_iteration(on_device, us, vs)
+    for u, v, norm in zip(us, vs, norms, strict=True):
+        close(to_host(u), norm.u.data, 1e-5)
+        close(to_host(v), norm.v.data, 1e-5)
+
+
+def check_spectral(device: str, rng: np.random.Generator) -> None:
+    """With u and v as after power iterations: where σ cancels, no digits are left."""
+    weights, gs = ([normal(rng, *shape) for shape in MATRICES] for _ in range(2))
+    norms = [SpectralNorm(Tensor(w)) for w in weights]
+    us, vs = [n.u.data for n in norms], [n.v.data for n in norms]
+    targets = [None if i == 2 else np.array(1.5 + i, np.float32) for i in range(len(MATRICES))]
+    args = [[None if a is None else to_device(a, device) for a in arrays] for arrays in (weights, us, vs, targets)]
+    ys, sigmas = spectral_normalize(*args)
+    gws = spectral_gradient([to_device(g, device) for g in gs], *args, sigmas)
+    for w, u, v, target, g, y, gw in zip(weights, us, vs, targets, gs, ys, gws, strict=True):
+        u, v, target = (np.asarray(1.0 if a is None else a, np.float64) for a in (u, v, target))
+        expected = reference(lambda w, u=u, v=v, t=target: ops.spectral_normalize(w, u, v, t), g, w)
+        close(to_host(y), expected[0])
+        close(to_host(gw), expected[1], 1e-5)
 
 
 def check_adam(device: str, rng: np.random.Generator) -> None:
@@ -512,7 +529,9 @@ def test_shapes_are_checked():
         lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], (4, 4), at),
         lambda: im2col(np.broadcast_to(np.float32(0), (2**20, 1, 64, 64)), at),
         lambda: col2im(np.broadcast_to(np.float32(0), (2**20, 4, 63 * 63)), None, (64, 64), at),
-        lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
+        lambda: power_iteration([a[0]], [flat[:5]], [flat[:7]]),
+        lambda: spectral_normalize([a[0]], [flat[:5]], [flat[:7]], [None]),
+        lambda: spectral_gradient([a[0]], [a[0]], [flat[:5]], [flat], [None], np.zeros((2, 1), np.float32)),
         lambda: adam_step(flat, flat, flat[:4], flat, flat[:2], (0.0, 0.9), 1e-8, None),
         lambda: adam_step(flat, flat, flat, flat, flat[:3], (0.0, 0.9), 1e-8, None),
         lambda: move_average(flat, flat[:4], flat[:1]),

@@ -30,7 +30,10 @@ def attention_backward(
     batch, queries, tokens, heads, d = _check(q, k, v)
     launch.require(g.shape == q.shape, f"attention: g {g.shape} beside q {q.shape}")
     launch.require(lse.shape == (batch, heads, queries), f"attention: lse {lse.shape} beside q {q.shape}")
-    gq, gk, gv = (launch.empty(x, x.shape) for x in (q, k, v))
+    if q.shape == k.shape:  # side by side, for who multiplies all of them at once
+        gq, gk, gv = launch.empty(q, (3, *q.shape))
+    else:
+        gq, gk, gv = (launch.empty(x, x.shape) for x in (q, k, v))
     a, b = _factors(similarity, scale, d)
     warps = min(WARPS, tokens)
     args = (g, q, k, v, lse, gq, gk, gv, queries, tokens, heads, d, a, b)
