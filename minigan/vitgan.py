@@ -279,7 +279,7 @@ class Discriminator(Module):
         for block in blocks:
             h = block(h)
         h = last(h, first=1)  # (B, 1, D): the logit is read from the class token alone
-        return self.head(self.norm(h[:, 0])).reshape(-1)  # (B,)
+        return self.head(self.norm(h)).reshape(-1)  # (B,)
 
 
 def _grid(image_size: int, patch: int) -> int:

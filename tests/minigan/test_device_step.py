@@ -193,6 +193,12 @@ CASES = {  # f, inputs, kernels that run
         [normal(4, 3, 2, 2), normal(3), normal(3)],
         [],
     ),
+    "layer norm of constants": (
+        lambda x: ops.layer_norm(x, 8, *(to_device(normal(8), device_of(x)) for _ in range(2))),
+        [normal(3, 5, 8)],
+        ["layer_norm_forward", "layer_norm_backward_x"],
+    ),
+    "softplus": (ops.softplus, [normal(3, 5, 9)], ["softplus_forward", "softplus_backward"]),
     "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
     "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
     "sine": (

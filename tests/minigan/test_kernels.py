@@ -27,6 +27,7 @@ from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
 from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
+from autograd.accelerate.gpu.softplus import softplus, softplus_backward
 from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
 from autograd.arrays import MODULES, best_device, to_device, to_host
 from autograd.ops.windows import Windows
@@ -94,8 +95,12 @@ def check_layer_norm(device: str, rng: np.random.Generator) -> None:
         gamma, beta = normal(rng, *weights), normal(rng, *weights)
         expected = reference(lambda x, w, b: ops.layer_norm(x, x.shape[-1], w, b), g, x, gamma, beta)
         y, mean, rstd = run(device, layer_norm, x, gamma, beta)
-        for a, b in zip((y, *run(device, layer_norm_backward, g, x, gamma, mean, rstd)), expected, strict=True):
+        found = run(device, layer_norm_backward, g, x, gamma, mean, rstd)
+        for a, b in zip((y, *found), expected, strict=True):
             close(a, b, 1e-5)
+        alone = run(device, layer_norm_backward, g, x, gamma, mean, rstd, False)
+        np.testing.assert_array_equal(alone[0], found[0])
+        assert alone[1:] == (None, None)
 
 
 def check_softmax(device: str, rng: np.random.Generator) -> None:
@@ -106,6 +111,13 @@ def check_softmax(device: str, rng: np.random.Generator) -> None:
     close(run(device, softmax_backward, g, y), expected[1], 1e-5)
 
 
+def check_softplus(device: str, rng: np.random.Generator) -> None:
+    x, g = 20 * normal(rng, 3, 111), normal(rng, 3, 111)  # e^60 is far from the end of float32, 1 + e^−60 is 1
+    expected = reference(ops.softplus, g, x)
+    close(run(device, softplus, x), expected[0])
+    close(run(device, softplus_backward, g, x), expected[1])
+
+
 def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
     x, bias, g = 3 * normal(rng, 2, 70, 45), normal(rng, 45), normal(rng, 2, 70, 45)
     for approximate in ("none", "tanh"):
@@ -114,6 +126,9 @@ def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
         gx, gbias = run(device, bias_gelu_backward, g, x, bias, approximate)
         close(gx, expected[1])
         close(gbias, expected[2])
+        alone, none = run(device, bias_gelu_backward, g, x, bias, approximate, False)
+        np.testing.assert_array_equal(alone, gx)
+        assert none is None
         z = x + bias
         close(run(device, bias_gelu, z, None, approximate), expected[0])
         gx, gbias = run(device, bias_gelu_backward, g, z, None, approximate)
@@ -516,6 +531,7 @@ def test_shapes_are_checked():
         lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
         lambda: layer_norm_backward(a[:1], a, b, a[..., 0], a[..., 0]),
         lambda: softmax_backward(a, a[0]),
+        lambda: softplus_backward(a[:1], a),
         lambda: bias_gelu(a, b[:4]),
         lambda: bias_sine_backward(a[0], a, b, 1.0),
         lambda: attention(q, q, q[:, :3]),

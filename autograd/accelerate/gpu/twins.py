@@ -21,6 +21,7 @@ from autograd.accelerate.gpu import (
     power_iteration,
     random,
     softmax,
+    softplus,
     spectral,
 )
 from autograd.accelerate.twin import GPU
@@ -50,9 +51,9 @@ class layer_norm_kernels:
     def forward(xp, x, weight, bias, *, axes, eps):
         return layer_norm.layer_norm(*map(xp.ascontiguousarray, (x, weight, bias)), eps)
 
-    def fused(xp, g, x, weight, mean, rstd):
+    def fused(xp, g, x, weight, mean, rstd, need):
         g, x, weight = map(xp.ascontiguousarray, (g, x, weight))
-        return layer_norm.layer_norm_backward(g, x, weight, mean, rstd)
+        return layer_norm.layer_norm_backward(g, x, weight, mean, rstd, need[1] or need[2])
 
 
 @GPU.each(ops.spectral_normalize)
@@ -152,8 +153,21 @@ class bias_gelu_kernels:
     def forward(xp, x, bias, *, approximate="none"):
         return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
 
-    def fused(xp, g, x, bias, *, approximate):
-        return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x, bias)), approximate)
+    def fused(xp, g, x, bias, need, *, approximate):
+        arrays = map(xp.ascontiguousarray, (g, x, bias))
+        return bias_activation.bias_gelu_backward(*arrays, approximate, need[1])
+
+
+@GPU.of(ops.softplus)
+class softplus_kernels:
+    def fits(x):
+        return True
+
+    def forward(xp, x):
+        return softplus.softplus(xp.ascontiguousarray(x))
+
+    def fused(xp, g, x):
+        return softplus.softplus_backward(*map(xp.ascontiguousarray, (g, x)))
 
 
 @GPU.of(ops.bias_sine)
