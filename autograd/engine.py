@@ -46,6 +46,9 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
     own: set[Node] = set()  # nodes whose gradient we allocated, so we may add to it in place
     for node, need in _path(y.node, targets):
         g = grads[node] if node in targets else grads.pop(node)
+        if node.op.joins:  # one of several results: its gradient waits beside those of the others
+            grads.setdefault(node.parents[0], {})[node.options["index"]] = g
+            continue
         found = node.op.run_rule(node, g, need, create_graph)
         if len(found) < len(need):
             _misruled(node, f"returned {len(found)} gradients for {len(need)} inputs: return a tuple, one for each")

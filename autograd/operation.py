@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from autograd.arrays import MODULES, is_array
+from autograd.arrays import MODULES, array_module, is_array
 from autograd.modes import HOOKS, hooked, state
 from autograd.registry import OPS, TWINS, ops
 from autograd.tensor import Node, Seen, Tensor
@@ -61,6 +61,8 @@ class Op:
     `backward` for first-order passes, on arrays only; it may also name the `residuals` that forward returns after y.
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
     """
+
+    joins = False  # whether it only picks one of the results of its parent: see `one_of`
 
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
@@ -217,6 +219,36 @@ class Op:
             return self.rule.run(ops, g, self._on_tensors(node), need, node)
         rule = self.rule if self.fused_rule is None or not state.fused else self.fused_rule
         return rule.run(node.xp, g, node.saved, need, node)
+
+
+def each(op: Any, calls: Sequence[tuple]) -> list[Tensor]:
+    """[op(*inputs) for inputs in calls], where no call needs the result of another; inputs as forward takes them.
+
+    Many small calls leave a GPU idle, so a twin may make them all at once.
+    """
+    xp = array_module(*(x.data if isinstance(x, Tensor) else x for inputs in calls for x in inputs))
+    twin = TWINS.get(xp, {}).get(f"{op.name}.each")
+    results = twin(xp, calls) if twin is not None and state.fused else NotImplemented
+    return [op.apply(*inputs) for inputs in calls] if results is NotImplemented else results
+
+
+class OneOf(Op):
+    """The op of a result of a node that has several: the engine hands that node a dict, index -> gradient."""
+
+    joins = True
+
+
+class one_of:
+    "y = the result number `index` of a node with several      ∂L/∂x = g, beside the gradients of the others"
+
+    def forward(xp, x, *, index):  # type: ignore[no-untyped-def]
+        return x[index]
+
+    def backward(xp, g):  # type: ignore[no-untyped-def]
+        return g
+
+
+ONE_OF = OneOf(one_of)
 
 
 class OpWithCall(Op):

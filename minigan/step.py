@@ -18,7 +18,7 @@ from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
-from nn import EMA, Adam, learning_rate, power_iteration
+from nn import EMA, Adam, learning_rate, normalized, power_iteration
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
@@ -87,10 +87,12 @@ class GAN:
     def update(self) -> Any:
         """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
         power_iteration(self.discriminator)
-        fake, on_real, d_grads, d_row = self.judge()
+        with normalized(self.discriminator):
+            fake, on_real, d_grads, d_row = self.judge()
         norm_d = self.adam_d.update(d_grads)
         power_iteration(self.discriminator)
-        g_grads, loss_g = self.fool(fake, on_real)
+        with normalized(self.discriminator):
+            g_grads, loss_g = self.fool(fake, on_real)
         norm_g = self.adam_g.update(g_grads)
         self.ema.update(self.adam_g.flat)
         row = [*d_row, loss_g, norm_d, norm_g]

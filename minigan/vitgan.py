@@ -7,6 +7,7 @@ patches of P × P pixels, row by row. Equation numbers are the paper's.
 """
 
 from collections.abc import Callable
+from typing import Any
 
 from autograd import Tensor, ops
 from autograd.random import RandomStream
@@ -22,9 +23,11 @@ from nn import (
     SirenLayer,
     init,
     pixel_coordinates,
+    styles,
 )
 
 ACTIVATIONS: dict[str, Callable[[Tensor], Tensor]] = {"relu": ops.relu, "silu": ops.silu}
+Style = tuple[()] | tuple[Tensor, Tensor]  # γ and β of a self-modulated layer norm
 GELUS = {"gelu": "none", "gelu_tanh": "tanh"}  # name -> the approximation of `ops.bias_gelu`, which adds the bias too
 
 
@@ -50,7 +53,7 @@ class MLP(Module):
 class Block(Module):
     """h ← h + MSA(N(h));  h ← h + MLP(N(h)): a pre-norm transformer block (eq. 2-3, and 10-11 with SLN).
 
-    N is layer norm. With `latent` it is the self-modulated layer norm N(h, w), with w (B, latent).
+    N is layer norm. With `latent` it is the self-modulated layer norm, N(h, γ, β): see `nn.norm.styles`.
     """
 
     def __init__(
@@ -70,13 +73,16 @@ class Block(Module):
         self.norm2 = _norm(features, latent, rng)
         self.mlp = MLP(features, int(features * mlp_ratio), activation, norm=norm, rng=rng)
 
-    def forward(self, h: Tensor, *w: Tensor, first: int | None = None) -> Tensor:
-        """h (B, N, D) to (B, N, D), or to (B, first, D): only the first tokens, which saves computing the others."""
-        change = self.attention(self.norm1(h, *w), first)
+    def forward(self, h: Tensor, style1: Style = (), style2: Style = (), first: int | None = None) -> Tensor:
+        """h (B, N, D) to (B, N, D), or to (B, first, D): only the first tokens, which saves computing the others.
+
+        style1 and style2: the γ and β (B, D) of both norms, if they are self-modulated.
+        """
+        change = self.attention(self.norm1(h, *style1), first)
         if first is not None:
             h = h[:, :first]
         h = h + change
-        return h + self.mlp(self.norm2(h, *w))
+        return h + self.mlp(self.norm2(h, *style2))
 
 
 def _norm(features: int, latent: int | None, rng: RandomStream) -> Module:
@@ -212,15 +218,16 @@ class Generator(Module):
     def forward(self, z: Tensor) -> Tensor:
         w = self.mapping(z)  # (B, D)
         h = self.position()  # (1, N, D)
+        norms: list[Any] = [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
         if self.tokens is None:
             h = ops.broadcast_to(h, (len(w), *h.shape[1:]))  # (B, N, D)
-            modulation: tuple[Tensor, ...] = (w,)
+            style: list[Style] = [*styles(norms, w)]
         else:
             h = h + self.tokens(w).reshape(len(w), *h.shape[1:])  # (B, N, D)
-            modulation = ()
-        for block in self.blocks:
-            h = block(h, *modulation)
-        y = self.norm(h, *modulation)  # (B, N, D)
+            style = [()] * len(norms)
+        for block, style1, style2 in zip(self.blocks, style[0:-1:2], style[1::2], strict=True):
+            h = block(h, style1, style2)
+        y = self.norm(h, *style[-1])  # (B, N, D)
         return ops.tanh(unpatchify(self.head(y), self.grid, self.patch))  # (B, C, H, W)
 
 
@@ -272,7 +279,7 @@ class Discriminator(Module):
         for block in blocks:
             h = block(h)
         h = last(h, first=1)  # (B, 1, D): the logit is read from the class token alone
-        return self.head(self.norm(h[:, 0])).reshape(-1)  # (B,)
+        return self.head(self.norm(h)).reshape(-1)  # (B,)
 
 
 def _grid(image_size: int, patch: int) -> int:

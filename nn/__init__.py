@@ -6,10 +6,10 @@ from nn.conv import Conv2d, ConvTranspose2d
 from nn.init import manual_seed
 from nn.linear import Linear
 from nn.module import Buffer, Module, Parameter, Sequential
-from nn.norm import BatchNorm2d, LayerNorm, SelfModulatedLayerNorm
+from nn.norm import BatchNorm2d, LayerNorm, SelfModulatedLayerNorm, styles
 from nn.optim import EMA, Adam, FlatParameters, learning_rate
 from nn.siren import FourierFeatures, SirenLayer, pixel_coordinates
-from nn.spectral import SpectralNorm, power_iteration
+from nn.spectral import SpectralNorm, normalized, power_iteration
 
 __all__ = [
     "EMA",
@@ -31,6 +31,8 @@ __all__ = [
     "SpectralNorm",
     "learning_rate",
     "manual_seed",
+    "normalized",
     "pixel_coordinates",
     "power_iteration",
+    "styles",
 ]

@@ -2,7 +2,7 @@
 
 from autograd import Tensor, ops
 from autograd.random import RandomStream
-from nn.linear import Linear
+from nn.linear import Linear, linears
 from nn.module import Module
 
 
@@ -35,12 +35,14 @@ class MultiHeadAttention(Module):
     def forward(self, x: Tensor, first: int | None = None) -> Tensor:
         """Y of all tokens, or with `first` of the first tokens only: they alone are queries, all tokens are keys."""
         if self.key is None:
-            k = self._split(self.query(x))
+            k, v = map(self._split, linears([self.query, self.value], x))
             q = k if first is None else k[:, :, :first]
+        elif first is None:
+            k, q, v = map(self._split, linears([self.key, self.query, self.value], x))
         else:
-            k = self._split(self.key(x))
-            q = self._split(self.query(x if first is None else x[:, :first]))
-        y = ops.attention(q, k, self._split(self.value(x)), similarity=self.similarity)  # (B, H, first, d)
+            k, v = map(self._split, linears([self.key, self.value], x))
+            q = self._split(self.query(x[:, :first]))
+        y = ops.attention(q, k, v, similarity=self.similarity)  # (B, H, first, d)
         return self.out(y.swapaxes(1, 2).reshape(len(x), -1, x.shape[2]))
 
     def _split(self, x: Tensor) -> Tensor:

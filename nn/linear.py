@@ -1,8 +1,10 @@
 """Linear: y = x Wᵀ + b."""
 
+from collections.abc import Sequence
 from typing import Any
 
 from autograd import Tensor, ops
+from autograd.operation import each
 from autograd.random import RandomStream
 from nn import init
 from nn.module import Module, Parameter
@@ -40,3 +42,8 @@ class Linear(Module):
 
     def _normed(self) -> Tensor:
         return self.weight if self.spectral is None else self.spectral(self.weight)
+
+
+def linears(layers: Sequence[Linear], x: Tensor) -> list[Tensor]:
+    """[layer(x) for layer in layers]: a GPU makes one product of those that have one shape."""
+    return each(ops.linear, [(x, layer._normed(), layer.bias) for layer in layers])

@@ -1,9 +1,11 @@
 """Normalisation layers: layer norm, the self-modulated layer norm of ViTGAN, batch norm."""
 
+from collections.abc import Sequence
+
 from autograd import Tensor, ops
 from autograd.random import RandomStream
 from nn import init
-from nn.linear import Linear
+from nn.linear import Linear, linears
 from nn.module import Buffer, Module, Parameter
 
 
@@ -22,8 +24,9 @@ class LayerNorm(Module):
 class SelfModulatedLayerNorm(Module):
     """SLN(h, w) = γ(w) ⊙ (h − μ)/σ + β(w), with γ and β affine in the latent w (ViTGAN, 2107.04589, eq. 14).
 
-    h (B, N, D), w (B, latent). The biases start at γ = 1, β = 0; `gain` spreads them over the samples (a small one
-    starts a generator whose images hardly differ).
+    h (B, N, D), w (B, latent). `style(w)` is the pair of γ(w) and β(w), and `styles` makes those of many layers at
+    once. The biases start at γ = 1, β = 0; `gain` spreads them over the samples (a small one starts a generator whose
+    images hardly differ).
     """
 
     def __init__(
@@ -34,11 +37,19 @@ class SelfModulatedLayerNorm(Module):
         self.gamma.bias.data[...] = 1
         self.eps = eps
 
-    def forward(self, h: Tensor, w: Tensor) -> Tensor:
-        gamma, beta = self.gamma(w), self.beta(w)
+    def style(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        return styles([self], w)[0]
+
+    def forward(self, h: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:
         batch, features = gamma.shape
         one_row_each = (batch, 1, features)
         return ops.layer_norm(h, features, gamma.reshape(one_row_each), beta.reshape(one_row_each), self.eps)
+
+
+def styles(norms: Sequence[SelfModulatedLayerNorm], w: Tensor) -> list[tuple[Tensor, Tensor]]:
+    """γ(w) and β(w) of each, (B, D): all are linear maps of the same w, so they are made together."""
+    maps = linears([layer for norm in norms for layer in (norm.gamma, norm.beta)], w)
+    return list(zip(maps[::2], maps[1::2], strict=True))
 
 
 class BatchNorm2d(Module):

@@ -1,11 +1,14 @@
 """Spectral normalisation by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589)."""
 
+import contextlib
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
 
 from autograd import Tensor, ops
 from autograd.arrays import array_module, to_host
+from autograd.operation import each
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
 from nn.module import Buffer, Module
@@ -36,13 +39,21 @@ class SpectralNorm(Module):
             self.u.data[...] = _unit(xp, matmul(xp, matrix, self.v.data))
 
     def forward(self, weight: Tensor) -> Tensor:
-        matrix = weight if len(weight.shape) == 2 else weight.reshape(weight.shape[0], -1)
-        target = self.sigma_init if self.improved else 1.0
-        y = ops.spectral_normalize(matrix, self.u, self.v, target)
-        return y if len(weight.shape) == 2 else y.reshape(weight.shape)
+        if self in _normed:
+            return _normed[self]
+        return _shaped(ops.spectral_normalize(*self.inputs(weight)), weight.shape)
+
+    def inputs(self, weight: Tensor) -> tuple[Tensor, Tensor, Tensor, Any]:
+        """What `ops.spectral_normalize` takes."""
+        matrix = _shaped(weight, (self.u.size, self.v.size))
+        return matrix, self.u, self.v, self.sigma_init if self.improved else 1.0
 
     def extra_repr(self) -> str:
         return "improved" if self.improved else "plain"
+
+
+def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
+    return x if x.shape == shape else x.reshape(shape)
 
 
 def _unit(xp: Any, x: Any) -> Any:
@@ -58,10 +69,33 @@ def make_spectral_norm(norm: str | None, weight: Tensor) -> SpectralNorm | None:
 
 def power_iteration(module: Module) -> None:
     """One power iteration in every layer below `module` that has a spectral norm: call it once per optimiser step."""
-    found = [vars(m) for m in module.modules() if getattr(m, "spectral", None) is not None]
-    layers = [(layer["weight"], layer["spectral"]) for layer in found]
+    layers = _layers(module)
     if layers:
         power_iterations(array_module(layers[0][0].data), layers)
+
+
+@contextlib.contextmanager
+def normalized(module: Module) -> Iterator[None]:
+    """Inside, every layer below `module` uses the normed weight that it has now: each is computed once, and together,
+    however often the layers run."""
+    layers = _layers(module)
+    results = each(ops.spectral_normalize, [spectral.inputs(weight) for weight, spectral in layers])
+    for (weight, spectral), y in zip(layers, results, strict=True):
+        _normed[spectral] = _shaped(y, weight.shape)
+    try:
+        yield
+    finally:
+        for _, spectral in layers:
+            _normed.pop(spectral, None)
+
+
+_normed: dict[SpectralNorm, Tensor] = {}  # what `normalized` has made
+
+
+def _layers(module: Module) -> list[tuple[Tensor, SpectralNorm]]:
+    """The weight and the norm of every layer that has a spectral norm."""
+    found = [vars(m) for m in module.modules() if getattr(m, "spectral", None) is not None]
+    return [(layer["weight"], layer["spectral"]) for layer in found]
 
 
 @routine

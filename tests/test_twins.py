@@ -11,6 +11,7 @@ import autograd
 import autograd.accelerate.gpu.twins
 import minigan.accelerate.twins  # noqa: F401 - both fill the table of kernels
 from autograd import Tensor, accelerate, grad, op, ops
+from autograd.accelerate.each import Each
 from autograd.accelerate.twin import CPU, GPU
 from autograd.operation import Op
 from autograd.ops import stub
@@ -27,7 +28,9 @@ ENTRIES = [(table, name) for table in (CPU, GPU) for name in table]
 @pytest.mark.parametrize("table, name", ENTRIES, ids=[name for _, name in ENTRIES])
 def test_a_twin_takes_what_the_readable_form_takes(table, name):
     twin = table[name]
-    if isinstance(twin, Op):
+    if isinstance(twin, Each):
+        assert twin.op is OPS[name.removesuffix(".each")] and not twin.op.keeps_y and not twin.op.variadic
+    elif isinstance(twin, Op):
         readable = OPS[name]
         assert twin.inputs == readable.inputs and twin.backward is readable.backward and twin.doc == readable.doc
         options = inspect.signature(twin.forward).parameters.values()

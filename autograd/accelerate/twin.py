@@ -5,6 +5,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd.accelerate.each import Each
 from autograd.operation import Op
 
 FLOAT32 = np.dtype("float32")
@@ -37,6 +38,15 @@ class Twins(dict):
 
             new.fits = all_fit
             self[op.name] = new
+            return new
+
+        return register
+
+    def each(self, op: Any) -> Callable[[type], Each]:
+        """Class decorator: many calls of `op` at once, for `autograd.operation.each`: see `Each`."""
+
+        def register(cls: type) -> Each:
+            new = self[f"{op.name}.each"] = Each(op, cls)
             return new
 
         return register

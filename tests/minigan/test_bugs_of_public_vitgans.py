@@ -28,6 +28,7 @@ from nn import (
     SelfModulatedLayerNorm,
     SpectralNorm,
     power_iteration,
+    styles,
 )
 
 
@@ -289,16 +290,17 @@ def test_generator_equation_printed_without_the_mlp():
     for branch in (block.attention.out, block.mlp.down):
         branch.weight.data[...] = 0
     h, w = random(2, 5, 8, dtype="float32"), random(2, 4, dtype="float32")
-    np.testing.assert_array_equal(block(Tensor(h), Tensor(w)).data, h)
+    np.testing.assert_array_equal(block(Tensor(h), *styles([block.norm1, block.norm2], Tensor(w))).data, h)
 
 
 def test_residual_taken_from_the_normalised_tensor():
     """mlpc-ucsd/ViTGAN: x = SLN(x); x = attention(x) + x, which forgets the stream."""
     for latent in (None, 4):
         block = Block(8, 2, 2.0, "gelu", "dot", latent=latent, rng=RandomStream(0))
-        w = () if latent is None else (Tensor(random(2, 4, dtype="float32")),)
+        w = Tensor(random(2, 4, dtype="float32"))
+        both = () if latent is None else styles([block.norm1, block.norm2], w)
         h, g = random(2, 5, 8, dtype="float32"), 100 * np.ones((2, 5, 8), "float32")
-        small, large = (block(Tensor(x), *w).data - x for x in (h, h + g))
+        small, large = (block(Tensor(x), *both).data - x for x in (h, h + g))
         np.testing.assert_allclose(small, large, atol=2e-4)  # the branches see a normalised h, the stream keeps h
 
 
@@ -319,7 +321,7 @@ def test_gamma_and_beta_are_scalars():
     gamma, beta = (w @ m.weight.data.T + m.bias.data for m in (norm.gamma, norm.beta))
     assert gamma.shape == beta.shape == (3, 6)
     np.testing.assert_allclose(
-        norm(Tensor(h), Tensor(w)).data, gamma[:, None] * normed + beta[:, None], rtol=1e-9, atol=1e-12
+        norm(Tensor(h), *norm.style(Tensor(w))).data, gamma[:, None] * normed + beta[:, None], rtol=1e-9, atol=1e-12
     )
 
 
@@ -327,7 +329,7 @@ def test_beta_multiplies():
     """tfwcn/VITGAN-tf2: SLN multiplies by β; it must add, whatever h is."""
     norm = in_float64(SelfModulatedLayerNorm(6, 4, rng=RandomStream(0)))
     w = random(2, 4)
-    flat = norm(Tensor(np.ones((2, 5, 6))), Tensor(w)).data  # nothing to normalise: β alone is left
+    flat = norm(Tensor(np.ones((2, 5, 6))), *norm.style(Tensor(w))).data  # nothing to normalise: β alone is left
     np.testing.assert_allclose(flat, np.repeat((w @ norm.beta.weight.data.T)[:, None], 5, axis=1), atol=1e-9)
 
 
@@ -340,7 +342,8 @@ def test_modulation_normalised_away():
     z = latents(tiny(), dtype="float64")
     generator(Tensor(z))
     h = np.broadcast_to(generator.position().data, (4, 16, 16))
-    np.testing.assert_allclose(seen[0], norm(Tensor(h), generator.mapping(Tensor(z))).data, rtol=1e-9)
+    style = norm.style(generator.mapping(Tensor(z)))
+    np.testing.assert_allclose(seen[0], norm(Tensor(h), *style).data, rtol=1e-9)
     assert (seen[0].std(axis=-1) - 1).std() > 1e-3  # not of variance 1
 
 

@@ -18,6 +18,7 @@ from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.twin import GPU
 from autograd.arrays import to_device, to_host
+from autograd.operation import each
 from autograd.random import RandomStream
 from autograd.registry import TWINS
 from minigan.augment import Augment
@@ -33,8 +34,12 @@ class RecordedCublas(FakeCublas):
     def cublasGemmStridedBatchedEx(self, handle, *args):
         product = super().cublasGemmStridedBatchedEx
         status = []
-        strict.work(lambda: status.append(product(handle, *args)))
+        strict.work(lambda: status.append(product(handle, *args)), name="product")
         return status[-1]
+
+
+def host(value):
+    return value._host if isinstance(value, StrictArray) else value
 
 
 @pytest.fixture
@@ -44,11 +49,10 @@ def launched(emulator, monkeypatch) -> list[str]:
     emulator.seed = 0  # the order of the threads
 
     def run(kernel, grid, block, shared, values):
-        hosts = [v._host if isinstance(v, StrictArray) else v for v in values]
+        hosts = [list(map(host, v)) if isinstance(v, list) else host(v) for v in values]
         names.append(kernel.name)
-        strict.work(
-            lambda: emulator(kernel, grid, block, shared, hosts), writes=[h for h in hosts if isinstance(h, np.ndarray)]
-        )
+        written = [h for h in launch.flattened(hosts) if isinstance(h, np.ndarray)]
+        strict.work(lambda: emulator(kernel, grid, block, shared, hosts), writes=written)
 
     monkeypatch.setitem(launch.RUNNERS, strict, run)
     monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(RecordedCublas())})
@@ -147,6 +151,23 @@ def l2(q, k, v):
     return ops.attention(q, k, v, similarity="l2")
 
 
+def joined(ys):
+    return ops.concatenate([y.reshape(-1) for y in ys])
+
+
+def spectral_norms(a, b):
+    """With u and v far from where σ cancels; one target is a number and one lies on the device."""
+    u, v = (to_device(np.ones(n, np.float32), device_of(a)) for n in a.shape)
+    p, q = (to_device(x.astype(np.float32), device_of(a)) for x in np.linalg.svd(normal(9, 3))[::2])
+    target = to_device(np.array(1.5, np.float32), device_of(a))
+    return joined(each(ops.spectral_normalize, [(a + 1, u, v, 1.0), (b, p[:, 0].copy(), q[0].copy(), target)]))
+
+
+def device_of(x):
+    return "cpu" if isinstance(x.data, np.ndarray) else "strict"
+
+
+SPECTRAL = ["spectral_sigma", "spectral_scale", "spectral_inner", "spectral_gradient"]
 CASES = {  # f, inputs, kernels that run
     "softmax": (ops.softmax, [normal(3, 5, 9)], ["softmax_forward", "softmax_backward"]),
     "softmax over columns": (lambda x: ops.softmax(x.swapaxes(0, 2)), [normal(3, 5, 9)], ["softmax_forward"]),
@@ -172,6 +193,12 @@ CASES = {  # f, inputs, kernels that run
         [normal(4, 3, 2, 2), normal(3), normal(3)],
         [],
     ),
+    "layer norm of constants": (
+        lambda x: ops.layer_norm(x, 8, *(to_device(normal(8), device_of(x)) for _ in range(2))),
+        [normal(3, 5, 8)],
+        ["layer_norm_forward", "layer_norm_backward_x"],
+    ),
+    "softplus": (ops.softplus, [normal(3, 5, 9)], ["softplus_forward", "softplus_backward"]),
     "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
     "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
     "sine": (
@@ -183,7 +210,17 @@ CASES = {  # f, inputs, kernels that run
     "l2": (l2, [heads(2, 2, 9, 4)] * 3, ["attention_forward", "attention_backward"]),
     "l2, tied": (lambda q, v: l2(q, q, v), [heads(2, 2, 9, 4)] * 2, ["attention_forward", "attention_backward"]),
     "by rows of heads": (l2, [normal(2, 2, 9, 4)] * 3, ["attention_forward"]),
-    "fewer queries": (l2, [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)], []),
+    "fewer queries": (
+        l2,
+        [heads(2, 2, 1, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 4)],
+        ["attention_forward", "attention_backward"],
+    ),
+    "the first token asks, tied": (
+        lambda k, v: l2(k[:, :, :1], k, v),
+        [heads(2, 2, 9, 4)] * 2,
+        ["attention_forward", "attention_backward"],
+    ),
+    "values of other sizes": (l2, [heads(2, 2, 3, 4), heads(2, 2, 9, 4), heads(2, 2, 9, 6)], []),
     "l1": (lambda q, k, v: ops.attention(q, k, v, similarity="l1"), [heads(2, 2, 5, 4)] * 3, []),
     "as printed": (lambda q, k, v: ops.attention(q, k, v, similarity="l2_printed"), [heads(1, 2, 5, 4)] * 3, []),
     "conv": (
@@ -224,6 +261,23 @@ CASES = {  # f, inputs, kernels that run
         ["im2col", "col2im"],
     ),
     "too large for a block": (l2, [heads(1, 1, 300, 64)] * 3, []),
+    "spectral norms together": (spectral_norms, [normal(5, 8), normal(9, 3)], SPECTRAL),
+    "of a transpose": (lambda a, b: spectral_norms(a.T, b), [normal(5, 8), normal(9, 3)], []),
+    "linear maps of one x": (
+        lambda x, *p: joined(each(ops.linear, [(x, w, b) for w, b in zip(p[:3], p[3:], strict=True)])),
+        [normal(2, 3, 5), *[normal(4, 5)] * 3, *[normal(4)] * 3],
+        ["copy_arrays"],
+    ),
+    "linear maps that lie evenly": (
+        lambda x, w: joined(each(ops.linear, [(x, w[i], None) for i in (0, 2, 4)])),
+        [normal(3, 5), normal(5, 4, 5)],
+        [],  # neither the weights nor the gradients are copied
+    ),
+    "linear maps of two shapes": (
+        lambda x, v, w: joined(each(ops.linear, [(x, v, None), (x, w, None)])),
+        [normal(2, 5), normal(4, 5), normal(3, 5)],
+        [],
+    ),
 }
 
 

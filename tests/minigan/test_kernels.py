@@ -23,10 +23,13 @@ from autograd.accelerate.gpu.adam import adam_step, move_average
 from autograd.accelerate.gpu.attention import attention, attention_backward, fits
 from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
 from autograd.accelerate.gpu.column_sums import column_sums
+from autograd.accelerate.gpu.copy_arrays import copy_arrays
 from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
-from autograd.accelerate.gpu.power_iteration import power_iteration, power_table
+from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
+from autograd.accelerate.gpu.softplus import softplus, softplus_backward
+from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
 from autograd.arrays import MODULES, best_device, to_device, to_host
 from autograd.ops.windows import Windows
 from autograd.random import RandomStream
@@ -93,8 +96,12 @@ def check_layer_norm(device: str, rng: np.random.Generator) -> None:
         gamma, beta = normal(rng, *weights), normal(rng, *weights)
         expected = reference(lambda x, w, b: ops.layer_norm(x, x.shape[-1], w, b), g, x, gamma, beta)
         y, mean, rstd = run(device, layer_norm, x, gamma, beta)
-        for a, b in zip((y, *run(device, layer_norm_backward, g, x, gamma, mean, rstd)), expected, strict=True):
+        found = run(device, layer_norm_backward, g, x, gamma, mean, rstd)
+        for a, b in zip((y, *found), expected, strict=True):
             close(a, b, 1e-5)
+        alone = run(device, layer_norm_backward, g, x, gamma, mean, rstd, False)
+        np.testing.assert_array_equal(alone[0], found[0])
+        assert alone[1:] == (None, None)
 
 
 def check_softmax(device: str, rng: np.random.Generator) -> None:
@@ -105,6 +112,13 @@ def check_softmax(device: str, rng: np.random.Generator) -> None:
     close(run(device, softmax_backward, g, y), expected[1], 1e-5)
 
 
+def check_softplus(device: str, rng: np.random.Generator) -> None:
+    x, g = 20 * normal(rng, 3, 111), normal(rng, 3, 111)  # e^60 is far from the end of float32, 1 + e^−60 is 1
+    expected = reference(ops.softplus, g, x)
+    close(run(device, softplus, x), expected[0])
+    close(run(device, softplus_backward, g, x), expected[1])
+
+
 def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
     x, bias, g = 3 * normal(rng, 2, 70, 45), normal(rng, 45), normal(rng, 2, 70, 45)
     for approximate in ("none", "tanh"):
@@ -113,6 +127,9 @@ def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
         gx, gbias = run(device, bias_gelu_backward, g, x, bias, approximate)
         close(gx, expected[1])
         close(gbias, expected[2])
+        alone, none = run(device, bias_gelu_backward, g, x, bias, approximate, False)
+        np.testing.assert_array_equal(alone, gx)
+        assert none is None
         z = x + bias
         close(run(device, bias_gelu, z, None, approximate), expected[0])
         gx, gbias = run(device, bias_gelu_backward, g, z, None, approximate)
@@ -136,17 +153,25 @@ def check_column_sums(device: str, rng: np.random.Generator) -> None:
 
 
 def check_attention(device: str, rng: np.random.Generator) -> None:
-    """B, N, H, d: whole warps and more; another scale; fewer tokens than warps."""
+    """B, N, H, d: whole warps and more; another scale; fewer tokens than warps; fewer and more queries than keys."""
     compare_attention(device, rng, (1, 37, 2, 33), "l2")
     compare_attention(device, rng, (2, 19, 3, 8), "l2")
     compare_attention(device, rng, (2, 33, 1, 12), "dot", 0.3)
     compare_attention(device, rng, (1, 3, 2, 64), "l2")
+    compare_attention(device, rng, (2, 37, 2, 12), "l2", queries=1)
+    compare_attention(device, rng, (2, 9, 2, 5), "dot", queries=35)
 
 
 def compare_attention(
-    device: str, rng: np.random.Generator, shape: tuple, similarity: str, scale: float | None = None
+    device: str,
+    rng: np.random.Generator,
+    shape: tuple,
+    similarity: str,
+    scale: float | None = None,
+    queries: int | None = None,
 ) -> None:
-    q, k, v, g = (normal(rng, *shape) for _ in range(4))
+    asking = (shape[0], queries or shape[1], *shape[2:])
+    q, k, v, g = (normal(rng, *s) for s in (asking, shape, shape, asking))
 
     def twin(q, k, v):
         heads = (a.swapaxes(1, 2) for a in (q, k, v))
@@ -161,26 +186,42 @@ def compare_attention(
     close(gk, gk_twin, 1e-5)
 
 
+MATRICES = [(40, 70), (17, 33), (3, 100), (70, 3), (130, 64)]  # the last is split into parts
+
+
 def check_power_iteration(device: str, rng: np.random.Generator) -> None:
-    shapes = [(40, 70), (17, 33), (3, 100), (70, 3), (8, 16 * 9)]
+    """Twice, from anywhere and not from the singular vectors; more matrices than one launch takes."""
+    shapes = MATRICES + [(2, 3 + i) for i in range(launch.MOST_ARRAYS)]
     weights = [normal(rng, *shape) for shape in shapes]
     norms = [SpectralNorm(Tensor(w.astype(np.float64))) for w in weights]
-    for norm in norms:  # from anywhere, not from the singular vectors
+    for norm in norms:
         for buffer in (norm.u, norm.v):
             buffer.data[...] = rng.standard_normal(buffer.shape)
-    starts = np.cumsum([5, *(w.size for w in weights)])[:-1]  # something else stands first
-    flat = np.concatenate([np.zeros(5, np.float32), *(w.ravel() for w in weights)])
-    u, v = (np.concatenate([getattr(n, name).data for n in norms]).astype(np.float32) for name in "uv")
-    arrays = [to_device(a, device) for a in (flat, u, v, np.zeros(len(shapes), np.float32))]
-    table = to_device(power_table(shapes, starts.tolist()), device)
+    us, vs = ([to_device(getattr(n, name).data.astype(np.float32), device) for n in norms] for name in "uv")
+    on_device = [to_device(w, device) for w in weights]
     for _ in range(2):
         for w, norm in zip(weights, norms, strict=True):
             norm.power_iteration(Tensor(w.astype(np.float64)))
-        power_iteration(*arrays, table)
-    sigmas = [n.u.data @ w.astype(np.float64) @ n.v.data for w, n in zip(weights, norms, strict=True)]
-    close(to_host(arrays[1]), np.concatenate([n.u.data for n in norms]), 1e-5)
-    close(to_host(arrays[2]), np.concatenate([n.v.data for n in norms]), 1e-5)
-    close(to_host(arrays[3]), np.array(sigmas), 1e-5)
+        power_iteration(on_device, us, vs)
+    for u, v, norm in zip(us, vs, norms, strict=True):
+        close(to_host(u), norm.u.data, 1e-5)
+        close(to_host(v), norm.v.data, 1e-5)
+
+
+def check_spectral(device: str, rng: np.random.Generator) -> None:
+    """With u and v as after power iterations: where σ cancels, no digits are left."""
+    weights, gs = ([normal(rng, *shape) for shape in MATRICES] for _ in range(2))
+    norms = [SpectralNorm(Tensor(w)) for w in weights]
+    us, vs = [n.u.data for n in norms], [n.v.data for n in norms]
+    targets = [None if i == 2 else np.array(1.5 + i, np.float32) for i in range(len(MATRICES))]
+    args = [[None if a is None else to_device(a, device) for a in arrays] for arrays in (weights, us, vs, targets)]
+    ys, sigmas = spectral_normalize(*args)
+    gws = spectral_gradient([to_device(g, device) for g in gs], *args, sigmas)
+    for w, u, v, target, g, y, gw in zip(weights, us, vs, targets, gs, ys, gws, strict=True):
+        u, v, target = (np.asarray(1.0 if a is None else a, np.float64) for a in (u, v, target))
+        expected = reference(lambda w, u=u, v=v, t=target: ops.spectral_normalize(w, u, v, t), g, w)
+        close(to_host(y), expected[0])
+        close(to_host(gw), expected[1], 1e-5)
 
 
 def check_adam(device: str, rng: np.random.Generator) -> None:
@@ -207,6 +248,20 @@ def check_adam(device: str, rng: np.random.Generator) -> None:
         close(to_host(norm)[0], np.asarray(length))
         for a, b in ((weights, host[0]), (m, optimiser.m), (v, optimiser.v), (average, ema.flat.data)):
             close(to_host(a), b)
+
+
+def check_copy_arrays(device: str, rng: np.random.Generator) -> None:
+    """More arrays than one launch takes, of all sizes, some of them missing; the target begins at any float."""
+    sizes = [1, 5, 3000, 257] + [int(n) for n in rng.integers(1, 40, 70)]
+    sources = [normal(rng, n) if i % 5 else None for i, n in enumerate(sizes)]
+    flat = to_device(np.full(sum(sizes), np.nan, np.float32), device)
+    ends = np.cumsum(sizes)
+    copy_arrays(
+        [flat[end - n : end] for n, end in zip(sizes, ends, strict=True)],
+        [None if a is None else to_device(a, device) for a in sources],
+    )
+    expected = [np.zeros(n, np.float32) if a is None else a for n, a in zip(sizes, sources, strict=True)]
+    np.testing.assert_array_equal(to_host(flat), np.concatenate(expected))
 
 
 def check_random(device: str, rng: np.random.Generator) -> None:
@@ -399,6 +454,27 @@ def test_arguments_are_checked(device):
         launch.launch("softmax_forward", (1,), (33,), *good)
 
 
+def test_many_arrays_are_passed_by_value(device):
+    """One struct, a size-1 array as CuPy asks for: the addresses, and zeros behind them."""
+    kernel = launch.kernels()["copy_arrays"]
+    to, _, sizes = kernel.parameters
+    x = np.zeros((2, 3), np.float32)
+    struct = launch.by_value(to, [x[1], None, x])
+    assert struct.shape == (1,) and struct.nbytes == 8 * launch.MOST_ARRAYS
+    assert struct["at"][0, :4].tolist() == [x.ctypes.data + 12, 0, x.ctypes.data, 0]
+    assert launch.by_value(sizes, [7, 8]).tobytes() == np.array([7, 8, *[0] * 62], np.int32).tobytes()
+    assert sum(launch.BY_VALUE[p.c_type].itemsize for p in kernel.parameters) <= 4096
+    many = [x] * (launch.MOST_ARRAYS + 1)
+    for args, error, message in (
+        ((many, many, [6] * len(many)), ValueError, "to takes at most 64 values, got 65"),
+        (([x.T], [x], [6]), ValueError, r"to\[0\] is not contiguous"),
+        (([x, x], [x, x.astype(np.float64)], [6, 6]), TypeError, r"from\[1\] is an array of float32, not float64"),
+        (([x], [x], [6.5]), TypeError, r"sizes\[0\] is int32, not 6.5"),
+    ):
+        with pytest.raises(error, match=message):
+            launch.launch("copy_arrays", (1, 1), (32,), *args)
+
+
 class LikeCuPy:
     """A RawKernel as far as `launch` uses it: takes what CuPy would copy byte by byte, and runs it in the emulator."""
 
@@ -439,7 +515,7 @@ def test_a_block_may_ask_for_the_shared_memory_of_its_gpu(emulator):
     h100 = ModuleType("cupy")
     h100.cuda = SimpleNamespace(runtime=runtime, Device=lambda: SimpleNamespace(id=0))
     assert launch.most_shared(np) == 99 * 1024 and launch.most_shared(h100) == 227 * 1024
-    assert not fits(257, 64) and fits(257, 64, launch.most_shared(h100))
+    assert not fits(257, 257, 64) and fits(257, 257, 64, launch.most_shared(h100))
 
 
 def test_the_source_is_ascii():
@@ -473,9 +549,11 @@ def test_shapes_are_checked():
         lambda: layer_norm(a, np.zeros((5, 1, 8), np.float32), b),
         lambda: layer_norm_backward(a[:1], a, b, a[..., 0], a[..., 0]),
         lambda: softmax_backward(a, a[0]),
+        lambda: softplus_backward(a[:1], a),
         lambda: bias_gelu(a, b[:4]),
         lambda: bias_sine_backward(a[0], a, b, 1.0),
         lambda: attention(q, q, q[:, :3]),
+        lambda: attention(q[..., :3], q, q),
         lambda: attention(q[:, :3], q[:, :3], q[:, :3], "l1"),
         lambda: attention_backward(q, q, q, q, np.zeros((1, 1, 200), np.float32)),  # too large for one block
         lambda: augment_kernel.augment(np.zeros((1, 5, 2, 2), np.float32), ["flip"], np.zeros((1, 2, 1), np.float32)),
@@ -485,14 +563,17 @@ def test_shapes_are_checked():
         lambda: col2im(np.zeros((1, 8, 9), np.float32), flat[:3], (4, 4), at),
         lambda: im2col(np.broadcast_to(np.float32(0), (2**20, 1, 64, 64)), at),
         lambda: col2im(np.broadcast_to(np.float32(0), (2**20, 4, 63 * 63)), None, (64, 64), at),
-        lambda: power_iteration(flat, flat, flat, flat, np.zeros((1, 5), np.int32)),
+        lambda: power_iteration([a[0]], [flat[:5]], [flat[:7]]),
+        lambda: spectral_normalize([a[0]], [flat[:5]], [flat[:7]], [None]),
+        lambda: spectral_gradient([a[0]], [a[0]], [flat[:5]], [flat], [None], np.zeros((2, 1), np.float32)),
         lambda: adam_step(flat, flat, flat[:4], flat, flat[:2], (0.0, 0.9), 1e-8, None),
         lambda: adam_step(flat, flat, flat, flat, flat[:3], (0.0, 0.9), 1e-8, None),
         lambda: move_average(flat, flat[:4], flat[:1]),
+        lambda: copy_arrays([flat], [flat[:4]]),
     ):
         with pytest.raises(ValueError):
             call()
-    assert fits(100, 64) and fits(65, 32) and not fits(200, 64)
+    assert fits(100, 100, 64) and fits(1, 65, 32) and not fits(200, 1, 64) and not fits(1, 200, 64)
 
 
 # Machine code, without a GPU

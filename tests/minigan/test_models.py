@@ -190,7 +190,8 @@ def test_self_modulation_depends_on_w():
     assert not layers(generator, LayerNorm)
     h = Tensor(random(2, 3, 16).astype("float32"))
     for norm in norms:
-        first, second = (norm(h, Tensor(random(2, 16, seed=s).astype("float32"))).data for s in (1, 2))
+        ws = (Tensor(random(2, 16, seed=s).astype("float32")) for s in (1, 2))
+        first, second = (norm(h, *norm.style(w)).data for w in ws)
         assert (abs(first - second).max(axis=(0, 1)) > 1e-4).all()  # every feature follows w
 
 

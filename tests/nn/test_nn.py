@@ -10,6 +10,7 @@ from strict_device import StrictArray, strict
 from tiny_models import in_float64, shake
 
 from autograd import Tensor, grad, ops
+from autograd.modes import hook
 from autograd.random import RandomStream
 from nn import (
     EMA,
@@ -32,6 +33,7 @@ from nn import (
     init,
     learning_rate,
     manual_seed,
+    normalized,
     pixel_coordinates,
     power_iteration,
 )
@@ -545,6 +547,43 @@ def test_one_call_iterates_every_spectral_norm_below():
     power_iteration(Linear(2, 2, rng=rng()))  # nothing to do is no error
 
 
+def test_inside_normalized_the_weights_are_normed_once():
+    """The values and gradients of two passes are those without it; a copy and the state know nothing of it."""
+    net = Sequential(
+        Linear(18, 6, norm="isn", rng=rng()), lambda x: x.reshape(-1, 2, 3, 3), Conv2d(2, 3, 3, norm="sn", rng=rng(1))
+    )
+    for layer in (net.layers[0], net.layers[2]):
+        start_anywhere(layer.spectral)
+    x, ran = Tensor(array(3, 18, dtype="float32")), []
+
+    def count(op, kind, call):
+        ran.append((op.name, kind))
+        return call()
+
+    def two_passes():
+        ran.clear()
+        with hook(count):
+            y = (net(x) ** 2).sum() + net(x * 2).sum()
+            grads = grad(y, net.parameters())
+        return y.data, grads, [ran.count(("spectral_normalize", kind)) for kind in ("forward", "backward")]
+
+    expected, grads, often = two_passes()
+    assert often == [4, 4]
+    names = set(net.state_dict())
+    with normalized(net):
+        found, grads_once, once = two_passes()
+        assert once == [0, 2] and set(net.state_dict()) == names
+        np.testing.assert_array_equal(net.copy()(x).data, net(x).data)
+    np.testing.assert_array_equal(found, expected)
+    for a, b in zip(grads_once, grads, strict=True):
+        np.testing.assert_allclose(a, b, rtol=0, atol=1e-5 * np.abs(b).max())
+    with pytest.raises(RuntimeError, match="stop"), normalized(net):
+        raise RuntimeError("stop")
+    assert two_passes()[2] == [4, 4]
+    with normalized(Linear(2, 2, rng=rng())):  # nothing to do is no error
+        pass
+
+
 def test_the_state_of_a_spectral_norm_is_saved():
     a, b = (Linear(5, 4, norm="isn", rng=rng(seed)) for seed in (0, 1))
     start_anywhere(a.spectral, seed=7)
@@ -721,24 +760,24 @@ def test_self_modulated_layer_norm_is_gamma_and_beta_of_w_around_torchs():
         gamma, beta = tw @ gw.T + gb, tw @ bw.T + bb
         return gamma[:, None] * F.layer_norm(h, (6,)) + beta[:, None]
 
-    check_beside_torch(lambda_module(layer, Tensor(w)), function, array(2, 5, 6))
+    check_beside_torch(modulated_by(layer, Tensor(w)), function, array(2, 5, 6))
     h, g = array(2, 5, 6), array(2, 5, 6, seed=8)
     latent = Tensor(w, requires_grad=True)
-    (found,) = grad(layer(Tensor(h), latent), [latent], g=g)
+    (found,) = grad(layer(Tensor(h), *layer.style(latent)), [latent], g=g)
     theirs = [torch.tensor(p.data) for p in layer.parameters()]
     (expected,) = torch.autograd.grad(function(torch.tensor(h), *theirs), tw, torch.tensor(g))
     np.testing.assert_allclose(found, expected.numpy(), rtol=1e-10, atol=1e-10)
 
 
-def lambda_module(layer, *more):
-    """A layer of one input: the others are given here."""
+def modulated_by(layer, w):
+    """A self-modulated layer norm of h alone."""
 
     class Partial(Module):
         def __init__(self):
             self.layer = layer
 
         def forward(self, x):
-            return layer(x, *more)
+            return layer(x, *layer.style(w))
 
     return Partial()
 
@@ -747,7 +786,7 @@ def test_self_modulation_starts_as_a_plain_layer_norm_for_w_0():
     layer = SelfModulatedLayerNorm(6, 4, rng=rng())
     h = array(2, 5, 6, dtype="float32")
     plain = LayerNorm(6)(Tensor(h)).data
-    np.testing.assert_array_equal(layer(Tensor(h), Tensor(np.zeros((2, 4), "float32"))).data, plain)
+    np.testing.assert_array_equal(layer(Tensor(h), *layer.style(Tensor(np.zeros((2, 4), "float32")))).data, plain)
 
 
 # ---- attention
@@ -829,7 +868,7 @@ class Everything(Module):
         x = self.up(ops.relu(self.batch_norm(self.down(x))))
         h = self.embed(x.reshape(len(x), 8, 16)) + self.features(self.where)
         for attention in self.attention:
-            h = h + attention(self.modulated(h, h[:, 0]))
+            h = h + attention(self.modulated(h, *self.modulated.style(h[:, 0])))
         return self.siren(self.norm(h)).mean(axis=1)
 
 

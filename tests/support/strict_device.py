@@ -75,11 +75,12 @@ class StrictArray:
         lowered = _index("getitem", index)
         if any(getattr(i, "dtype", None) == np.bool_ for i in _parts(lowered)):
             strict.waits("a boolean mask as index")
-        return strict.work(lambda: self._host[lowered], [self._host])
+        return strict.work(lambda: self._host[lowered], [self._host], name="getitem")
 
     def __setitem__(self, index: Any, value: Any) -> None:
         lowered, value = _index("setitem", index), _operand("setitem", value)
-        strict.work(lambda: self._host.__setitem__(lowered, value), writes=[self._host])
+        name = "copy" if isinstance(value, np.ndarray) else "fill"
+        strict.work(lambda: self._host.__setitem__(lowered, value), writes=[self._host], name=name)
 
     def __len__(self) -> int:
         return len(self._host)
@@ -144,6 +145,7 @@ class StrictModule:
     def __init__(self) -> None:
         self._depth = 0
         self.recorder: Any = None  # a capture of fake_cuda.py
+        self.watcher: Any = None  # a count of node_count.py
 
     def __repr__(self) -> str:
         return "<array module of device strict>"
@@ -156,12 +158,15 @@ class StrictModule:
         finally:
             self._depth -= 1
 
-    def work(self, run: Callable[[], Any], reads: Sequence = (), writes: Sequence[np.ndarray] = ()) -> Any:
+    def work(
+        self, run: Callable[[], Any], reads: Sequence = (), writes: Sequence[np.ndarray] = (), name: str = "kernel"
+    ) -> Any:
         """What the device does comes through here: `run`, on host arrays. `reads`: arrays that a result may be a view
-        of; `writes`: arrays that it writes into."""
-        if self.recorder is None:
-            return _wrap(run())
-        return self.recorder.record(run, reads, writes)
+        of; `writes`: arrays that it writes into; `name`: NumPy's of what is done, or "kernel" or "product"."""
+        result = _wrap(run()) if self.recorder is None else self.recorder.record(run, reads, writes)
+        if self.watcher is not None:
+            self.watcher(name, result, reads, writes)
+        return result
 
     def waits(self, what: str) -> None:
         """Every operation that needs the host comes through here."""
@@ -190,7 +195,7 @@ class StrictModule:
     # What numerics.py asks a module for before it looks into CuPy
     def erf(self, x: Any) -> StrictArray:
         host = _operand("erf", x)
-        return self.work(lambda: numerics.erf(np, host))
+        return self.work(lambda: numerics.erf(np, host), name="erf")
 
 
 class _Function:
@@ -207,7 +212,7 @@ class _Function:
             if not isinstance(args[0], StrictArray):
                 strict.waits(f"{name} of host data")
             args = (_unwrap(args[0]), *args[1:])
-            return strict.work(lambda: self.run(*args, **kwargs), args)
+            return strict.work(lambda: self.run(*args, **kwargs), args, name=name)
         if name in WAITING or (name == "where" and len(args) == 1):
             strict.waits(name)
         if name in JOINING and len(args[0]) > MOST_JOINED:
@@ -217,14 +222,14 @@ class _Function:
         args = tuple(lower(name, a) for a in args)
         kwargs = {key: _argument(name, value) for key, value in kwargs.items()}
         writes = [out._host] if isinstance(out, StrictArray) else args[:1] if name == "copyto" else ()
-        result = strict.work(lambda: self.run(*args, **kwargs), [*args, *kwargs.values()], writes)
+        result = strict.work(lambda: self.run(*args, **kwargs), [*args, *kwargs.values()], writes, name)
         return out if isinstance(out, StrictArray) else result
 
     def at(self, a: StrictArray, index: Any, x: Any) -> None:
         """ufunc.at, in place."""
         name = f"{self.__name__}.at"
         host, index, x = a._host, _index(name, index), _operand(name, x)
-        strict.work(lambda: self.run.at(host, index, x), [x], [host])
+        strict.work(lambda: self.run.at(host, index, x), [x], [host], name)
 
 
 strict: Any = StrictModule()
@@ -283,7 +288,7 @@ def _equip() -> None:
             args = [_argument(name, a) for a in args]
             kwargs = {key: _argument(name, value) for key, value in kwargs.items()}
             writes = [self._host] if name == "fill" else ()
-            return strict.work(lambda: getattr(self._host, name)(*args, **kwargs), [self._host], writes)
+            return strict.work(lambda: getattr(self._host, name)(*args, **kwargs), [self._host], writes, name)
 
         setattr(StrictArray, name, method)
 

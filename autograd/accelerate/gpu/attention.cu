@@ -5,8 +5,9 @@
 // With a = scale, b = 0 this is dot-product attention; with a = 2 scale, b = scale it is L2 attention, because
 // −‖q − k‖² = 2 q·k − ‖k‖² − ‖q‖² and the last term is the same along a row, so softmax does not see it.
 //
-// q, k, v, y (B, N, H, d), as the projections write them and the output projection reads them: nothing is transposed.
-// One block for each (sample, head). The matrix of probabilities (N, N) never reaches memory. The forward keeps one
+// q, y (B, Nq, H, d) and k, v (B, Nk, H, d), as the projections write them and the output projection reads them:
+// nothing is transposed. Nq and Nk may differ: where only the class token is read, it is the one query.
+// One block for each (sample, head). The matrix of probabilities (Nq, Nk) never reaches memory. The forward keeps one
 // number a row, lse_i = ln Σ_j e^(s_ij), from which the backward gets any p_ij = e^(s_ij − lse_i) again.
 #include "common.cuh"
 
@@ -34,11 +35,11 @@ __device__ void key_norms(const float* keys, float* norms, int tokens, int d, fl
     }
 }
 
-// Shared memory: keys (N, d+1), values (N, d+1), norms (N), and for each warp a query (d) and its probabilities (N).
+// Shared memory: keys (Nk, d+1), values (Nk, d+1), norms (Nk), and for each warp a query (d) and its probabilities (Nk).
 // A warp takes one query at a time. First a lane stands for a key: it computes s_ij for j = lane, lane + 32, …
 // Then a lane stands for a coordinate c: it sums p_ij v_jc over all j, reading what the other lanes have written.
 extern "C" __global__ void attention_forward(const float* q, const float* k, const float* v, float* y, float* lse,
-                                             int tokens, int heads, int d, float a, float b) {
+                                             int queries, int tokens, int heads, int d, float a, float b) {
     extern __shared__ float shared[];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     float* keys = shared;
@@ -48,9 +49,10 @@ extern "C" __global__ void attention_forward(const float* q, const float* k, con
     float* p = query + d;
 
     int stride = heads * d;  // from one token to the next
-    size_t start = (size_t)(blockIdx.x / heads) * tokens * stride + (blockIdx.x % heads) * d;
-    q += start, k += start, v += start, y += start;
-    lse += (size_t)blockIdx.x * tokens;
+    size_t sample = blockIdx.x / heads, head = blockIdx.x % heads * d;
+    size_t of_queries = sample * queries * stride + head, of_keys = sample * tokens * stride + head;
+    q += of_queries, y += of_queries, k += of_keys, v += of_keys;
+    lse += (size_t)blockIdx.x * queries;
 
     load_head(k, keys, tokens, stride, d);
     load_head(v, values, tokens, stride, d);
@@ -58,7 +60,7 @@ extern "C" __global__ void attention_forward(const float* q, const float* k, con
     key_norms(keys, norms, tokens, d, b);
     __syncthreads();  // all norms are there
 
-    for (int i = warp; i < tokens; i += warps) {
+    for (int i = warp; i < queries; i += warps) {
         for (int c = lane; c < d; c += 32) query[c] = q[(size_t)i * stride + c];
         __syncwarp();  // the whole query is there, and nobody reads the p of the row before any more
 
@@ -92,26 +94,29 @@ extern "C" __global__ void attention_forward(const float* q, const float* k, con
 // finds δ_i and ∂L/∂q_i. In the second a warp takes a key j, with all queries and their g in the same place; it finds
 // ∂L/∂k_j and ∂L/∂v_j. Every p_ij is computed twice, but each sum belongs to one warp: no atomics, and half the shared
 // memory.
-// Shared memory: two matrices (N, d+1), norms (N), δ (N), and for each warp two rows (d) and two columns (N).
+// Shared memory, with N the larger of Nq and Nk: two matrices (N, d+1), norms (Nk), δ (Nq), and for each warp two rows
+// (d) and two columns (N).
 extern "C" __global__ void attention_backward(const float* g, const float* q, const float* k, const float* v,
-                                              const float* lse, float* gq, float* gk, float* gv, int tokens, int heads,
-                                              int d, float a, float b) {
+                                              const float* lse, float* gq, float* gk, float* gv, int queries,
+                                              int tokens, int heads, int d, float a, float b) {
     extern __shared__ float shared[];
     int lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    float* first = shared;                       // keys, then queries
-    float* second = first + tokens * (d + 1);    // values, then g
-    float* norms = second + tokens * (d + 1);
+    int most = max(queries, tokens);
+    float* first = shared;                     // keys, then queries
+    float* second = first + most * (d + 1);    // values, then g
+    float* norms = second + most * (d + 1);
     float* delta = norms + tokens;
-    float* mine = delta + tokens + warp * 2 * (d + tokens);  // q_i, then k_j
-    float* other = mine + d;                                 // g_i, then v_j
-    float* p = other + d;                                    // p_ij along i or j
-    float* h = p + tokens;                                   // h_ij
+    float* mine = delta + queries + warp * 2 * (d + most);  // q_i, then k_j
+    float* other = mine + d;                                // g_i, then v_j
+    float* p = other + d;                                   // p_ij along i or j
+    float* h = p + most;                                    // h_ij
 
     int stride = heads * d;
-    size_t start = (size_t)(blockIdx.x / heads) * tokens * stride + (blockIdx.x % heads) * d;
-    g += start, q += start, k += start, v += start, gq += start, gv += start;
-    gk += start;
-    lse += (size_t)blockIdx.x * tokens;
+    size_t sample = blockIdx.x / heads, head = blockIdx.x % heads * d;
+    size_t of_queries = sample * queries * stride + head, of_keys = sample * tokens * stride + head;
+    g += of_queries, q += of_queries, gq += of_queries;
+    k += of_keys, v += of_keys, gk += of_keys, gv += of_keys;
+    lse += (size_t)blockIdx.x * queries;
 
     load_head(k, first, tokens, stride, d);
     load_head(v, second, tokens, stride, d);
@@ -119,7 +124,7 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
     key_norms(first, norms, tokens, d, b);
     __syncthreads();
 
-    for (int i = warp; i < tokens; i += warps) {
+    for (int i = warp; i < queries; i += warps) {
         for (int c = lane; c < d; c += 32) {
             mine[c] = q[(size_t)i * stride + c];
             other[c] = g[(size_t)i * stride + c];
@@ -143,8 +148,8 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
     }
 
     __syncthreads();  // every warp is done with keys and values
-    load_head(q, first, tokens, stride, d);
-    load_head(g, second, tokens, stride, d);
+    load_head(q, first, queries, stride, d);
+    load_head(g, second, queries, stride, d);
     __syncthreads();  // all queries and g are there, and all δ
 
     for (int j = warp; j < tokens; j += warps) {
@@ -154,7 +159,7 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
         }
         __syncwarp();  // as above
         float column = 0;
-        for (int i = lane; i < tokens; i += 32) {
+        for (int i = lane; i < queries; i += 32) {
             p[i] = expf(a * dot(first + i * (d + 1), mine, d) - norms[j] - lse[i]);
             h[i] = p[i] * (dot(second + i * (d + 1), other, d) - delta[i]);
             column += h[i];
@@ -163,7 +168,7 @@ extern "C" __global__ void attention_backward(const float* g, const float* q, co
         __syncwarp();  // as above; mine[c] below is what this lane wrote itself
         for (int c = lane; c < d; c += 32) {
             float out_k = 0, out_v = 0;
-            for (int i = 0; i < tokens; i++) {
+            for (int i = 0; i < queries; i++) {
                 out_k += h[i] * first[i * (d + 1) + c];
                 out_v += p[i] * second[i * (d + 1) + c];
             }

@@ -11,9 +11,9 @@ def bias_gelu(x: Any, bias: Any, approximate: str = "none") -> Any:
     return _forward("bias_gelu_forward", x, bias, int(approximate == "tanh"))
 
 
-def bias_gelu_backward(g: Any, x: Any, bias: Any, approximate: str = "none") -> tuple[Any, Any]:
-    """The gradients of x and of bias (None without bias)."""
-    return _backward("bias_gelu_backward", g, x, bias, int(approximate == "tanh"))
+def bias_gelu_backward(g: Any, x: Any, bias: Any, approximate: str = "none", of_bias: bool = True) -> tuple[Any, Any]:
+    """The gradients of x and, if there is a bias and `of_bias`, of bias."""
+    return _backward("bias_gelu_backward", g, x, bias, int(approximate == "tanh"), of_bias)
 
 
 def bias_sine(x: Any, bias: Any, omega: float) -> Any:
@@ -23,7 +23,7 @@ def bias_sine(x: Any, bias: Any, omega: float) -> Any:
 
 def bias_sine_backward(g: Any, x: Any, bias: Any, omega: float) -> tuple[Any, Any]:
     """The gradients of x and of bias."""
-    return _backward("bias_sine_backward", g, x, bias, omega)
+    return _backward("bias_sine_backward", g, x, bias, omega, True)
 
 
 def _grid(x: Any) -> tuple[int, int]:
@@ -42,11 +42,12 @@ def _forward(kernel: str, x: Any, bias: Any, option: float) -> Any:
     return y
 
 
-def _backward(kernel: str, g: Any, x: Any, bias: Any, option: float) -> tuple[Any, Any]:
+def _backward(kernel: str, g: Any, x: Any, bias: Any, option: float, of_bias: bool) -> tuple[Any, Any]:
     _check(kernel, x, bias)
     launch.require(g.shape == x.shape, f"{kernel}: g {g.shape} beside x {x.shape}")
     rows, columns = launch.rows(x), x.shape[-1]
     gx = launch.empty(x, x.shape)
-    sums = None if bias is None else launch.empty(x, (launch.ceil_div(rows, ROWS_PER_BLOCK), columns))
+    of_bias = of_bias and bias is not None
+    sums = launch.empty(x, (launch.ceil_div(rows, ROWS_PER_BLOCK), columns)) if of_bias else None
     launch.launch(kernel, _grid(x), (32, 8), g, x, bias, gx, sums, rows, columns, ROWS_PER_BLOCK, option)
-    return gx, None if bias is None else column_sums(sums)
+    return gx, column_sums(sums) if of_bias else None

@@ -4,6 +4,12 @@
 constexpr unsigned WHOLE_WARP = 0xffffffff;      // a shuffle names the lanes that take part: here always all 32
 constexpr float LOWEST = -3.402823466e38f;       // where a maximum starts; a NaN still comes through the sums
 
+// Many arrays and one number for each, passed to a kernel by value: their addresses need not be copied to the device
+// first, and a captured graph keeps them. CUDA takes 4 KiB of arguments.
+constexpr int MOST_ARRAYS = 64;
+struct Arrays { float* at[MOST_ARRAYS]; };
+struct Ints { int at[MOST_ARRAYS]; };
+
 // A warp is 32 threads (lanes) that run together. __shfl_xor_sync hands each lane the value of the lane whose number
 // differs in one bit. After five exchanges, over 16, 8, 4, 2 and 1, every lane has added all 32 values, two by two in
 // the same order: all lanes hold the same bits, in every run. No shared memory and no barrier are needed.

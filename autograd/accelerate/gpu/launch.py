@@ -10,7 +10,7 @@ The CuPy half has been compiled but not run: no GPU has been at hand.
 import functools
 import math
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -31,6 +31,11 @@ C_TYPES: dict[str, Any] = {
     "unsigned char": np.uint8,
 }
 LEAST_SHARED = 99 * 1024  # bytes of shared memory that a block may ask for on every GPU since sm_80
+MOST_ARRAYS = 64  # of one parameter `Arrays` or `Ints`, which common.cuh defines
+BY_VALUE = {  # a kernel's parameter of this type takes a list: of float32 arrays (None: a null pointer), or of ints
+    "Arrays": np.dtype([("at", np.uint64, MOST_ARRAYS)]),
+    "Ints": np.dtype([("at", np.int32, MOST_ARRAYS)]),
+}
 
 
 class Parameter(NamedTuple):
@@ -61,6 +66,11 @@ class Kernel(NamedTuple):
         return [self._cast(p, a) for p, a in zip(self.parameters, args, strict=True)]
 
     def _cast(self, p: Parameter, a: Any) -> Any:
+        if p.c_type in BY_VALUE:
+            if len(a) > MOST_ARRAYS:
+                raise ValueError(f"kernel {self.name}: {p.name} takes at most {MOST_ARRAYS} values, got {len(a)}")
+            pointer, c_type = p.c_type == "Arrays", "float" if p.c_type == "Arrays" else "int"
+            return [self._cast(Parameter(f"{p.name}[{i}]", c_type, pointer), v) for i, v in enumerate(a)]
         if not p.pointer:
             if not isinstance(a, (int, float, np.generic)) or np.dtype(p.dtype).kind in "iu" and a != int(a):
                 raise TypeError(f"kernel {self.name}: {p.name} is {np.dtype(p.dtype)}, not {a!r}")
@@ -139,7 +149,7 @@ def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, sha
         raise ValueError(f"kernel {name}: a block of {tuple(block)} threads is not made of at most 32 whole warps")
     if 0 in grid:  # nothing to do
         return
-    modules = {array_module(v) for v, p in zip(values, kernel.parameters, strict=True) if p.pointer and v is not None}
+    modules = {array_module(v) for v in flattened(values) if hasattr(v, "flags") and not isinstance(v, np.generic)}
     if len(modules) > 1:
         raise TypeError(f"kernel {name}: some arrays are on the host and some on the device")
     xp = modules.pop()
@@ -159,13 +169,27 @@ def most_shared(xp: Any) -> int:
     return xp.cuda.runtime.getDeviceProperties(xp.cuda.Device().id)["sharedMemPerBlockOptin"]
 
 
+def flattened(values: Sequence[Any]) -> Iterator[Any]:
+    """The values, and those in their lists."""
+    for v in values:
+        yield from v if isinstance(v, list) else [v]
+
+
+def by_value(p: Parameter, values: Sequence[Any]) -> np.ndarray:
+    """The struct of a parameter `Arrays` or `Ints`, as CuPy takes it: an array of one element."""
+    struct = np.zeros(1, BY_VALUE[p.c_type])
+    struct["at"][0, : len(values)] = [0 if v is None else address(v) if p.c_type == "Arrays" else v for v in values]
+    return struct
+
+
 def _three(sizes: Sequence[int]) -> tuple[int, int, int]:
     return (*sizes, *(1,) * (3 - len(sizes)))  # type: ignore[return-value]
 
 
 def _run_cupy(kernel: Kernel, grid: tuple, block: tuple, shared: int, values: list) -> None:
     function = _cupy_function(kernel.name, shared > 48 * 1024)
-    function(grid, block, tuple(np.uint64(0) if v is None else v for v in values), shared_mem=shared)
+    args = [by_value(p, v) if p.c_type in BY_VALUE else v for p, v in zip(kernel.parameters, values, strict=True)]
+    function(grid, block, tuple(np.uint64(0) if v is None else v for v in args), shared_mem=shared)
 
 
 @functools.cache

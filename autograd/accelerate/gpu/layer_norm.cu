@@ -67,9 +67,11 @@ extern "C" __global__ void layer_norm_backward_x(const float* g, const float* x,
 // Now the sum runs down the columns. A block takes 32 columns of one group: its 8 warps walk down the rows, each lane
 // in its own column, and at the end the 8 sums of a column meet. No atomics, so every run adds in the same order.
 // For SLN the groups are the samples and this is the gradient; for layer norm, column_sums adds up the groups.
+// The sums of a group for γ begin at group · stride, those for β `between` further on: layer norm has both side by side,
+// so that one call of column_sums does; SLN has all of γ before all of β, so that each gradient is contiguous.
 extern "C" __global__ void layer_norm_backward_affine(const float* g, const float* x, const float* mean,
-                                                      const float* rstd, float* ggamma, float* gbeta, int rows,
-                                                      int features, int rows_per_group) {
+                                                      const float* rstd, float* sums, int between, int stride,
+                                                      int rows, int features, int rows_per_group) {
     int column = blockIdx.x * 32 + threadIdx.x, group = blockIdx.y;
     int first = group * rows_per_group, end = min(rows, first + rows_per_group);
     float sum_gx = 0, sum_g = 0;
@@ -83,7 +85,7 @@ extern "C" __global__ void layer_norm_backward_affine(const float* g, const floa
     sum_gx = column_sum(sum_gx);  // outside the `if`: every thread of the block must reach a barrier
     sum_g = column_sum(sum_g);
     if (threadIdx.y == 0 && column < features) {
-        ggamma[(size_t)group * features + column] = sum_gx;
-        gbeta[(size_t)group * features + column] = sum_g;
+        sums[(size_t)group * stride + column] = sum_gx;
+        sums[(size_t)group * stride + column + between] = sum_g;
     }
 }

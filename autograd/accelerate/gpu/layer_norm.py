@@ -21,8 +21,8 @@ def layer_norm(x: Any, gamma: Any, beta: Any, eps: float = 1e-5) -> tuple[Any, A
     return y, mean, rstd
 
 
-def layer_norm_backward(g: Any, x: Any, gamma: Any, mean: Any, rstd: Any) -> tuple[Any, Any, Any]:
-    """The gradients of x, gamma and beta, each in its shape."""
+def layer_norm_backward(g: Any, x: Any, gamma: Any, mean: Any, rstd: Any, affine: bool = True) -> tuple[Any, Any, Any]:
+    """The gradients of x, and of gamma and beta if `affine`, each in its shape."""
     rows, features = launch.rows(x), x.shape[-1]
     per_group = _rows_per_group(x, gamma, gamma)
     launch.require(g.shape == x.shape, f"layer norm: g {g.shape} beside x {x.shape}")
@@ -31,14 +31,18 @@ def layer_norm_backward(g: Any, x: Any, gamma: Any, mean: Any, rstd: Any) -> tup
     grid, block = (launch.ceil_div(rows, WARPS),), (32, WARPS)
     launch.launch("layer_norm_backward_x", grid, block, g, x, gamma, mean, rstd, gx, rows, features, per_group)
 
-    chunk = per_group if gamma.ndim > 1 else ROWS_PER_BLOCK
+    if not affine:
+        return gx, None, None
+
+    plain = gamma.ndim == 1
+    chunk = ROWS_PER_BLOCK if plain else per_group
     groups = launch.ceil_div(rows, chunk)
-    ggamma, gbeta = launch.empty(x, (groups, features)), launch.empty(x, (groups, features))
-    tiles = (launch.ceil_div(features, 32), groups)
-    launch.launch("layer_norm_backward_affine", tiles, (32, 8), g, x, mean, rstd, ggamma, gbeta, rows, features, chunk)
-    if gamma.ndim == 1:
-        return gx, column_sums(ggamma), column_sums(gbeta)
-    return gx, ggamma.reshape(gamma.shape), gbeta.reshape(gamma.shape)
+    between, stride = (features, 2 * features) if plain else (groups * features, features)
+    sums = launch.empty(x, (groups, 2 * features) if plain else (2, *gamma.shape))
+    args = (g, x, mean, rstd, sums, between, stride, rows, features, chunk)
+    launch.launch("layer_norm_backward_affine", (launch.ceil_div(features, 32), groups), (32, 8), *args)
+    ggamma, gbeta = column_sums(sums).reshape(2, features) if plain else sums
+    return gx, ggamma, gbeta
 
 
 def _rows_per_group(x: Any, gamma: Any, beta: Any) -> int:

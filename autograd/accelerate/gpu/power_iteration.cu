@@ -1,20 +1,17 @@
 // One power iteration for every weight matrix of a network in one launch:
 //
-//     v ← Wᵀu / ‖Wᵀu‖,   u ← W v / ‖W v‖,   σ = uᵀ W v           ‖x‖ = √(Σ x² + 1e−24)
+//     v ← Wᵀu / ‖Wᵀu‖,   u ← W v / ‖W v‖           ‖x‖ = √(Σ x² + 1e−24)
 //
 // One block (32, 16) for each matrix: the matrices are small and there are many, so a launch for each would cost more
-// than its arithmetic. All weights lie in one array, all u in another, all v in a third;
-// table (matrices, 5) says where: {first element of W, of u, of v, rows, columns}.
+// than its arithmetic.
 #include "common.cuh"
 
-extern "C" __global__ void power_iteration(const float* weights, float* us, float* vs, float* sigmas,
-                                           const int* table) {
+extern "C" __global__ void power_iteration(Arrays weights, Arrays us, Arrays vs, Ints heights, Ints widths) {
     __shared__ float partial[16][32];
-    table += blockIdx.x * 5;
-    const float* w = weights + table[0];
-    float* u = us + table[1];
-    float* v = vs + table[2];
-    int rows = table[3], columns = table[4];
+    const float* w = weights.at[blockIdx.x];
+    float* u = us.at[blockIdx.x];
+    float* v = vs.at[blockIdx.x];
+    int rows = heights.at[blockIdx.x], columns = widths.at[blockIdx.x];
     int lane = threadIdx.x, warp = threadIdx.y, warps = 16;
 
     // v = Wᵀu, 32 columns at a time. Each warp adds up every 16th row, a lane for each column; then the first warp adds
@@ -51,8 +48,6 @@ extern "C" __global__ void power_iteration(const float* weights, float* us, floa
             squares += sum * sum;
         }
     }
-    float square = block_sum(squares);  // its barriers also make every u[row] visible to all
-    length = sqrtf(square + 1e-24f);
+    length = sqrtf(block_sum(squares) + 1e-24f);  // its barriers also make every u[row] visible to all
     for (int i = warp * 32 + lane; i < rows; i += 32 * warps) u[i] /= length;
-    if (warp == 0 && lane == 0) sigmas[blockIdx.x] = square / length;  // uᵀ W v = (W v)ᵀ W v / ‖W v‖
 }

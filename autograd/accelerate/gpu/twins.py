@@ -14,15 +14,19 @@ from autograd.accelerate.gpu import (
     bias_activation,
     blas,
     conv,
+    copy_arrays,
     im2col,
     launch,
     layer_norm,
     power_iteration,
     random,
     softmax,
+    softplus,
+    spectral,
 )
 from autograd.accelerate.twin import GPU
 from autograd.arrays import array_module
+from autograd.ops import numerics
 from autograd.ops.norm import is_layer_norm
 from autograd.ops.windows import Windows, pair
 
@@ -48,9 +52,86 @@ class layer_norm_kernels:
     def forward(xp, x, weight, bias, *, axes, eps):
         return layer_norm.layer_norm(*map(xp.ascontiguousarray, (x, weight, bias)), eps)
 
-    def fused(xp, g, x, weight, mean, rstd):
+    def fused(xp, g, x, weight, mean, rstd, need):
         g, x, weight = map(xp.ascontiguousarray, (g, x, weight))
-        return layer_norm.layer_norm_backward(g, x, weight, mean, rstd)
+        return layer_norm.layer_norm_backward(g, x, weight, mean, rstd, need[1] or need[2])
+
+
+@GPU.each(ops.spectral_normalize)
+class spectral_normalize_kernels:
+    def fits(calls):
+        if not 0 < len(calls) <= launch.MOST_ARRAYS:
+            return False
+        for weight, u, v, target in calls:
+            number = isinstance(target, int | float)
+            arrays = (weight, u, v) if number else (weight, u, v, target)
+            if any(a.dtype != "float32" or not a.flags.c_contiguous for a in arrays):
+                return False
+            if weight.ndim != 2 or (u.size, v.size) != weight.shape or weight.size == 0:
+                return False
+            if target != 1 if number else target.size != 1:
+                return False
+        return True
+
+    def forward(xp, calls):
+        *inputs, targets = map(list, zip(*calls, strict=True))
+        ys, sigmas = spectral.spectral_normalize(*inputs, _pointers(targets))
+        return (*ys, sigmas)
+
+    def fused(xp, gs, calls, kept, need):
+        *inputs, targets = map(list, zip(*calls, strict=True))
+        gs = [xp.ascontiguousarray(g) for g in gs]
+        return [(g, None, None, None) for g in spectral.spectral_gradient(gs, *inputs, _pointers(targets), kept)]
+
+
+def _pointers(targets):
+    """A target of 1.0 is a null pointer to the kernels."""
+    return [None if isinstance(target, int | float) else target for target in targets]
+
+
+@GPU.each(ops.linear)
+class linear_products:
+    """Weights of one shape on the same x, as one batch of products."""
+
+    def fits(calls):
+        (x, weight, bias), *others = calls
+        if x.ndim < 2 or x.size == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+            return False
+        alike = all(a is x and w.shape == weight.shape and (b is None) == (bias is None) for a, w, b in others)
+        arrays = [x, *(w for _, w, _ in calls), *(b for *_, b in calls if b is not None)]
+        fit = all(b is None or b.shape == weight.shape[:1] for *_, b in calls)
+        return bool(others) and alike and fit and all(a.dtype == "float32" for a in arrays)
+
+    def forward(xp, calls):
+        x, weight = calls[0][0], _in_a_row(xp, [w for _, w, _ in calls])  # (n, out, in)
+        y = numerics.matmul(xp, x.reshape(-1, x.shape[-1]), weight.swapaxes(1, 2))  # (n, rows, out)
+        if calls[0][2] is not None:
+            y += _in_a_row(xp, [b[None] for *_, b in calls])
+        return (*y.reshape(len(calls), *x.shape[:-1], -1), weight)
+
+    def fused(xp, gs, calls, weight, need):
+        x, nothing = calls[0][0], [None] * len(calls)
+        g = _in_a_row(xp, [g.reshape(-1, g.shape[-1]) for g in gs])  # (n, rows, out)
+        of_x, of_weights, of_biases = (any(of_call[i] for of_call in need) for i in range(3))
+        gx = numerics.matmul(xp, g, weight).sum(axis=0).reshape(x.shape) if of_x else None
+        gw = numerics.matmul(xp, g.swapaxes(1, 2), x.reshape(-1, x.shape[-1])) if of_weights else nothing
+        gb = g.sum(axis=1) if of_biases else nothing
+        return list(zip([gx, *nothing[1:]], gw, gb, strict=True))
+
+
+def _in_a_row(xp, arrays):
+    """Arrays of one shape as one array with a new first axis: a view where they lie evenly in memory, else a copy."""
+    first, bases = arrays[0], [a.base for a in arrays]
+    if all(a.flags.c_contiguous for a in arrays) and all(b is not None for b in bases):
+        starts = [launch.address(a) for a in arrays]
+        step = starts[1] - starts[0]
+        even = [starts[0] + i * step for i in range(len(arrays))] == starts and step >= first.nbytes
+        if even and len(set(map(launch.address, bases))) == 1:
+            strides = (step, *first.strides)
+            return xp.lib.stride_tricks.as_strided(first, (len(arrays), *first.shape), strides)
+    joined = launch.empty(first, (len(arrays), *first.shape))
+    copy_arrays.copy_arrays(list(joined), [xp.ascontiguousarray(a) for a in arrays])
+    return joined
 
 
 @GPU.of(ops.gelu)
@@ -73,8 +154,21 @@ class bias_gelu_kernels:
     def forward(xp, x, bias, *, approximate="none"):
         return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
 
-    def fused(xp, g, x, bias, *, approximate):
-        return bias_activation.bias_gelu_backward(*map(xp.ascontiguousarray, (g, x, bias)), approximate)
+    def fused(xp, g, x, bias, need, *, approximate):
+        arrays = map(xp.ascontiguousarray, (g, x, bias))
+        return bias_activation.bias_gelu_backward(*arrays, approximate, need[1])
+
+
+@GPU.of(ops.softplus)
+class softplus_kernels:
+    def fits(x):
+        return True
+
+    def forward(xp, x):
+        return softplus.softplus(xp.ascontiguousarray(x))
+
+    def fused(xp, g, x):
+        return softplus.softplus_backward(*map(xp.ascontiguousarray, (g, x)))
 
 
 @GPU.of(ops.bias_sine)
@@ -94,9 +188,12 @@ class attention_kernels:
     residuals = ("lse",)
 
     def fits(q, k, v, *, similarity, scale):
-        """Dot products or L2, every token asks every token, and one head fits into the shared memory of a block."""
+        """Dot products or L2, and one head fits into the shared memory of a block."""
+        alike = (
+            q.ndim == k.ndim == 4 and k.shape == v.shape and (*q.shape[:2], q.shape[3]) == (*k.shape[:2], k.shape[3])
+        )
         shared = launch.most_shared(array_module(q))
-        return similarity in ("dot", "l2") and q.shape == k.shape == v.shape and attention.fits(*q.shape[2:], shared)
+        return similarity in ("dot", "l2") and alike and attention.fits(q.shape[2], *k.shape[2:], shared)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)
@@ -229,7 +326,11 @@ def random_integers(xp, stream, ahead, high, shape):
 def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm):
     if m.dtype != "float32":
         return NotImplemented
-    return adam.adam_step(flat.data, flat.gather(grads), m, v, numbers.array, betas, eps, max_norm).reshape(())
+    g = xp.empty_like(flat.data)
+    copy_arrays.copy_arrays(
+        [g[part] for part in flat.parts], [x if x is None else xp.ascontiguousarray(x) for x in grads]
+    )
+    return adam.adam_step(flat.data, g, m, v, numbers.array, betas, eps, max_norm).reshape(())
 
 
 @GPU.routine("nn.optim.move_average")
@@ -242,4 +343,7 @@ def move_average(xp, average, weights, share):
 @GPU.routine("nn.spectral.power_iterations")
 def power_iterations(xp, layers):
     """One launch for all layers."""
-    return power_iteration.grouped(xp, layers)
+    arrays = [[weight.data, spectral.u.data, spectral.v.data] for weight, spectral in layers]
+    if any(a.dtype != "float32" or not a.flags.c_contiguous for of_layer in arrays for a in of_layer):
+        return NotImplemented
+    return power_iteration.power_iteration(*map(list, zip(*arrays, strict=True)))

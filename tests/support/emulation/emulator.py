@@ -22,7 +22,7 @@ from pathlib import Path
 
 import numpy as np
 
-from autograd.accelerate.gpu.launch import Kernel
+from autograd.accelerate.gpu.launch import BY_VALUE, Kernel, by_value
 
 HERE = Path(__file__).parent
 AVAILABLE = sys.platform == "linux" and shutil.which("g++") is not None
@@ -65,7 +65,12 @@ class Emulator:
     def __call__(self, kernel: Kernel, grid: tuple, block: tuple, shared: int, values: list) -> None:
         held, begins, names = [], [], []
         for p, value in zip(kernel.parameters, values, strict=True):
-            if p.pointer:
+            if p.c_type in BY_VALUE:
+                held.append(by_value(p, value))
+                arrays = [(i, v) for i, v in enumerate(value) if isinstance(v, np.ndarray)]
+                begins += [v for _, v in arrays]
+                names += [f"{p.name}[{i}]".encode() for i, _ in arrays]
+            elif p.pointer:
                 held.append(np.array(0 if value is None else value.ctypes.data, np.uintp))
                 if value is not None:
                     begins.append(value)

@@ -1,0 +1,59 @@
+"""What a training step costs a GPU before any arithmetic: the nodes of its CUDA graph, which must not creep up."""
+
+import numpy as np
+import pytest
+from fake_cublas import FakeCublas, product_twin
+from node_count import counted
+from strict_device import strict
+from tiny_models import draw_images
+
+import minigan.accelerate.twins  # noqa: F401 - adds its own kernels
+from autograd.accelerate.gpu import launch, twins  # noqa: F401 - fills the table of kernels
+from autograd.accelerate.twin import GPU
+from autograd.registry import TWINS
+from minigan.config import resolve
+from minigan.step import GAN
+
+MOST = {"kernel": 148, "product": 138, "copy": 40, "fill": 27, "elementwise": 126, "reduction": 23}  # of `small`
+
+
+class IdleCublas(FakeCublas):
+    """Its products count, and are not computed."""
+
+    def cublasGemmStridedBatchedEx(self, handle, *args):
+        strict.work(lambda: None, name="product")
+        return 0
+
+
+@pytest.fixture
+def idle(monkeypatch) -> None:
+    """Device strict becomes a GPU on which kernels and products do nothing."""
+    monkeypatch.setitem(launch.RUNNERS, strict, lambda *args: strict.work(lambda: None))
+    monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(IdleCublas())})
+
+
+def nodes_of_a_step(**options):
+    config = resolve(batch=2, **options)
+    gan = GAN(config, draw_images(config), "strict")
+    with np.errstate(all="ignore"):  # nothing is computed, so the numbers are nonsense
+        gan.update()  # the first step makes tables
+        with counted() as nodes:
+            gan.update()
+    return nodes
+
+
+def test_the_nodes_of_a_small_step(idle):
+    nodes = nodes_of_a_step()
+    assert {k: n for k, n in nodes.by_kind.items() if n > MOST[k]} == {}, str(nodes)
+
+
+def test_what_counts_as_a_node():
+    x = strict.asarray(np.ones((4, 6), np.float32))
+    with counted() as nodes:
+        x.T, x.reshape(2, 12), x[1:], strict.ascontiguousarray(x), strict.empty(3)  # views, and memory alone
+        assert nodes.total == 0
+        x.T.reshape(2, 12), strict.ascontiguousarray(x.T), strict.zeros(3), x.sum(), x + 1
+        x[:2] = 0
+        x[:2] = x[2:]
+        strict.stack([x, x, x])
+    assert nodes.by_kind == {"copy": 6, "fill": 2, "reduction": 1, "elementwise": 1}, str(nodes)
