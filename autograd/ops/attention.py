@@ -15,7 +15,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 import math
 
 from autograd.operation import op
-from autograd.ops.numerics import LEAST_EXPONENT, matmul
+from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
 
@@ -32,7 +32,7 @@ class attention:
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         p = _scores(xp, q, k, similarity, scale)
-        p -= xp.max(p, axis=-1, keepdims=True)
+        p -= largest(p, -1)
         xp.maximum(p, LEAST_EXPONENT, out=p)
         xp.exp(p, out=p)
         p /= xp.sum(p, axis=-1, keepdims=True)
@@ -40,7 +40,7 @@ class attention:
 
     def backward(xp, g, q, k, v, *, similarity, scale):
         s = _scores(xp, q, k, similarity, scale)
-        e = xp.exp(s - s.max(axis=-1, keepdims=True))
+        e = xp.exp(s - largest(s, -1))
         p = e / e.sum(axis=-1, keepdims=True)
         gp = matmul(xp, g, _t(xp, v))
         h = p * (gp - (gp * p).sum(axis=-1, keepdims=True))

@@ -2,8 +2,8 @@
 
 from autograd.arrays import array_module
 from autograd.operation import op
-from autograd.ops.numerics import matmul
-from autograd.ops.reduce import column_sums, count, row_means
+from autograd.ops.numerics import largest, matmul
+from autograd.ops.reduce import column_sums, count, over, row_means
 from autograd.registry import public
 from autograd.tensor import Tensor
 
@@ -13,7 +13,8 @@ class softmax:
     "y = eˣ / Σ eˣ              ∂L/∂x = y (g − Σ g y)"
 
     def forward(xp, x, *, axis=-1):
-        y = x - x.max(axis=axis, keepdims=True)
+        axis = over(x, axis)
+        y = xp.asarray(x - largest(x, axis))
         xp.exp(y, out=y)
         y /= y.sum(axis=axis, keepdims=True)
         return y
@@ -27,8 +28,10 @@ class log_softmax:
     "y = x − ln Σ eˣ            ∂L/∂x = g − e^y Σ g"
 
     def forward(xp, x, *, axis=-1):
-        y = x - xp.max(x, axis=axis, keepdims=True)
-        y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
+        axis = over(x, axis)
+        y = xp.asarray(x - largest(x, axis))
+        if y.size:
+            y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
         return y
 
     def backward(xp, g, y, *, axis):

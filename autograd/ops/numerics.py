@@ -14,6 +14,9 @@ from autograd.registry import routine
 # slowly. A sharp attention would be full of them, so attention raises its scores to this least value.
 LEAST_EXPONENT = -46.0
 
+# e^−1000 = 0 in every dtype. x times a function that falls like e^x takes no x beyond: at −∞ it would be −∞ · 0 = NaN.
+FAR = 1000.0
+
 
 @routine
 def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
@@ -42,6 +45,15 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
 
         cupyx.scatter_add(out, index, x)
     return out
+
+
+def largest(x: Any, axis: Any) -> Any:
+    """max x along axis, which stays with length 1: what is subtracted from x before e^x. Of nothing it is 0.
+
+    Of integers it is a float: a difference of unsigned integers would wrap around.
+    """
+    m = x.max(axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True)
+    return m if m.dtype.kind == "f" else m * 1.0
 
 
 def sigmoid(xp: Any, x: Any) -> Any:

@@ -1,5 +1,7 @@
 """Pooling over the windows of each channel. `stride` defaults to `kernel_size`, as in PyTorch."""
 
+import numpy as np
+
 from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops.windows import Windows, check_images, fold, frame, pair, positions, window_view
@@ -37,7 +39,7 @@ class avg_pool2d:
 
 @op
 class max_pool2d:
-    "y = max x over each window                 ∂L/∂x = g where the maximum was taken, the first one of equals"
+    "y = max x over each window      ∂L/∂x = g where the maximum was taken, the first of equals, the last of NaNs"
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
         view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
@@ -84,11 +86,20 @@ def first_maxima(x, y, kernel_size, stride, padding):
     xp = array_module(x)
     view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
     n, c, kh, kw, rows, columns = view.shape
+    inside = pool_windows(xp, xp.ones((1, 1, *x.shape[2:]), dtype=bool), kernel_size, stride, padding, False)
     chosen = xp.empty(view.shape, dtype=bool)
     free = xp.ones(y.shape, dtype=bool)
     for i, j in positions((kh, kw)):
         hit = xp.equal(view[:, :, i, j], y)
         hit &= free
+        if any(pair(padding)):
+            hit &= inside[:, :, i, j]  # where all x are −∞, the frame equals them
         free ^= hit
         chosen[:, :, i, j] = hit
+    if xp is not np or xp.isnan(y).any():  # on another device it would have to wait for the answer
+        for i, j in reversed(positions((kh, kw))):  # no NaN equals itself
+            hit = xp.isnan(view[:, :, i, j])
+            hit &= free
+            free ^= hit
+            chosen[:, :, i, j] |= hit
     return chosen.reshape(n, c, kh * kw, rows * columns)
