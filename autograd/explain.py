@@ -75,6 +75,11 @@ def _tape(y: Tensor) -> list[Node]:
 
 def _leaves(tape: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[Node, str]:
     """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …"""
+    for name, tensor in (names or {}).items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"names[{name!r}] is {type(tensor).__name__}: names label Tensors, the leaves that y was made of"
+            )
     given = {tensor.node: name for name, tensor in (names or {}).items()}
     leaves = [node for node in tape if node.op is None]
     return {node: given.get(node, f"leaf {i}") for i, node in enumerate(leaves, 1)}

@@ -48,7 +48,10 @@ def use_tf32(on: bool) -> contextlib.AbstractContextManager:
 
 
 def debug() -> contextlib.AbstractContextManager:
-    """Inside, every node remembers the line that made it. The message of a rule that fails then names this line."""
+    """Inside, every node remembers the line that made it, and checksums of the arrays that it keeps.
+
+    The message of a rule that fails then names this line, and a rule whose arrays were written to raises RuntimeError.
+    """
     return switched(debug=True)
 
 
@@ -68,10 +71,20 @@ def hook(f: Callable) -> Iterator[None]:
 
 def hooked(op: Any, kind: str, call: functools.partial) -> Any:
     """call() inside every hook, the first hook outermost."""
+
+    def returned(what: str, value: Any) -> Any:
+        if value is None:
+            raise TypeError(f"{what} returned None: a `return` is missing")
+        return value
+
+    def itself(*args: Any, inner: Callable = call.func, **options: Any) -> Any:
+        return returned(f"{kind} of {op.name}", inner(*args, **options))
+
+    call = functools.partial(itself, *call.args, **call.keywords)
     for f in reversed(HOOKS):
 
         def around(*args: Any, f: Callable = f, inner: functools.partial = call, **options: Any) -> Any:
-            return f(op, kind, inner)
+            return returned(f"hook {getattr(f, '__name__', f)}", f(op, kind, inner))
 
         call = functools.partial(around, *call.args, **call.keywords)  # every hook can read the arguments
     return call()

@@ -8,6 +8,7 @@ from autograd import Tensor, ops
 from autograd.arrays import array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
+from autograd.tensor import WRITES
 from nn.module import Buffer, Module
 
 
@@ -62,6 +63,7 @@ def power_iteration(module: Module) -> None:
     layers = [(layer["weight"], layer["spectral"]) for layer in found]
     if layers:
         power_iterations(array_module(layers[0][0].data), layers)
+        WRITES.note(*(v.data for _, spectral in layers for v in (spectral.u, spectral.v)))
 
 
 @routine

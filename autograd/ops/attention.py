@@ -15,7 +15,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 import math
 
 from autograd.operation import op
-from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul
+from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul, real
 
 SIMILARITIES = ("dot", "l2", "l1", "l2_printed")
 
@@ -65,7 +65,7 @@ def _scale(q, scale):
 
 def _scores(xp, q, k, similarity, scale):
     """S (B, H, Nq, Nk), up to a constant along each row; no tensor with an axis d beside N × N is ever made."""
-    s = _scale(q, scale)
+    s, q, k = _scale(q, scale), real(q), real(k)
     if similarity == "dot":
         return matmul(xp, q * s, _t(xp, k))
     if similarity == "l2":  # −s‖q − k‖² = 2s q·k − s‖k‖² − s‖q‖², and the last is constant in a row
@@ -78,7 +78,7 @@ def _scores(xp, q, k, similarity, scale):
 
 
 def _score_gradients(xp, h, q, k, similarity, scale):
-    s = _scale(q, scale)
+    s, q, k = _scale(q, scale), real(q), real(k)
     if similarity == "dot":
         return matmul(xp, h, k) * s, matmul(xp, _t(xp, h), q) * s
     if similarity == "l2":

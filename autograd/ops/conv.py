@@ -13,7 +13,7 @@ Layouts are PyTorch's: images (N, C, H, W), weights (out, in, kh, kw), of conv_t
 import math
 
 from autograd.operation import op
-from autograd.ops.numerics import matmul
+from autograd.ops.numerics import matmul, plus_bias
 from autograd.ops.windows import Windows, check_images, pair, positions, unframe, window_view
 
 BLOCK = 2**23  # most numbers in the columns of one matrix product; larger inputs go through it in blocks of rows
@@ -36,7 +36,7 @@ class conv2d:
             columns = seen.reshape(w.shape[1], math.prod(seen.shape[3:]))
             block = matmul(xp, w, columns).reshape(len(w), *seen.shape[3:])
             if bias is not None:
-                block += bias.reshape(-1, 1, 1, 1)
+                block = plus_bias(block, bias.reshape(-1, 1, 1, 1))
             block = block.transpose(3, 0, 1, 2)
             if block.shape[2] == height:  # the only one
                 return xp.ascontiguousarray(block)
@@ -83,7 +83,7 @@ class conv_transpose2d:
                 view[:, i, j, rows] += columns[:, i, j]
         y = xp.ascontiguousarray(unframe(framed.transpose(3, 0, 1, 2), at.padding))
         if bias is not None:
-            y += bias.reshape(-1, 1, 1)
+            y = plus_bias(y, bias.reshape(-1, 1, 1))
         return y
 
     def backward(xp, g, x, weight, need, *, stride, padding, dilation):

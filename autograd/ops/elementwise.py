@@ -4,7 +4,7 @@ import math
 
 from autograd.operation import op
 from autograd.ops import numerics
-from autograd.ops.numerics import FAR
+from autograd.ops.numerics import FAR, real
 
 
 @op
@@ -79,7 +79,7 @@ class power:
         if not need[1]:
             return slope, None
         if not isinstance(a, (int, float)):
-            return slope, g * y * xp.log(xp.where((a == 0) & (b >= 0), 1, a))
+            return slope, g * y * xp.log(xp.where((a == 0) & (b >= 0), 1, real(a)))
         if a == 0:  # y is infinite where b < 0
             return slope, xp.where(b >= 0, 0, -g * y)
         return slope, g * y * (math.log(a) if a > 0 else math.nan)
@@ -178,7 +178,7 @@ class softplus:
     "y = ln(1 + eˣ)             ∂L/∂x = g σ(x)"
 
     def forward(xp, x):
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(real(x))))
 
     def backward(xp, g, x):
         return g * numerics.sigmoid(xp, x)
@@ -284,7 +284,9 @@ class where:
 
 @op
 class astype:
-    "y = x in another floating-point dtype      ∂L/∂x = g, in the dtype of x"
+    "y = x in another dtype     ∂L/∂x = g, in the dtype of x      (integers and booleans carry no gradient)"
+
+    half = True
 
     def forward(xp, x, *, dtype):
         return x.astype(dtype)

@@ -12,6 +12,10 @@ class matmul:
     def forward(xp, a, b):
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError(
+                f"matmul of {a.shape} and {b.shape}: {a.shape[-1]} columns meet {b.shape[-2]} rows{_hint(a, b)}"
+            )
         return numerics.matmul(xp, a, b)
 
     def backward(xp, g, a, b, need):
@@ -21,14 +25,22 @@ class matmul:
         )
 
 
+def _hint(a, b):
+    """What to try where a @ b does not fit."""
+    return "; is one of them transposed?" if {*a.shape[-2:]} & {*b.shape[-2:]} else ""
+
+
 @op
 class linear:
     "Y = X Wᵀ + b               ∂L/∂X = G W,   ∂L/∂W = Gᵀ X,   ∂L/∂b = Σ G       X (…, in), W (out, in), b (out)"
 
     def forward(xp, x, weight, bias):
+        if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+            wanted = f"(out, {x.shape[-1]})" if x.ndim else "(out, in) and an x (…, in)"
+            raise ValueError(f"linear of x {x.shape} needs a weight {wanted}, not {weight.shape}{_hint(x, weight.T)}")
         y = numerics.matmul(xp, as_rows(x), weight.T)
         if bias is not None:
-            y += bias
+            y = numerics.plus_bias(y, bias)
         return y.reshape(x.shape[:-1] + weight.shape[:1])
 
     def backward(xp, g, x, weight, need):

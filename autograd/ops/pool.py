@@ -4,6 +4,7 @@ import numpy as np
 
 from autograd.arrays import array_module
 from autograd.operation import op
+from autograd.ops.numerics import real
 from autograd.ops.windows import Windows, check_images, fold, frame, pair, positions, window_view
 from autograd.tensor import Tensor
 
@@ -13,6 +14,7 @@ class avg_pool2d:
     "y = Σ x / (kh kw) over each window         ∂L/∂x = g / (kh kw) for each place in each window, added up"
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        x = real(x)
         view = pool_windows(xp, x, kernel_size, stride, padding, 0.0)
         y = xp.zeros((*view.shape[:2], *view.shape[4:]), dtype=x.dtype)
         for i, j in positions(view.shape[2:4]):
@@ -42,7 +44,7 @@ class max_pool2d:
     "y = max x over each window      ∂L/∂x = g where the maximum was taken, the first of equals, the last of NaNs"
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
-        view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
+        view = pool_windows(xp, x, kernel_size, stride, padding, lowest(xp, x.dtype))
         y = view[:, :, 0, 0].copy()
         for i, j in positions(view.shape[2:4])[1:]:
             xp.maximum(y, view[:, :, i, j], out=y)
@@ -55,6 +57,11 @@ class max_pool2d:
 
     def call(apply, x, kernel_size, stride=None, padding=0):
         return apply(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+def lowest(xp, dtype):
+    """What no number of a dtype is below."""
+    return -xp.inf if dtype.kind == "f" else False if dtype.kind == "b" else xp.iinfo(dtype).min
 
 
 def pool_windows(xp, x, kernel_size, stride, padding, value):

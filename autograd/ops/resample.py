@@ -4,7 +4,7 @@ from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops import linalg, shape
 from autograd.ops.conv import conv2d
-from autograd.ops.numerics import matmul
+from autograd.ops.numerics import matmul, real
 from autograd.ops.windows import check_images, pair, positions
 from autograd.registry import public
 from autograd.tensor import Tensor
@@ -137,8 +137,9 @@ def places(xp, n, scale, dtype):
 
 def between_two(xp, x, axis, scale):
     """R x along one axis, pixel by pixel: as a matrix product it would carry an infinite pixel into all others."""
-    n, dtype = x.shape[axis], xp.result_type(x, xp.float32)
-    z = places(xp, n, scale, dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    x = real(x)
+    n = x.shape[axis]
+    z = places(xp, n, scale, x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
     low = xp.floor(z)
     first = low.astype("int64").reshape(-1)
     second = xp.minimum(first + 1, n - 1)
