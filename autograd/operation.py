@@ -62,7 +62,7 @@ class Rule:
 
     def check(self, node: Node) -> None:
         """RuntimeError if an array that this rule reads was written to since the node was recorded."""
-        for name in node.saved.keys() & self.values:
+        for name in filter(node.saved.__contains__, self.values):
             saved = node.saved[name]
             arrays = saved if isinstance(saved, tuple) else (saved,)
             noted = any(is_array(a) and WRITES.since(node.id, a) for a in arrays)
