@@ -128,10 +128,12 @@ def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
     if getattr(gp, "shape", None) != p.shape or create_graph and not isinstance(gp, Tensor):
         if gp is None:
             _misruled(node, "returned None for an input that needs a gradient")
+        if isinstance(gp, (list, tuple)):
+            _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}: return an array")
         if create_graph and not isinstance(gp, Tensor):
             _misruled(node, f"was given Tensors and returned {type(gp).__name__}: it treats something as a constant")
         if not hasattr(gp, "shape"):
-            _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}: return an array")
+            _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}")
         try:
             gp = sum_to(gp, p.shape)
         except ValueError as e:

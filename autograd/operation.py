@@ -381,9 +381,7 @@ def _hinted(text: str, forward: bool) -> str:
         return f"{text}; call the function of xp, not of np: under create_graph a rule runs on Tensors"
     if "'Tensor' object has no attribute" in text and not forward:
         methods = [m for m in vars(Tensor) if not m.startswith("_") and hasattr(np.ndarray, m) and m != "data"]
-        return (
-            f"{text}; under create_graph a rule runs on Tensors, which of an array's methods have {', '.join(methods)}"
-        )
+        return f"{text}; rules run on Tensors under create_graph, which have of an array's methods {', '.join(methods)}"
     if "mismatch in its core dimension" in text:
         return f"the matrices do not fit: {text.split('(')[-1].rstrip(')')}; is one of them transposed?"
     return text

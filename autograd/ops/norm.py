@@ -64,12 +64,10 @@ def _checked(xp, x, target):
             f"{getattr(target, 'shape', ())}: reshape (B, T, V) to (B·T, V), and its targets (B, T) to (B·T,)"
         )
     if target.dtype.kind not in "iu":
-        raise TypeError(f"cross_entropy: targets are the numbers of the classes, integers, not {target.dtype}")
+        raise TypeError(f"targets are the numbers of the classes, integers, not {target.dtype}")
     wrong = (target < 0) | (target >= x.shape[1])
     if xp is np and wrong.any():
-        raise ValueError(
-            f"cross_entropy: target {target[wrong][0]} is none of the {x.shape[1]} classes, 0 to {x.shape[1] - 1}"
-        )
+        raise ValueError(f"target {target[wrong][0]} is none of the {x.shape[1]} classes, 0 to {x.shape[1] - 1}")
     return target if xp is np else xp.where(wrong, -1, target)
 
 
