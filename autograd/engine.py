@@ -50,8 +50,8 @@ def _sweep(y: Tensor, targets: set[Node], g: Any, create_graph: bool) -> dict[No
             grads.setdefault(node.parents[0], {})[node.options["index"]] = g
             continue
         found = node.op.run_rule(node, g, need, create_graph)
-        if len(found) < len(need):
-            _misruled(node, f"returned {len(found)} gradients for {len(need)} inputs: return a tuple, one for each")
+        if len(found) != len(need):
+            _miscounted(node, found)
         for parent, wanted, gp in zip(node.parents, need, found, strict=False):
             if not wanted:
                 continue
@@ -131,6 +131,8 @@ def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
     if getattr(gp, "shape", None) != p.shape or create_graph and not isinstance(gp, Tensor):
         if gp is None:
             _misruled(node, "returned None for an input that needs a gradient")
+        if isinstance(gp, (list, tuple)):
+            _misruled(node, f"returned {type(gp).__name__} for an input of shape {p.shape}: return an array")
         if create_graph and not isinstance(gp, Tensor):
             _misruled(node, f"was given Tensors and returned {type(gp).__name__}: it treats something as a constant")
         if not hasattr(gp, "shape"):
@@ -149,6 +151,12 @@ def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
         raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
+
+
+def _miscounted(node: Node, found: Sequence) -> NoReturn:
+    tail = ", not a list" if found and isinstance(found[0], list) else ""
+    wanted = f"{len(node.parents)} inputs: return a tuple, one for each{tail}"
+    _misruled(node, f"returned {len(found)} gradients for {wanted}")
 
 
 def _misruled(node: Node, what: str) -> NoReturn:

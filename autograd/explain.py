@@ -122,6 +122,11 @@ def tape(y: Tensor) -> list[Node]:
 
 def leaf_labels(nodes: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[Node, str]:
     """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …"""
+    for name, tensor in (names or {}).items():
+        if not isinstance(tensor, Tensor):
+            raise TypeError(
+                f"names[{name!r}] is {type(tensor).__name__}: names label Tensors, the leaves that y was made of"
+            )
     given = {tensor.node: name for name, tensor in (names or {}).items()}
     leaves = [node for node in nodes if node.op is None]
     return {node: given.get(node, f"leaf {i}") for i, node in enumerate(leaves, 1)}

@@ -49,9 +49,10 @@ def use_tf32(on: bool) -> contextlib.AbstractContextManager:
 
 
 def debug() -> contextlib.AbstractContextManager:
-    """Inside, every node remembers the line that made it, its layer, its inputs and its output.
+    """Inside, every node remembers the line that made it, its layer, inputs and output, and checksums of what it keeps.
 
-    The message of a rule that fails then names the line, and `play` shows every value. This costs time and memory.
+    The message of a rule that fails then names the line, a rule whose arrays were written to raises RuntimeError, and
+    `play` shows every value. This costs time and memory.
     """
     return switched(debug=True)
 
@@ -77,10 +78,20 @@ def hook(f: Callable) -> Iterator[None]:
 
 def hooked(op: Any, kind: str, call: functools.partial) -> Any:
     """call() inside every hook, the first hook outermost."""
+
+    def returned(what: str, value: Any) -> Any:
+        if value is None:
+            raise TypeError(f"{what} returned None: a `return` is missing")
+        return value
+
+    def itself(*args: Any, inner: Callable = call.func, **options: Any) -> Any:
+        return returned(f"{kind} of {op.name}", inner(*args, **options))
+
+    call = functools.partial(itself, *call.args, **call.keywords)
     for f in reversed(HOOKS):
 
         def around(*args: Any, f: Callable = f, inner: functools.partial = call, **options: Any) -> Any:
-            return f(op, kind, inner)
+            return returned(f"hook {getattr(f, '__name__', f)}", f(op, kind, inner))
 
         call = functools.partial(around, *call.args, **call.keywords)  # every hook can read the arguments
     return call()

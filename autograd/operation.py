@@ -2,17 +2,24 @@
 
 import functools
 import inspect
+import itertools
+import math
 import os
+import re
 import traceback
+import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd.arrays import MODULES, array_module, is_array
+from autograd.arrays import MODULES, array_module, is_array, to_host
 from autograd.modes import HOOKS, hooked, state
 from autograd.registry import OPS, TWINS, ops
-from autograd.tensor import Node, Seen, Tensor
+from autograd.tensor import WRITES, Node, Seen, Tensor, host_array
+
+FLOAT16, FLOAT32, FLOAT64 = map(np.dtype, ("float16", "float32", "float64"))
+NUMBERS = (int, float, bool, type(None), np.generic)  # inputs that pass as they are; None is an input left out
 
 
 class Rule:
@@ -22,23 +29,23 @@ class Rule:
     (which inputs want a gradient), `residuals` that forward returned, and options after *.
     """
 
-    def __init__(self, op: "Op", f: Callable, residuals: tuple[str, ...]):
+    def __init__(self, op: "Op", name: str, f: Callable, residuals: tuple[str, ...]):
         self.f, self.op = f, op
         self.values: list[str] = []
         self.options: list[str] = []
         parameters = list(inspect.signature(f).parameters.values())
         if [p.name for p in parameters[:2]] != ["xp", "g"]:
-            op._fail(f"{f.__name__} must begin with (xp, g)")
+            op._fail(f"{name} must begin with (xp, g)")
         known = ["y", "shapes", "need", *op.inputs, *residuals]
         for p in parameters[2:]:
             if p.kind is inspect.Parameter.KEYWORD_ONLY:
                 if p.name not in op.defaults:
-                    op._fail(f"{f.__name__} names option {p.name!r}; forward has {list(op.defaults)}")
+                    op._fail(f"{name} names option {p.name!r}; forward has {list(op.defaults)}")
                 self.options.append(p.name)
             elif p.name in known:
                 self.values.append(p.name)
             else:
-                op._fail(f"{f.__name__} names {p.name!r}; it may name {known}, and options after *")
+                op._fail(f"{name} names {p.name!r}; it may name {known}, and options after *")
 
     def run(self, xp: Any, g: Any, saved: dict[str, Any], need: tuple[bool, ...], node: Node) -> Sequence:
         """The gradients of the inputs of a node, from g and from what it saved (arrays, or Tensors)."""
@@ -52,6 +59,19 @@ class Rule:
         except Exception as e:
             raise _located(e, self.op, [g, *values], options, node) from None
         return grads if type(grads) is tuple else (grads,)
+
+    def check(self, node: Node) -> None:
+        """RuntimeError if an array that this rule reads was written to since the node was recorded."""
+        for name in filter(node.saved.__contains__, self.values):
+            saved = node.saved[name]
+            arrays = saved if isinstance(saved, tuple) else (saved,)
+            noted = any(is_array(a) and WRITES.since(node.id, a) for a in arrays)
+            if noted or node.seen is not None and node.seen.seal.get(name) != _checksums(arrays):
+                where = f" (recorded at {node.seen.site})" if node.seen else ""
+                raise RuntimeError(
+                    f"{name} of {self.op.name}{where} was written to in place after the op had run, so the gradient "
+                    "would be wrong: call grad before you write, or write into a copy"
+                )
 
 
 class Op:
@@ -75,6 +95,7 @@ class Op:
         self.fused: Any = cls.__dict__.get("fused")
         self.call: Any = cls.__dict__.get("call")
         self.residuals: tuple[str, ...] = getattr(cls, "residuals", ())
+        self.half: bool = getattr(cls, "half", False)  # takes float16 as it is
 
         parameters = list(inspect.signature(self.forward).parameters.values())
         if not parameters or parameters[0].name != "xp":
@@ -83,13 +104,21 @@ class Op:
         self.inputs = [p.name for p in parameters[1:] if p.kind is not p.KEYWORD_ONLY]
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
-        for name in {"g", "shapes", "need"} & {*self.inputs}:
-            self._fail(
-                f"an input may not be called {name!r}: a rule means something else by it, so choose another name"
-            )
+        for what, names, taken in (
+            ("an input", self.inputs, ("g", "shapes", "need")),
+            ("a residual", self.residuals, ("g", "shapes", "need", "y", *self.inputs)),
+        ):
+            for name in {*names} & {*taken}:
+                self._fail(
+                    f"{what} may not be called {name!r}: a rule means something else by it, so choose another name"
+                )
 
-        self.rule = Rule(self, self.backward, ())
-        self.fused_rule = Rule(self, self.fused, self.residuals) if self.fused else None
+        for p in parameters[1:]:
+            if p.kind is p.POSITIONAL_OR_KEYWORD and p.default is not p.empty:
+                self._fail(f"{p.name} has a default, so it is an option: write options after *, (xp, x, *, {p.name}=…)")
+
+        self.rule = Rule(self, "backward", self.backward, ())
+        self.fused_rule = Rule(self, "fused", self.fused, self.residuals) if self.fused else None
         named = {*self.rule.values, *(self.fused_rule.values if self.fused_rule else ())}
         self.kept_inputs = [(i, name) for i, name in enumerate(self.inputs) if name in named]
         self.kept_residuals = [(i, name) for i, name in enumerate(self.residuals) if name in named]
@@ -122,18 +151,24 @@ class Op:
 
     def apply(self, *inputs: Any, **options: Any) -> Tensor:
         """Run forward on the arrays of `inputs`, and record a node if one of them is being differentiated."""
-        if len(inputs) > len(self.inputs) and not self.variadic:
-            inputs, options = self._options_by_name(inputs, options)
-        arrays, parents, recorded, xp = [], [], False, np
+        if len(inputs) != len(self.inputs) and not self.variadic:
+            inputs, options = self._by_name(inputs, options)
+        arrays, parents, recorded, half, xp = [], [], False, False, np
         for x in inputs:  # one loop: comprehensions would read better, and cost a third of the call
             parent = None
             if isinstance(x, Tensor):
-                parent, x = x.node, x.data
+                parent, x = x.node, x._data
                 recorded = recorded or parent is not None
+            if type(x) is np.ndarray:
+                half = half or x.dtype is FLOAT16
+            else:
+                x = _input(x)
+                half = half or getattr(x, "dtype", None) == FLOAT16
+                xp = MODULES.get(type(x), np) if xp is np else xp
             arrays.append(x)
             parents.append(parent)
-            if xp is np and type(x) is not np.ndarray:
-                xp = MODULES.get(type(x), np)
+        if half and not self.half:
+            return self._in_float32(inputs, arrays, options)
         op = self
         if (twins := TWINS.get(xp)) and self.name in twins:
             op = self._fastest(twins, arrays, options)
@@ -146,18 +181,21 @@ class Op:
             raise _located(e, op, arrays, options) from None
         kept: Sequence = ()
         if op.residuals:
-            y, *kept = y
+            y, *kept = _with_residuals(op, y)
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
-            y = xp.asarray(y)
+            y = _output(op, xp, y)
+        dtype = y.dtype
+        if recorded and dtype is not FLOAT32 and dtype is not FLOAT64:
+            recorded = _differentiable(op, dtype)
         result = Tensor.__new__(Tensor)  # no checks: y is an array
-        result.data = y
+        result._data = y
         if not (recorded and state.recording):
             result.node = None
             return result
         saved = op._saved(arrays, y, kept) if op.keeps else {}
         result.node = node = Node(op, tuple(parents), saved, options, y, xp)
         if state.debug:
-            node.seen = Seen(_caller(), state.scope, tuple(arrays), y)
+            node.seen, WRITES.last = Seen(_caller(), state.scope, tuple(arrays), y, _seal(node)), math.inf
         return result
 
     __call__ = apply
@@ -175,9 +213,20 @@ class Op:
         faster = twins.get(self.name)
         return faster if faster is not None and state.fused and faster.fits(arrays, options) else self
 
-    def _options_by_name(self, inputs: tuple, options: dict) -> tuple[tuple, dict]:
-        """NumPy allows sum(x, 1): what follows the inputs are options."""
+    def _in_float32(self, inputs: tuple, arrays: list, options: dict) -> Tensor:
+        """The op on float16 inputs: computed in float32, its rule too, and rounded once at the end."""
+        dtypes = [getattr(a, "dtype", None) for a in arrays]
+        wide = [ops.astype(x, dtype="float32") if d == FLOAT16 else x for x, d in zip(inputs, dtypes, strict=True)]
+        y = self.apply(*wide, **options)
+        alone = y.dtype == FLOAT32 and FLOAT32 not in dtypes
+        return ops.astype(y, dtype="float16") if alone else y
+
+    def _by_name(self, inputs: tuple, options: dict) -> tuple[tuple, dict]:
+        """Of sum(x, 1), where an option follows the inputs, and of mul(x, b=y), where an input is given by its name."""
         n = len(self.inputs)
+        if len(inputs) < n:
+            named = itertools.takewhile(options.__contains__, self.inputs[len(inputs) :])
+            return (*inputs, *[options.pop(name) for name in named]), options
         if len(inputs) - n > len(self.defaults):
             raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
         for name, value in zip(self.defaults, inputs[n:], strict=False):
@@ -216,8 +265,12 @@ class Op:
     def run_rule(self, node: Node, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
         """The gradients of a node's inputs: its rule on arrays, or the same rule on Tensors."""
         if create_graph:
+            if node.id < WRITES.last:
+                self.rule.check(node)
             return self.rule.run(ops, g, self._on_tensors(node), need, node)
         rule = self.rule if self.fused_rule is None or not state.fused else self.fused_rule
+        if node.id < WRITES.last:
+            rule.check(node)
         return rule.run(node.xp, g, node.saved, need, node)
 
 
@@ -263,12 +316,55 @@ def op(cls: type) -> Op:
     new = OpWithCall(cls) if "call" in cls.__dict__ else Op(cls)
     old = OPS.get(new.name)
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again
-        raise TypeError(f"op {new.name} is defined twice")
+        raise TypeError(
+            f"op {new.name} is defined twice, first in {old.definition.__module__}: give yours another name, or remove "
+            f"the first with autograd.registry.OPS.pop({new.name!r})"
+        )
     if not isinstance(vars(ops).get(new.name, new), Op):  # rules on Tensors call it by this name
         raise TypeError(f"op {new.name}: autograd.ops has a function of this name, so choose another name")
     OPS[new.name] = new
     setattr(ops, new.name, new)
     return new
+
+
+def _input(x: Any) -> Any:
+    """An input that is no NumPy array: a number, None or a device's array as it is, anything else as an array."""
+    return x if isinstance(x, NUMBERS) or type(x) in MODULES else host_array(x)
+
+
+def _output(op: Op, xp: Any, y: Any) -> Any:
+    """What forward returned in place of an array: a number as an array, else TypeError."""
+    if isinstance(y, (int, float, np.generic)):
+        return xp.asarray(y)
+    if isinstance(y, Tensor):
+        why = "a Tensor: forward works on arrays, so call the functions of xp in it, not those of autograd.ops"
+    elif y is None:
+        why = "None: a `return` is missing"
+    else:
+        why = f"{type(y).__name__}: it returns one array"
+    raise TypeError(f"forward of {op.name} returned {why}")
+
+
+def _with_residuals(op: Op, y: Any) -> tuple:
+    if type(y) is not tuple or len(y) != 1 + len(op.residuals):
+        raise TypeError(f"forward of {op.name} has residuals: it returns the tuple (y, {', '.join(op.residuals)})")
+    return y
+
+
+def _differentiable(op: Op, dtype: Any) -> bool:
+    """Whether a result is recorded: integers and booleans are constant wherever they have a derivative."""
+    if dtype.kind == "c":
+        raise TypeError(f"{op.name} returned complex numbers, which are not differentiated here")
+    return dtype.kind == "f"
+
+
+def _seal(node: Node) -> dict[str, Any]:
+    """Checksums of what a node saved, in debug mode: from a GPU this copies and waits."""
+    return {name: _checksums(saved if isinstance(saved, tuple) else (saved,)) for name, saved in node.saved.items()}
+
+
+def _checksums(arrays: Sequence) -> list[int | None]:
+    return [zlib.crc32(to_host(a).tobytes()) if is_array(a) else None for a in arrays]
 
 
 # What follows is for messages.
@@ -287,13 +383,40 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
 
     what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
     where = f" recorded at {node.seen.site}" if node is not None and node.seen else ""
-    hint = "; call the function of xp, not of np" if "__array_ufunc__" in str(e) else ""
-    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}{hint}"
+    tensors = [
+        k for k, v in options.items() if any(isinstance(a, Tensor) for a in (v if isinstance(v, tuple) else (v,)))
+    ]
+    if tensors and node is None:
+        why = f"{tensors[0]} holds a Tensor, and no gradient flows through an option: give its .data"
+    else:
+        why = _hinted(str(e), node is None)
+    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {why}"
     e.args = (message,)
     if message not in str(e):  # NumPy's AxisError and out-of-memory errors write their own
         builtin = next(c for c in type(e).__mro__ if c.__module__ == "builtins")
         return builtin(message).with_traceback(e.__traceback__)
     return e
+
+
+METHOD = r"Tensor\.(\w+)\(\) got an unexpected keyword argument"  # as np.sum(tensor) calls tensor.sum
+
+
+def _hinted(text: str, forward: bool) -> str:
+    """The text of an error with what to do about it, where a mistake has a typical text."""
+    if " in the rule of " in text or text.startswith(("in ", "autograd.ops has no")):  # an op inside said it
+        return text
+    method = re.search(METHOD, text)
+    if method or "__array_ufunc__" in text or "a Tensor is not turned into an array" in text:
+        if forward:
+            return "forward works on arrays and met a Tensor: call the functions of xp in it, not those of autograd.ops"
+        text = f"np.{method[1]} of a Tensor" if method else text.split(":")[0]
+        return f"{text}; call the function of xp, not of np: under create_graph a rule runs on Tensors"
+    if "'Tensor' object has no attribute" in text and not forward:
+        methods = [m for m in vars(Tensor) if not m.startswith("_") and hasattr(np.ndarray, m) and m != "data"]
+        return f"{text}; rules run on Tensors under create_graph, which have of an array's methods {', '.join(methods)}"
+    if "mismatch in its core dimension" in text:
+        return f"the matrices do not fit: {text.split('(')[-1].rstrip(')')}; is one of them transposed?"
+    return text
 
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep

@@ -13,7 +13,11 @@ class Namespace:
     """Ops and the functions made of ops, by name: the `xp` of a rule that runs on Tensors."""
 
     def __getattr__(self, name: str) -> Any:
-        raise AttributeError(f"module 'autograd.ops' has no attribute {name!r}")
+        there = ", ".join(sorted(vars(self)))
+        raise AttributeError(
+            f"autograd.ops has no {name!r}. Under create_graph a rule runs on Tensors, and calls only what is there: "
+            f"{there}. A rule for first derivatives alone is checked by gradcheck(…, order=1)"
+        )
 
     def __repr__(self) -> str:
         return "<module 'autograd.ops'>"

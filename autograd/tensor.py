@@ -1,6 +1,7 @@
 """Tensor: an array and its place in the graph. Operators and methods mirror NumPy's ndarray."""
 
 import itertools
+import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -19,6 +20,42 @@ class Seen(NamedTuple):
     scope: tuple  # the layers that were running, outermost first: see modes.scope
     inputs: tuple  # arrays and numbers
     y: Any  # the output, an array
+    seal: dict[str, Any]  # checksums of what is saved
+
+
+class Writes:
+    """When arrays were last written to in place: a rule that read one afterwards would return a wrong gradient.
+
+    Written through our own interface, that is: `tensor[i] = …`, `tensor.data -= …`, optimisers, `load_state_dict`.
+    Nodes and writes draw their numbers from one counter, so a write is later than a node if its number is larger.
+    """
+
+    def __init__(self) -> None:
+        self.last = (
+            -1.0
+        )  # number of the last write: for younger nodes nothing is looked up; infinite once in debug mode
+        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory
+
+    def note(self, *arrays: Any) -> None:
+        """These arrays have been written to."""
+        now = next(_ids)
+        self.last = max(self.last, now)
+        for a in arrays:
+            self.numbers[_owner(a)] = now
+
+    def since(self, number: int, a: Any) -> bool:
+        """Whether memory of a was written to after the node of that number was recorded."""
+        return self.numbers.get(_owner(a), -1) > number
+
+
+def _owner(a: Any) -> int:
+    """The id of the array that owns the memory of a. If a later array gets it, that is younger than the write."""
+    while is_array(a.base):
+        a = a.base
+    return id(a)
+
+
+WRITES = Writes()
 
 
 class Node:
@@ -44,24 +81,40 @@ class Tensor:
 
     `data` is the array. `node` is its place on the tape, None where nothing is recorded. Python numbers and lists
     become NumPy arrays by NumPy's rules. Comparisons return plain boolean arrays: they carry no gradient. The tape
-    keeps the arrays themselves, so writing into one between an op and `grad` makes a wrong gradient.
+    keeps the arrays themselves. If one is written to between an op and `grad`, the rule raises RuntimeError where the
+    write went through a Tensor, an optimiser or a Module; a write by NumPy alone (`x.data[0] = 1`) is noticed only
+    inside `debug()`.
     """
 
-    __slots__ = ("data", "node", "__weakref__")
+    __slots__ = ("_data", "node", "__weakref__")
     __array_ufunc__ = None  # so that ndarray + Tensor calls Tensor.__radd__
     __array_priority__ = 1000
 
-    data: Any
+    _data: Any
     node: Any
     backward: Callable[..., None]  # see engine.py
 
     def __init__(self, data: Any, node: Any = None, requires_grad: bool = False):
         if isinstance(data, Tensor):
-            data = data.data
-        self.data = data if is_array(data) else np.asarray(data)
+            data = data._data
+        self._data = data if is_array(data) else host_array(data)
         self.node = node
         if requires_grad:
             self.requires_grad = True
+
+    def _set_data(self, value: Any) -> None:
+        if value is self._data:  # tensor.data -= …
+            WRITES.note(value)
+            return
+        value = value if is_array(value) else host_array(value)
+        node = self.node
+        if node is not None and node.op is None:
+            if value.dtype.kind != "f":
+                raise TypeError(f"this Tensor requires gradients, so its data cannot become {value.dtype}")
+            node.shape, node.dtype = value.shape, value.dtype
+        self._data = value
+
+    data: Any = property(operator.attrgetter("_data"), _set_data)  # no Python runs where it is read
 
     @property
     def requires_grad(self) -> bool:
@@ -69,10 +122,10 @@ class Tensor:
 
     @requires_grad.setter
     def requires_grad(self, value: bool) -> None:
-        if value and self.data.dtype.kind != "f":
+        if value and self._data.dtype.kind != "f":
             raise TypeError(f"only floating-point Tensors can require gradients, this one is {self.dtype}")
         if value != (self.node is not None):
-            self.node = Node(None, (), {}, {}, self.data, None) if value else None
+            self.node = Node(None, (), {}, {}, self._data, None) if value else None
 
     @property
     def grad(self) -> Any:
@@ -87,19 +140,19 @@ class Tensor:
 
     @property
     def shape(self) -> tuple[int, ...]:
-        return self.data.shape
+        return self._data.shape
 
     @property
     def ndim(self) -> int:
-        return self.data.ndim
+        return self._data.ndim
 
     @property
     def size(self) -> int:
-        return self.data.size
+        return self._data.size
 
     @property
     def dtype(self) -> Any:
-        return self.data.dtype
+        return self._data.dtype
 
     @property
     def T(self) -> "Tensor":
@@ -107,31 +160,40 @@ class Tensor:
 
     def detach(self) -> "Tensor":
         """The same array, off the tape."""
-        return Tensor(self.data)
+        return Tensor(self._data)
 
     def numpy(self) -> np.ndarray:
         """The values on the host; from a GPU this copies and waits."""
-        return to_host(self.data)
+        return to_host(self._data)
 
     def item(self) -> float:
         """The one value as a Python number; from a GPU this waits."""
-        return self.data.item()
+        return self._data.item()
 
     def __repr__(self) -> str:
         made = "" if self.node is None else f", op={self.node.op.name}" if self.node.op else ", requires_grad=True"
         return f"{type(self).__name__}({np.array2string(self.numpy(), separator=', ', threshold=20)}{made})"
 
     def __len__(self) -> int:
-        return len(self.data)
+        return len(self._data)
 
     def __iter__(self):
         return (self[i] for i in range(len(self)))
 
     def __bool__(self) -> bool:
-        return bool(self.data)
+        return bool(self._data)
 
     def __float__(self) -> float:
-        return float(self.data)
+        return float(self._data)
+
+    def __format__(self, spec: str) -> str:
+        """The one value by a format, as in f"{loss:.3f}": from a GPU this waits."""
+        return format(self.item(), spec) if spec else str(self)
+
+    def __deepcopy__(self, memo: dict) -> "Tensor":
+        if self.node is not None and self.node.op is not None:
+            raise TypeError(f"only leaves are copied, and this is a result of {self.node.op.name}: copy x.detach()")
+        return type(self)(self._data.copy(), requires_grad=self.requires_grad)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)")
@@ -142,7 +204,8 @@ class Tensor:
                 "this Tensor is recorded, so it cannot be assigned to in place: build a new one with "
                 "ops.where(mask, new, old), ops.scatter_add(...) or ops.concatenate([...])"
             )
-        self.data[index] = value.data if isinstance(value, Tensor) else value
+        self._data[index] = value._data if isinstance(value, Tensor) else value
+        WRITES.note(self._data)
 
     # ndarray's operators
     def __add__(self, other: Any) -> "Tensor":
@@ -191,22 +254,22 @@ class Tensor:
         return ops.getitem(self, index)
 
     def __lt__(self, other: Any) -> Any:
-        return self.data < _raw(other)
+        return self._data < _raw(other)
 
     def __le__(self, other: Any) -> Any:
-        return self.data <= _raw(other)
+        return self._data <= _raw(other)
 
     def __gt__(self, other: Any) -> Any:
-        return self.data > _raw(other)
+        return self._data > _raw(other)
 
     def __ge__(self, other: Any) -> Any:
-        return self.data >= _raw(other)
+        return self._data >= _raw(other)
 
     def __eq__(self, other: Any) -> Any:
-        return self.data == _raw(other)
+        return self._data == _raw(other)
 
     def __ne__(self, other: Any) -> Any:
-        return self.data != _raw(other)
+        return self._data != _raw(other)
 
     __hash__ = object.__hash__
 
@@ -243,4 +306,16 @@ class Tensor:
 
 
 def _raw(x: Any) -> Any:
-    return x.data if isinstance(x, Tensor) else x
+    return x._data if isinstance(x, Tensor) else x
+
+
+def host_array(x: Any) -> np.ndarray:
+    """A NumPy array of numbers, a list of them, or anything with `__array__` or `__dlpack__`; TypeError for others."""
+    foreign = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
+    try:
+        a = np.from_dlpack(x) if foreign else np.asarray(x)
+    except ValueError as e:  # lists of different lengths
+        raise TypeError(f"{type(x).__name__} is no array of numbers: {e}") from None
+    if a.dtype.kind not in "fiubc":
+        raise TypeError(f"{type(x).__name__} is no array of numbers: its elements are {a.dtype}")
+    return a

@@ -1,6 +1,7 @@
 """Module: a tree of layers. Attributes are the tree, in the order they were set."""
 
 import copy
+from collections import deque
 from collections.abc import Iterator
 from typing import Any
 
@@ -9,6 +10,7 @@ import numpy as np
 from autograd import Tensor
 from autograd.arrays import array_module, to_device, to_host
 from autograd.modes import scope, state
+from autograd.tensor import WRITES
 
 
 class Parameter(Tensor):
@@ -45,9 +47,25 @@ class Running:
 
 
 class Module:
-    """Base class of layers: set Parameters, Buffers, Modules or lists of Modules as attributes, define `forward`."""
+    """Base class of layers: set Parameters, Buffers and Modules as attributes, and define `forward`.
+
+    They may also stand in lists, tuples and dicts, nested as you like: `self.heads = {"a": Linear(2, 2)}` has the
+    parameter `heads.a.weight`. What would belong to the module and not be found raises TypeError when it is set: a
+    plain Tensor that requires gradients, a set, an attribute of the class.
+    """
 
     training = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        for name, value in vars(cls).items():
+            if any(True for _ in _members(f"{cls.__name__}.{name}", value)):
+                raise TypeError(f"{cls.__name__}.{name} would belong to the class: set self.{name} in __init__")
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        for _ in _members(f"{type(self).__name__}.{name}", value):  # TypeError for what would not be found
+            pass
+        super().__setattr__(name, value)
 
     def forward(self, *args: Any, **kwargs: Any) -> Any:
         raise NotImplementedError(f"{type(self).__name__} defines no forward")
@@ -59,11 +77,12 @@ class Module:
             return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        return ((name, m) for name, m in self.members() if isinstance(m, Module))
+
+    def members(self) -> Iterator[tuple[str, Any]]:
+        """The Tensors and Modules that are attributes of this module or stand in its lists, tuples and dicts."""
         for name, value in vars(self).items():
-            if isinstance(value, Module):
-                yield name, value
-            elif isinstance(value, list | tuple):
-                yield from ((f"{name}.{i}", m) for i, m in enumerate(value) if isinstance(m, Module))
+            yield from _members(name, value)
 
     def modules(self) -> Iterator["Module"]:
         """This module and all below it, parents first."""
@@ -72,7 +91,7 @@ class Module:
             yield from child.modules()
 
     def named_tensors(self, kind: type = Tensor, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for name, value in vars(self).items():
+        for name, value in self.members():
             if isinstance(value, kind):
                 yield prefix + name, value
         for name, child in self.named_children():
@@ -129,13 +148,14 @@ class Module:
         values = {name: array_module(t.data).asarray(state[name], dtype=t.dtype) for name, t in own.items()}
         for name, t in own.items():
             t.data[...] = values[name]
+            WRITES.note(t.data)
 
     def extra_repr(self) -> str:
         return ""
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}({self.extra_repr()})  {self.count():,} parameters"]
-        for name, value in vars(self).items():
+        for name, value in self.members():
             if isinstance(value, Tensor):
                 kind = "" if isinstance(value, Parameter) else "  (buffer)"
                 lines.append(f"  {name}: {value.dtype} {list(value.shape)}{kind}")
@@ -143,6 +163,36 @@ class Module:
             first, *rest = repr(child).split("\n")
             lines += [f"  {name}: {first}", *("  " + r for r in rest)]
         return "\n".join(lines)
+
+
+def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+    """The Tensors and Modules in a value, by dotted name: itself, or what stands in lists, tuples and dicts.
+
+    A result of an op is none of them: it is kept to be looked at. TypeError for what no name or training could reach.
+    """
+    if isinstance(value, (Module, Parameter, Buffer)):
+        yield name, value
+    elif isinstance(value, Tensor):
+        if value.node is None:
+            yield name, value
+        elif value.node.op is None:
+            raise TypeError(
+                f"{name} is a Tensor that requires gradients, which no optimiser would find: make it nn.Parameter(…) "
+                "to train it, or x.detach() to keep it as it is"
+            )
+    elif isinstance(value, (list, tuple, deque)):
+        for i, each in enumerate(value):
+            yield from _members(f"{name}.{i}", each)
+    elif isinstance(value, dict):
+        for key, each in value.items():
+            found = list(_members(f"{name}.{key}", each))
+            if found and not (isinstance(key, int | str) and "." not in str(key)):
+                raise TypeError(f"{name}[{key!r}] has no dotted name: use words or numbers without a dot as keys")
+            yield from found
+    elif isinstance(value, (set, frozenset)):
+        for each in value:
+            if any(True for _ in _members(name, each)):
+                raise TypeError(f"{name} is a set, which has no order: use a list or a dict")
 
 
 class Sequential(Module):

@@ -10,6 +10,7 @@ import numpy as np
 from autograd.arrays import Numbers, array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
+from autograd.tensor import WRITES
 from nn.module import Module, Parameter
 
 
@@ -18,6 +19,12 @@ class FlatParameters:
 
     def __init__(self, parameters: Sequence[Parameter]):
         self.parameters = list(parameters)
+        if not self.parameters:
+            raise ValueError("there are no parameters to train: the module has none, or an iterator was used up")
+        if len(set(map(id, self.parameters))) < len(self.parameters):
+            raise ValueError("a parameter stands in the list twice: module.parameters() has each once")
+        if any(p.dtype.itemsize < 4 for p in self.parameters):
+            raise TypeError("float16 weights would lose small updates: keep the weights in float32")
         xp = array_module(*(p.data for p in self.parameters))
         self.data = xp.concatenate([p.data.reshape(-1) for p in self.parameters])
         ends = list(itertools.accumulate(p.size for p in self.parameters))
@@ -30,6 +37,16 @@ class FlatParameters:
         """RuntimeError if the parameters are no longer views of `data`."""
         if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
             raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
+
+    def check_gradients(self, grads: Sequence[Any]) -> None:
+        """ValueError unless there is one for each parameter, in its shape; None counts as zero."""
+        if len(grads) != len(self.parameters):
+            raise ValueError(
+                f"got {len(grads)} gradients for {len(self.parameters)} parameters: give one for each, or None"
+            )
+        for i, (p, g) in enumerate(zip(self.parameters, grads, strict=True)):
+            if g is not None and g.shape != p.shape:
+                raise ValueError(f"gradient {i} has shape {tuple(g.shape)}, and its parameter {p.shape}")
 
     def gather(self, grads: Sequence[Any]) -> Any:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""
@@ -66,11 +83,16 @@ class Adam:
         self.numbers = Numbers(2, array_module(self.m))
         self.prepare()
 
-    def step(self, grads: Sequence[Any]) -> Any:
+    def step(self, grads: Sequence[Any] | None = None) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
 
         Returns the norm of the whole gradient before clipping, a 0-d array on the device.
         """
+        if grads is None:
+            raise TypeError(
+                "step(grads) takes the gradients, one for each parameter: grad(loss, model.parameters()), or after "
+                "loss.backward() [p.grad for p in model.parameters()]"
+            )
         self.prepare()
         norm = self.update(grads)
         self.t += 1
@@ -84,6 +106,8 @@ class Adam:
     def update(self, grads: Sequence[Any]) -> Any:
         """The part of `step` that runs on the device."""
         self.flat.check()  # here, so that no twin can forget it
+        self.flat.check_gradients(grads)
+        WRITES.note(self.flat.data)
         xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm)
         return adam_update(xp, self.flat, grads, self.m, self.v, self.numbers, *constants)
 
@@ -145,11 +169,13 @@ class EMA:
     def update(self, weights: FlatParameters) -> None:
         """The part of `step` that runs on the device."""
         move_average(array_module(self.flat.data), self.flat, weights, self.share)
+        WRITES.note(self.flat.data)
         self.copy_buffers()
 
     def copy_buffers(self) -> None:
         for copy, buffer in self.buffers:
             copy.data[...] = buffer.data
+            WRITES.note(copy.data)
 
 
 @routine

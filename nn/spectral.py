@@ -11,6 +11,7 @@ from autograd.arrays import array_module, to_host
 from autograd.operation import each
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
+from autograd.tensor import WRITES
 from nn.module import Buffer, Module
 
 
@@ -72,6 +73,7 @@ def power_iteration(module: Module) -> None:
     layers = _layers(module)
     if layers:
         power_iterations(array_module(layers[0][0].data), layers)
+        WRITES.note(*(v.data for _, spectral in layers for v in (spectral.u, spectral.v)))
 
 
 @contextlib.contextmanager

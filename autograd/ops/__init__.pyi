@@ -13,7 +13,7 @@ def add(a: Any, b: Any) -> Tensor:
     """y = a + b                  ∂L/∂a = g,   ∂L/∂b = g"""
 
 def astype(x: Any, dtype: Any) -> Tensor:
-    """y = x in another floating-point dtype      ∂L/∂x = g, in the dtype of x"""
+    """y = x in another dtype     ∂L/∂x = g, in the dtype of x      (integers and booleans carry no gradient)"""
 
 def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None, return_weights: Any = False) -> Tensor:
     """P = softmax(S),  Y = P V              ∂L/∂V = Pᵀ G,   H = ∂L/∂S = P (G Vᵀ − Σⱼ G Vᵀ P)
@@ -90,7 +90,7 @@ def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding:
     ∂L/∂x = unfold(g)       x (N, C kh kw, L),  y (N, C, *output_size)"""
 
 def gelu(x: Any, approximate: Any = 'none') -> Tensor:
-    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)
+    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)    (limits at ±∞)
     approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)"""
 
 def getitem(x: Any, index: Any) -> Tensor:
@@ -130,7 +130,7 @@ def max(x: Any, axis: Any = None, keepdims: Any = False) -> Tensor:
     """y = max x                  ∂L/∂x = g [x = y] / (how many reach the maximum)"""
 
 def max_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0) -> Tensor:
-    """y = max x over each window                 ∂L/∂x = g where the maximum was taken, the first one of equals"""
+    """y = max x over each window      ∂L/∂x = g where the maximum was taken, the first of equals, the last of NaNs"""
 
 def maximum(a: Any, b: Any) -> Tensor:
     """y = max(a, b)              ∂L/∂a = g [a > b],   ∂L/∂b = g [b > a]   (a tie: half each)"""
@@ -187,7 +187,7 @@ def sign(x: Any) -> Tensor:
     """NumPy's sign. Its gradient is zero, so nothing is recorded."""
 
 def silu(x: Any) -> Tensor:
-    """y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))"""
+    """y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))       at −∞ and ∞ their limits"""
 
 def sin(x: Any) -> Tensor:
     """y = sin x                  ∂L/∂x = g cos x"""

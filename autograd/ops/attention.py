@@ -15,7 +15,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 import math
 
 from autograd.operation import op
-from autograd.ops.numerics import LEAST_EXPONENT, matmul
+from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul, real
 from autograd.registry import ops, public
 from autograd.tensor import Tensor
 
@@ -34,7 +34,7 @@ class attention:
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
         p = _scores(xp, q, k, similarity, scale)
-        p -= xp.max(p, axis=-1, keepdims=True)
+        p -= largest(p, -1)
         xp.maximum(p, LEAST_EXPONENT, out=p)
         xp.exp(p, out=p)
         p /= xp.sum(p, axis=-1, keepdims=True)
@@ -42,7 +42,7 @@ class attention:
 
     def backward(xp, g, q, k, v, *, similarity, scale):
         s = _scores(xp, q, k, similarity, scale)
-        e = xp.exp(s - s.max(axis=-1, keepdims=True))
+        e = xp.exp(s - largest(s, -1))
         p = e / e.sum(axis=-1, keepdims=True)
         gp = matmul(xp, g, _t(xp, v))
         h = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
@@ -78,7 +78,7 @@ def _scale(q, scale):
 
 def _scores(xp, q, k, similarity, scale):
     """S (B, H, Nq, Nk), up to a constant along each row; no tensor with an axis d beside N × N is ever made."""
-    s = _scale(q, scale)
+    s, q, k = _scale(q, scale), real(q), real(k)
     if similarity == "dot":
         return matmul(xp, q * s, _t(xp, k))
     if similarity == "l2":  # −s‖q − k‖² = 2s q·k − s‖k‖² − s‖q‖², and the last is constant in a row
@@ -91,7 +91,7 @@ def _scores(xp, q, k, similarity, scale):
 
 
 def _score_gradients(xp, h, q, k, similarity, scale):
-    s = _scale(q, scale)
+    s, q, k = _scale(q, scale), real(q), real(k)
     if similarity == "dot":
         return matmul(xp, h, k) * s, matmul(xp, _t(xp, h), q) * s
     if similarity == "l2":

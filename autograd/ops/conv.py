@@ -10,8 +10,10 @@ Each is one matrix product with the columns of x (im2col: Chellapilla et al. 200
 Layouts are PyTorch's: images (N, C, H, W), weights (out, in, kh, kw), of conv_transpose2d (in, out, kh, kw).
 """
 
+import math
+
 from autograd.operation import op
-from autograd.ops.numerics import matmul
+from autograd.ops.numerics import matmul, plus_bias
 from autograd.ops.windows import Windows, check_images, pair, positions, unframe, window_view
 
 BLOCK = 2**23  # most numbers in the columns of one matrix product; larger inputs go through it in blocks of rows
@@ -25,14 +27,16 @@ class conv2d:
     def forward(xp, x, weight, bias, *, stride=1, padding=0, dilation=1):
         check_images(x, "the input of conv2d")
         check_channels("conv2d", x.shape[1], weight, 1, bias)
-        w = weight.reshape(weight.shape[0], -1)
+        w = weight.reshape(len(weight), math.prod(weight.shape[1:]))
         view = image_windows(xp, x, Windows.of(weight.shape[2:], stride, padding, dilation))  # (C, kh, kw, H', W', N)
-        _, _, _, height, width, n = view.shape
+        *_, height, width, n = view.shape
         y = None
         for rows in blocks(view.shape):
-            block = matmul(xp, w, view[:, :, :, rows].reshape(w.shape[1], -1)).reshape(len(w), -1, width, n)
+            seen = view[:, :, :, rows]
+            columns = seen.reshape(w.shape[1], math.prod(seen.shape[3:]))
+            block = matmul(xp, w, columns).reshape(len(w), *seen.shape[3:])
             if bias is not None:
-                block += bias.reshape(-1, 1, 1, 1)
+                block = plus_bias(block, bias.reshape(-1, 1, 1, 1))
             block = block.transpose(3, 0, 1, 2)
             if block.shape[2] == height:  # the only one
                 return xp.ascontiguousarray(block)
@@ -67,17 +71,19 @@ class conv_transpose2d:
         at = Windows.of(weight.shape[2:], stride, padding, dilation)
         size = at.transposed_size((height, width), output_padding)
         framed_size = [m + 2 * p for m, p in zip(size, at.padding, strict=True)]
-        w = weight.reshape(c, -1)
+        w = weight.reshape(c, math.prod(weight.shape[1:]))
         x = x.transpose(1, 2, 3, 0)
         framed = xp.zeros((out, *framed_size, n), dtype=xp.result_type(x, weight))
         view = window_view(xp, framed, 1, at)  # (out, kh, kw, H, W, N)
         for rows in blocks(view.shape):
-            columns = matmul(xp, w.T, x[:, rows].reshape(c, -1)).reshape(out, *at.kernel, -1, width, n)
+            part = x[:, rows]
+            columns = matmul(xp, w.T, part.reshape(c, math.prod(part.shape[1:])))
+            columns = columns.reshape(out, *at.kernel, *part.shape[1:])
             for i, j in positions(at.kernel):
                 view[:, i, j, rows] += columns[:, i, j]
         y = xp.ascontiguousarray(unframe(framed.transpose(3, 0, 1, 2), at.padding))
         if bias is not None:
-            y += bias.reshape(-1, 1, 1)
+            y = plus_bias(y, bias.reshape(-1, 1, 1))
         return y
 
     def backward(xp, g, x, weight, need, *, stride, padding, dilation):
@@ -112,7 +118,9 @@ class conv2d_weight:
         k = c * kernel_size[0] * kernel_size[1]
         y = xp.zeros((k, out), dtype=xp.result_type(x, u))
         for rows in blocks(view.shape):
-            y += matmul(xp, view[:, :, :, rows].reshape(k, -1), u[:, rows].reshape(out, -1).T)
+            part = u[:, rows]
+            windows = math.prod(part.shape[1:])
+            y += matmul(xp, view[:, :, :, rows].reshape(k, windows), part.reshape(out, windows).T)
         return y.T.reshape(weight_size)
 
     def backward(xp, g, x, u, need, *, stride, padding, dilation):

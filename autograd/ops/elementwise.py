@@ -4,6 +4,7 @@ import math
 
 from autograd.operation import op
 from autograd.ops import numerics
+from autograd.ops.numerics import FAR, real
 
 
 @op
@@ -70,16 +71,18 @@ class power:
         return xp.power(a, b)
 
     def backward(xp, g, a, b, y, need):
-        # at a = 0 neither 0⁻¹ where b = 0 nor ln 0: both products are 0 there
+        # at a = 0 neither 0⁻¹ where b = 0 nor ln 0 where b ≥ 0: both products are 0 there
         if isinstance(b, (int, float)):
             slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
         else:
             slope = g * b * a ** (xp.where(b == 0, 1, b) - 1) if need[0] else None
         if not need[1]:
             return slope, None
-        if isinstance(a, (int, float)):
-            return slope, g * y * math.log(a or 1)
-        return slope, g * y * xp.log(xp.where(a == 0, 1, a))
+        if not isinstance(a, (int, float)):
+            return slope, g * y * xp.log(xp.where((a == 0) & (b >= 0), 1, real(a)))
+        if a == 0:  # y is infinite where b < 0
+            return slope, xp.where(b >= 0, 0, -g * y)
+        return slope, g * y * (math.log(a) if a > 0 else math.nan)
 
 
 @op
@@ -175,7 +178,7 @@ class softplus:
     "y = ln(1 + eˣ)             ∂L/∂x = g σ(x)"
 
     def forward(xp, x):
-        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(x)))
+        return xp.maximum(x, 0) + xp.log1p(xp.exp(-xp.abs(real(x))))
 
     def backward(xp, g, x):
         return g * numerics.sigmoid(xp, x)
@@ -200,7 +203,7 @@ class relu:
         return xp.maximum(x, 0)
 
     def backward(xp, g, y):
-        return g * (y > 0)
+        return xp.where(y <= 0, 0, g)
 
 
 @op
@@ -216,12 +219,13 @@ class leaky_relu:
 
 @op
 class silu:
-    "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))"
+    "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))       at −∞ and ∞ their limits"
 
     def forward(xp, x):
-        return x * numerics.sigmoid(xp, x)
+        return xp.maximum(x, -FAR) * numerics.sigmoid(xp, x)
 
     def backward(xp, g, x):
+        x = xp.clip(x, -FAR, FAR)
         s = numerics.sigmoid(xp, x)
         return g * s * (1 + x * (1 - s))
 
@@ -234,8 +238,7 @@ class maximum:
         return xp.maximum(a, b)
 
     def backward(xp, g, a, b):
-        to_a = 0.5 * (1 + xp.sign(a - b))
-        return g * to_a, g * (1 - to_a)
+        return to_extremes(xp, g, a == b, a < b, b < a)
 
 
 @op
@@ -246,8 +249,13 @@ class minimum:
         return xp.minimum(a, b)
 
     def backward(xp, g, a, b):
-        to_a = 0.5 * (1 + xp.sign(b - a))
-        return g * to_a, g * (1 - to_a)
+        return to_extremes(xp, g, a == b, b < a, a < b)
+
+
+def to_extremes(xp, g, tie, not_a, not_b):
+    """The gradients of the larger, or the smaller, of a and b. NaN is both, as in PyTorch."""
+    g = xp.where(tie, 0.5 * g, g)
+    return xp.where(not_a, 0, g), xp.where(not_b, 0, g)
 
 
 @op
@@ -276,7 +284,9 @@ class where:
 
 @op
 class astype:
-    "y = x in another floating-point dtype      ∂L/∂x = g, in the dtype of x"
+    "y = x in another dtype     ∂L/∂x = g, in the dtype of x      (integers and booleans carry no gradient)"
+
+    half = True
 
     def forward(xp, x, *, dtype):
         return x.astype(dtype)

@@ -4,6 +4,7 @@ import math
 
 from autograd.operation import op
 from autograd.ops import numerics
+from autograd.ops.numerics import FAR
 from autograd.ops.reduce import column_sums
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
@@ -11,7 +12,7 @@ _TANH_SCALE = math.sqrt(2 / math.pi)
 
 @op
 class gelu:
-    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)
+    """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)    (limits at ±∞)
     approximate="tanh":  Φ(x) ≈ ½ (1 + t),  t = tanh √(2/π) (x + 0.044715 x³),  φ its derivative   (Hendrycks & Gimpel, 1606.08415)
     """  # noqa: E501
 
@@ -19,18 +20,20 @@ class gelu:
 
     def forward(xp, x, *, approximate="none"):
         if approximate == "tanh":
-            phi = xp.square(x, out=xp.empty_like(x))
+            z = xp.clip(x, -FAR, FAR)
+            phi = z * z
             phi *= 0.044715 * _TANH_SCALE
             phi += _TANH_SCALE
-            phi *= x
-            xp.tanh(phi, out=phi)
+            phi *= z
+            phi = xp.tanh(phi)
         else:
             phi = numerics.erf(xp, x * math.sqrt(0.5))
         phi *= 0.5
         phi += 0.5
-        return x * phi, phi
+        return xp.maximum(x, -FAR) * phi, phi
 
     def backward(xp, g, x, *, approximate):
+        x = xp.clip(x, -FAR, FAR)
         if approximate == "tanh":
             t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
             slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
@@ -39,6 +42,7 @@ class gelu:
         return g * (0.5 * (1 + numerics.erf(xp, x * math.sqrt(0.5))) + x * density)
 
     def fused(xp, g, x, phi, *, approximate):
+        x = xp.clip(x, -FAR, FAR)
         slope = xp.square(x, out=xp.empty_like(x))
         if approximate == "tanh":  # Φ = σ(2z), so y' = Φ + x Φ (1 − Φ) 2z'
             slope *= 6 * 0.044715 * _TANH_SCALE

@@ -2,7 +2,7 @@
 
 from autograd.operation import op
 from autograd.ops import numerics
-from autograd.ops.reduce import column_sums
+from autograd.ops.reduce import as_rows, column_sums
 
 
 @op
@@ -12,6 +12,10 @@ class matmul:
     def forward(xp, a, b):
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
+        if a.shape[-1] != b.shape[-2]:
+            raise ValueError(
+                f"matmul of {a.shape} and {b.shape}: {a.shape[-1]} columns meet {b.shape[-2]} rows{_hint(a, b)}"
+            )
         return numerics.matmul(xp, a, b)
 
     def backward(xp, g, a, b, need):
@@ -21,29 +25,37 @@ class matmul:
         )
 
 
+def _hint(a, b):
+    """What to try where a @ b does not fit."""
+    return "; is one of them transposed?" if {*a.shape[-2:]} & {*b.shape[-2:]} else ""
+
+
 @op
 class linear:
     "Y = X Wᵀ + b               ∂L/∂X = G W,   ∂L/∂W = Gᵀ X,   ∂L/∂b = Σ G       X (…, in), W (out, in), b (out)"
 
     def forward(xp, x, weight, bias):
-        y = numerics.matmul(xp, x.reshape(-1, x.shape[-1]), weight.T)
+        if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
+            wanted = f"(out, {x.shape[-1]})" if x.ndim else "(out, in) and an x (…, in)"
+            raise ValueError(f"linear of x {x.shape} needs a weight {wanted}, not {weight.shape}{_hint(x, weight.T)}")
+        y = numerics.matmul(xp, as_rows(x), weight.T)
         if bias is not None:
-            y += bias
+            y = numerics.plus_bias(y, bias)
         return y.reshape(x.shape[:-1] + weight.shape[:1])
 
     def backward(xp, g, x, weight, need):
-        g = g.reshape(-1, g.shape[-1])
+        g = as_rows(g)
         return (
             numerics.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
-            numerics.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            numerics.matmul(xp, g.T, as_rows(x)) if need[1] else None,
             g.sum(axis=0) if need[2] else None,
         )
 
     def fused(xp, g, x, weight, need):
-        g = g.reshape(-1, g.shape[-1])
+        g = as_rows(g)
         return (
             numerics.matmul(xp, g, weight).reshape(x.shape) if need[0] else None,
-            numerics.matmul(xp, g.T, x.reshape(-1, x.shape[-1])) if need[1] else None,
+            numerics.matmul(xp, g.T, as_rows(x)) if need[1] else None,
             column_sums(xp, g) if need[2] else None,
         )
 
@@ -69,9 +81,11 @@ class einsum:
                 continue
             others = [t for j, t in enumerate(terms) if j != i]
             rest = [x for j, x in enumerate(operands) if j != i]
-            reachable = "".join(c for c in terms[i] if c in output or any(c in t for t in others))
+            long = [c for c, n in zip(terms[i], shapes[i], strict=True) if n != 1]  # an axis of length 1 was stretched
+            reachable = "".join(c for c in long if c in output or any(c in t for t in others))
             gi = xp.einsum(",".join([output, *others]) + "->" + reachable, g, *rest)
-            keep = tuple(n if c in reachable else 1 for c, n in zip(terms[i], shapes[i], strict=True))
+            sizes = dict(zip(reachable, gi.shape, strict=True))
+            keep = tuple(sizes.get(c, 1) for c in terms[i])
             grads.append(xp.broadcast_to(gi.reshape(keep), shapes[i]))  # letters summed away alone: spread g
         return tuple(grads)
 

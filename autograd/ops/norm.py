@@ -1,9 +1,11 @@
 """Normalisations: softmax and its relatives, layer norm, batch norm."""
 
+import numpy as np
+
 from autograd.arrays import array_module
 from autograd.operation import op
-from autograd.ops.numerics import matmul
-from autograd.ops.reduce import column_sums, count, row_means
+from autograd.ops.numerics import largest, matmul, plus_bias, real
+from autograd.ops.reduce import column_sums, count, over, row_means
 from autograd.registry import public
 from autograd.tensor import Tensor
 
@@ -13,7 +15,8 @@ class softmax:
     "y = eˣ / Σ eˣ              ∂L/∂x = y (g − Σ g y)"
 
     def forward(xp, x, *, axis=-1):
-        y = x - x.max(axis=axis, keepdims=True)
+        axis = over(x, axis)
+        y = xp.asarray(x - largest(x, axis))
         xp.exp(y, out=y)
         y /= y.sum(axis=axis, keepdims=True)
         return y
@@ -27,8 +30,10 @@ class log_softmax:
     "y = x − ln Σ eˣ            ∂L/∂x = g − e^y Σ g"
 
     def forward(xp, x, *, axis=-1):
-        y = x - xp.max(x, axis=axis, keepdims=True)
-        y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
+        axis = over(x, axis)
+        y = xp.asarray(x - largest(x, axis))
+        if y.size:
+            y -= xp.log(xp.sum(xp.exp(y), axis=axis, keepdims=True))
         return y
 
     def backward(xp, g, y, *, axis):
@@ -40,13 +45,30 @@ class cross_entropy:
     "y = mean over rows of (ln Σ eˣ − x[target])     ∂L/∂x = g (softmax(x) − onehot(target)) / rows"
 
     def forward(xp, x, target):
-        m = xp.max(x, axis=1, keepdims=True)
+        target = _checked(xp, x, target)
+        m = largest(x, 1)
         logs = xp.log(xp.sum(xp.exp(x - m), axis=1)) + m[:, 0]
-        return xp.mean(logs - x[xp.arange(len(x)), target])
+        return xp.mean(logs - xp.where(target < 0, xp.nan, x[xp.arange(len(x)), target]))
 
     def backward(xp, g, x, target):
         e = xp.exp(x - x.max(axis=1, keepdims=True))
         return (g / x.shape[0]) * (e / e.sum(axis=1, keepdims=True) - _one_hot(target, x)), None
+
+
+def _checked(xp, x, target):
+    """The targets, if there is one class number for each row of x. A number that is no class is refused on the host; on
+    another device, where looking at it would mean to wait, it becomes −1, and the loss NaN."""
+    if x.ndim != 2 or getattr(target, "shape", ()) != x.shape[:1]:
+        raise ValueError(
+            f"cross_entropy takes logits (rows, classes) and a target for each row, (rows,), not {x.shape} and "
+            f"{getattr(target, 'shape', ())}: reshape (B, T, V) to (B·T, V), and its targets (B, T) to (B·T,)"
+        )
+    if target.dtype.kind not in "iu":
+        raise TypeError(f"targets are the numbers of the classes, integers, not {target.dtype}")
+    wrong = (target < 0) | (target >= x.shape[1])
+    if xp is np and wrong.any():
+        raise ValueError(f"target {target[wrong][0]} is none of the {x.shape[1]} classes, 0 to {x.shape[1] - 1}")
+    return target if xp is np else xp.where(wrong, -1, target)
 
 
 def _one_hot(target, x):
@@ -62,12 +84,12 @@ class normalize:
     residuals = ("normed", "rstd")
 
     def forward(xp, x, weight, bias, *, axes, eps):
-        normed = x - _means(xp, x, axes)
+        normed = real(x) - _means(xp, real(x), axes)
         rstd = 1 / xp.sqrt(_means(xp, normed, axes, normed) + eps)
         normed *= rstd
         y = normed if weight is None else normed * weight
         if bias is not None:
-            y = y + bias if weight is None else xp.add(y, bias, out=y)
+            y = y + bias if weight is None else plus_bias(y, bias)
         return y, normed, rstd
 
     def backward(xp, g, x, weight, need, *, axes, eps):
@@ -127,6 +149,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used.
     """
+    running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
     channels = (1, -1) + (1,) * (len(x.shape) - 2)
     axes = (0, *range(2, len(x.shape)))
     w, b = (None if p is None else p.reshape(channels) for p in (weight, bias))

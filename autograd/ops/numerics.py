@@ -14,6 +14,9 @@ from autograd.registry import routine
 # slowly. A sharp attention would be full of them, so attention raises its scores to this least value.
 LEAST_EXPONENT = -46.0
 
+# e^−1000 = 0 in every dtype. x times a function that falls like e^x takes no x beyond: at −∞ it would be −∞ · 0 = NaN.
+FAR = 1000.0
+
 
 @routine
 def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
@@ -40,11 +43,29 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def real(x: Any) -> Any:
+    """x in floating-point numbers: integers wrap around where a formula subtracts them, and cannot hold its values."""
+    return x if x.dtype.kind == "f" else x * 1.0
+
+
+def plus_bias(y: Any, bias: Any) -> Any:
+    """y + bias, in place where y can hold it."""
+    if y.dtype != bias.dtype:
+        return y + bias
+    y += bias
+    return y
+
+
+def largest(x: Any, axis: Any) -> Any:
+    """max x along axis, which stays with length 1: what is subtracted from x before e^x. Of nothing it is 0."""
+    return real(x.max(axis=axis, keepdims=True) if x.size else x.sum(axis=axis, keepdims=True))
+
+
 def sigmoid(xp: Any, x: Any) -> Any:
     """1 / (1 + e⁻ˣ), accurate on both sides: e^(−|x|) never overflows, and nothing cancels."""
     if hasattr(xp, "sigmoid"):
         return xp.sigmoid(x)
-    e = xp.exp(-xp.abs(x))
+    e = xp.exp(-xp.abs(real(x)))
     return xp.where(x >= 0, 1, e) / (1 + e)
 
 
@@ -56,7 +77,7 @@ def erf(xp: Any, x: Any) -> Any:
         from cupyx.scipy.special import erf as cupy_erf
 
         return cupy_erf(x)
-    x = np.asarray(x)
+    x = np.asarray(real(x))
     return _erf_float32(x) if x.dtype == np.float32 else _erf_exact(x).astype(x.dtype)
 
 

@@ -1,7 +1,10 @@
 """Pooling over the windows of each channel. `stride` defaults to `kernel_size`, as in PyTorch."""
 
+import numpy as np
+
 from autograd.arrays import array_module
 from autograd.operation import op
+from autograd.ops.numerics import real
 from autograd.ops.windows import Windows, check_images, fold, frame, pair, positions, window_view
 from autograd.tensor import Tensor
 
@@ -11,6 +14,7 @@ class avg_pool2d:
     "y = Σ x / (kh kw) over each window         ∂L/∂x = g / (kh kw) for each place in each window, added up"
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
+        x = real(x)
         view = pool_windows(xp, x, kernel_size, stride, padding, 0.0)
         y = xp.zeros((*view.shape[:2], *view.shape[4:]), dtype=x.dtype)
         for i, j in positions(view.shape[2:4]):
@@ -37,10 +41,10 @@ class avg_pool2d:
 
 @op
 class max_pool2d:
-    "y = max x over each window                 ∂L/∂x = g where the maximum was taken, the first one of equals"
+    "y = max x over each window      ∂L/∂x = g where the maximum was taken, the first of equals, the last of NaNs"
 
     def forward(xp, x, *, kernel_size, stride=None, padding=0):
-        view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
+        view = pool_windows(xp, x, kernel_size, stride, padding, lowest(xp, x.dtype))
         y = view[:, :, 0, 0].copy()
         for i, j in positions(view.shape[2:4])[1:]:
             xp.maximum(y, view[:, :, i, j], out=y)
@@ -53,6 +57,11 @@ class max_pool2d:
 
     def call(apply, x, kernel_size, stride=None, padding=0):
         return apply(x, kernel_size=kernel_size, stride=stride, padding=padding)
+
+
+def lowest(xp, dtype):
+    """What no number of a dtype is below."""
+    return -xp.inf if dtype.kind == "f" else False if dtype.kind == "b" else xp.iinfo(dtype).min
 
 
 def pool_windows(xp, x, kernel_size, stride, padding, value):
@@ -84,11 +93,20 @@ def first_maxima(x, y, kernel_size, stride, padding):
     xp = array_module(x)
     view = pool_windows(xp, x, kernel_size, stride, padding, -xp.inf)
     n, c, kh, kw, rows, columns = view.shape
+    inside = pool_windows(xp, xp.ones((1, 1, *x.shape[2:]), dtype=bool), kernel_size, stride, padding, False)
     chosen = xp.empty(view.shape, dtype=bool)
     free = xp.ones(y.shape, dtype=bool)
     for i, j in positions((kh, kw)):
         hit = xp.equal(view[:, :, i, j], y)
         hit &= free
+        if any(pair(padding)):
+            hit &= inside[:, :, i, j]  # where all x are −∞, the frame equals them
         free ^= hit
         chosen[:, :, i, j] = hit
+    if xp is not np or xp.isnan(y).any():  # on another device it would have to wait for the answer
+        for i, j in reversed(positions((kh, kw))):  # no NaN equals itself
+            hit = xp.isnan(view[:, :, i, j])
+            hit &= free
+            free ^= hit
+            chosen[:, :, i, j] |= hit
     return chosen.reshape(n, c, kh * kw, rows * columns)

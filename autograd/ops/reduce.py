@@ -1,12 +1,21 @@
 """Reductions over axes. `axis` is None (all), an int, or a tuple; `keepdims` as in NumPy."""
 
+import math
+
+import numpy as np
+
 from autograd.operation import op
-from autograd.ops.numerics import matmul, sum_products
+from autograd.ops.numerics import largest, matmul, sum_products
+
+
+def over(x, axis):
+    """The axis of a reduction of x. Of a number without axes, 0 and −1 name the number itself, as in PyTorch."""
+    return () if x.ndim == 0 and axis in (0, -1, (0,), (-1,)) else axis
 
 
 def spread(g, shape, axis, keepdims):
     """Give a reduced gradient its axes of length 1 back, so that it broadcasts against `shape`."""
-    if keepdims or axis is None and not shape:
+    if keepdims or not shape:
         return g
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
     reduced = {a % len(shape) for a in axes}
@@ -16,15 +25,17 @@ def spread(g, shape, axis, keepdims):
 def count(shape, axis):
     """How many elements go into each output of a reduction."""
     axes = range(len(shape)) if axis is None else axis if isinstance(axis, tuple) else (axis,)
-    n = 1
-    for a in axes:
-        n *= shape[a]
-    return n
+    return math.prod(shape[a] for a in axes) if shape else 1
+
+
+def as_rows(a):
+    """a (…, D) as a matrix (rows, D), also where it is empty."""
+    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def column_sums(xp, a, b=None):
     """Σ a, or Σ a b, over all axes but the last. As a product with ones: BLAS is many times faster than sum()."""
-    rows = a.reshape(-1, a.shape[-1])
+    rows = as_rows(a)
     if b is None:
         return matmul(xp, xp.ones(len(rows), rows.dtype), rows)
     return sum_products(xp, "nd,nd->d", rows, b.reshape(rows.shape))
@@ -32,9 +43,9 @@ def column_sums(xp, a, b=None):
 
 def row_means(xp, a, b=None):
     """The mean of a, or of a b, over the last axis, which stays with length 1. Also as a product with ones."""
-    rows, n = a.reshape(-1, a.shape[-1]), a.shape[-1]
+    rows, n = as_rows(a), a.shape[-1] or 1
     if b is None:
-        means = matmul(xp, rows, xp.full(n, 1 / n, rows.dtype))
+        means = matmul(xp, rows, xp.full(rows.shape[1], 1 / n, rows.dtype))
     else:
         means = sum_products(xp, "nd,nd->n", rows, b.reshape(rows.shape)) * (1 / n)
     return means.reshape(*a.shape[:-1], 1)
@@ -45,7 +56,7 @@ class sum:
     "y = Σ x                    ∂L/∂x = g, spread over the summed axes"
 
     def forward(xp, x, *, axis=None, keepdims=False):
-        return xp.sum(x, axis=axis, keepdims=keepdims)
+        return xp.sum(x, axis=over(x, axis), keepdims=keepdims)
 
     def backward(xp, g, shapes, *, axis, keepdims):
         return xp.broadcast_to(spread(g, shapes[0], axis, keepdims), shapes[0])
@@ -56,7 +67,7 @@ class mean:
     "y = Σ x / n                ∂L/∂x = g / n, spread over the averaged axes"
 
     def forward(xp, x, *, axis=None, keepdims=False):
-        return xp.mean(x, axis=axis, keepdims=keepdims)
+        return xp.mean(x, axis=over(x, axis), keepdims=keepdims)
 
     def backward(xp, g, shapes, *, axis, keepdims):
         (shape,) = shapes
@@ -68,7 +79,7 @@ class max:
     "y = max x                  ∂L/∂x = g [x = y] / (how many reach the maximum)"
 
     def forward(xp, x, *, axis=None, keepdims=False):
-        return xp.max(x, axis=axis, keepdims=keepdims)
+        return xp.max(x, axis=over(x, axis), keepdims=keepdims)
 
     def backward(xp, g, x, y, *, axis, keepdims):
         return _to_extremes(g, x, y, axis, keepdims)
@@ -79,7 +90,7 @@ class min:
     "y = min x                  ∂L/∂x = g [x = y] / (how many reach the minimum)"
 
     def forward(xp, x, *, axis=None, keepdims=False):
-        return xp.min(x, axis=axis, keepdims=keepdims)
+        return xp.min(x, axis=over(x, axis), keepdims=keepdims)
 
     def backward(xp, g, x, y, *, axis, keepdims):
         return _to_extremes(g, x, y, axis, keepdims)
@@ -87,7 +98,7 @@ class min:
 
 def _to_extremes(g, x, y, axis, keepdims):
     reached = x == spread(y, x.shape, axis, keepdims)
-    return spread(g, x.shape, axis, keepdims) * reached / reached.sum(axis=axis, keepdims=True).astype(x.dtype)
+    return spread(g, x.shape, axis, keepdims) * reached / reached.sum(axis=over(x, axis), keepdims=True).astype(x.dtype)
 
 
 @op
@@ -95,11 +106,12 @@ class var:
     "y = Σ (x − x̄)² / (n − ddof)      ∂L/∂x = g 2 (x − x̄) / (n − ddof)"
 
     def forward(xp, x, *, axis=None, ddof=0, keepdims=False):
-        return xp.var(x, axis=axis, ddof=ddof, keepdims=keepdims)
+        return xp.var(x, axis=over(x, axis), ddof=ddof, keepdims=keepdims)
 
     def backward(xp, g, x, *, axis, ddof, keepdims):
-        centred = x - x.mean(axis=axis, keepdims=True)
-        return spread(g, x.shape, axis, keepdims) * centred * (2 / (count(x.shape, axis) - ddof))
+        centred = x - x.mean(axis=over(x, axis), keepdims=True)
+        degrees = count(x.shape, axis) - ddof
+        return spread(g, x.shape, axis, keepdims) * centred * (2 / degrees if degrees else math.inf)
 
 
 @op
@@ -107,8 +119,11 @@ class logsumexp:
     "y = ln Σ eˣ                ∂L/∂x = g e^(x − y)"
 
     def forward(xp, x, *, axis=None, keepdims=False):
-        m = xp.max(x, axis=axis, keepdims=True)
-        y = m + xp.log(xp.sum(xp.exp(x - m), axis=axis, keepdims=True))
+        axis = over(x, axis)
+        m = largest(x, axis)
+        m = xp.where(abs(m) < math.inf, m, 0)  # ∞ − ∞ would be NaN
+        with np.errstate(divide="ignore", over="ignore"):  # ln 0 = −∞ is right where every x is −∞
+            y = m + xp.log(xp.sum(xp.exp(x - m), axis=axis, keepdims=True))
         return y if keepdims else xp.squeeze(y, axis=axis)
 
     def backward(xp, g, x, y, *, axis, keepdims):

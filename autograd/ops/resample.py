@@ -4,7 +4,7 @@ from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops import linalg, shape
 from autograd.ops.conv import conv2d
-from autograd.ops.numerics import matmul
+from autograd.ops.numerics import matmul, real
 from autograd.ops.windows import check_images, pair, positions
 from autograd.registry import public
 from autograd.tensor import Tensor
@@ -33,7 +33,7 @@ class upsample_bilinear:
     def forward(xp, x, *, scale_factor):
         check_images(x, "the input of interpolate")
         sh, sw = pair(scale_factor)
-        return products(xp, x, hat(x, x.shape[2], sh).T, hat(x, x.shape[3], sw).T)
+        return between_two(xp, between_two(xp, x, 2, sh), 3, sw)
 
     def backward(xp, g, shapes, *, scale_factor):
         (_, _, h, w), (sh, sw) = shapes[0], pair(scale_factor)
@@ -130,11 +130,27 @@ def _kernels_of_sums(like):
     return both.reshape(9, 36)
 
 
+def places(xp, n, scale, dtype):
+    """z = (i + ½)/scale − ½ kept within 0 … n − 1: where the centre of pixel i of n · scale lies among the n."""
+    return xp.clip((xp.arange(n * scale, dtype=dtype) + 0.5) / scale - 0.5, 0, n - 1)
+
+
+def between_two(xp, x, axis, scale):
+    """R x along one axis, pixel by pixel: as a matrix product it would carry an infinite pixel into all others."""
+    x = real(x)
+    n = x.shape[axis]
+    z = places(xp, n, scale, x.dtype).reshape(-1, *(1,) * (x.ndim - 1 - axis))
+    low = xp.floor(z)
+    first = low.astype("int64").reshape(-1)
+    second = xp.minimum(first + 1, n - 1)
+    return xp.take(x, first, axis=axis) * (1 - (z - low)) + xp.take(x, second, axis=axis) * (z - low)
+
+
 def hat(like, n, scale):
-    """M (n · scale, n) with M[i, j] = max(0, 1 − |z − j|), z = (i + ½)/scale − ½ kept within 0 … n − 1."""
+    """M (n · scale, n) with M[i, j] = max(0, 1 − |z − j|) and the `places` z."""
     like = like.data if isinstance(like, Tensor) else like
     xp = array_module(like)
-    z = xp.clip((xp.arange(n * scale, dtype=like.dtype) + 0.5) / scale - 0.5, 0, n - 1)
+    z = places(xp, n, scale, like.dtype)
     return xp.maximum(0, 1 - xp.abs(z[:, None] - xp.arange(n, dtype=like.dtype)))
 
 

@@ -132,6 +132,10 @@ def check_bias_gelu(device: str, rng: np.random.Generator) -> None:
         assert none is None
         z = x + bias
         close(run(device, bias_gelu, z, None, approximate), expected[0])
+        far = np.float32([-np.inf, -1e30, 1e30, np.inf, np.nan])  # the limits of y and of its slope, and NaN stays NaN
+        np.testing.assert_array_equal(run(device, bias_gelu, far, None, approximate), np.where(far < 0, 0, far))
+        slopes, _ = run(device, bias_gelu_backward, np.ones_like(far), far, None, approximate)
+        np.testing.assert_array_equal(slopes, [0, 0, 1, 1, np.nan])
         gx, gbias = run(device, bias_gelu_backward, g, z, None, approximate)
         close(gx, expected[1])
         assert gbias is None

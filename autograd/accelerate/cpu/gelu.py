@@ -19,6 +19,18 @@ C0, C1, C2, C3, C4, C5, C6 = (F(c) for c in TANH_ERF)
 
 
 @each
+def above(z):
+    """z, or −100 below it, where Φ is 0: at −∞ the product of both is 0. NaN stays NaN."""
+    return F(-100.0) if z < F(-100.0) else z
+
+
+@each
+def within(z):
+    """z from −100 to 100, beyond which the slope stays what it is."""
+    return F(100.0) if z > F(100.0) else F(-100.0) if z < F(-100.0) else z
+
+
+@each
 def normal_cdf(x):
     z = x * ROOT_HALF
     below = z < F(-4.5)
@@ -42,11 +54,11 @@ def forward(start, stop, x, bias, y, tanh):
         if tanh:
             for j in range(len(row)):
                 z = row[j] + bias[j]
-                out[j] = z * sigmoid(SLOPE * (z + F(0.044715) * z * z * z))
+                out[j] = above(z) * sigmoid(SLOPE * (z + F(0.044715) * z * z * z))
         else:
             for j in range(len(row)):
                 z = row[j] + bias[j]
-                out[j] = z * normal_cdf(z)
+                out[j] = above(z) * normal_cdf(z)
 
 
 @loop
@@ -59,7 +71,7 @@ def backward(start, stop, g, x, bias, gx, sums, tanh):
             slope, row, out = g[i], x[i], gx[i]
             if tanh:
                 for j in range(len(row)):
-                    z = row[j] + bias[j]
+                    z = within(row[j] + bias[j])
                     squared = z * z
                     phi = sigmoid(SLOPE * z * (F(1.0) + F(0.044715) * squared))
                     rise = phi + z * phi * (F(1.0) - phi) * SLOPE * (F(1.0) + F(3 * 0.044715) * squared)
@@ -67,7 +79,7 @@ def backward(start, stop, g, x, bias, gx, sums, tanh):
                     total[j] += slope[j] * rise
             else:
                 for j in range(len(row)):
-                    z = row[j] + bias[j]
+                    z = within(row[j] + bias[j])
                     rise = normal_cdf(z) + z * ROOT_TWO_PI * exp(F(-0.5) * z * z)
                     out[j] = slope[j] * rise
                     total[j] += slope[j] * rise

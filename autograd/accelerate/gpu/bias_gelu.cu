@@ -10,12 +10,16 @@ constexpr float ROOT_HALF = 0.70710678118654752f;    // √½
 constexpr float TANH_SCALE = 0.79788456080286536f;   // √(2/π)
 constexpr float TANH_CUBIC = 0.044715f;
 
+// Beyond ±100 Φ is 0 or 1, and no square overflows. fminf and fmaxf would lose a NaN.
+__device__ float within(float z) { return z > 100 ? 100 : z < -100 ? -100 : z; }
+
 __device__ float gelu_t(float z, bool tanh_form) {
     return tanh_form ? tanhf(z * (TANH_SCALE + TANH_SCALE * TANH_CUBIC * z * z)) : erff(z * ROOT_HALF);
 }
 
 // d gelu/dz = ½ (1 + t + z t′);   t′ = √(2/π) e^(−z²/2),   or √(2/π)(1 + 3 · 0.044715 z²)(1 − t²)
 __device__ float gelu_slope(float z, bool tanh_form) {
+    z = within(z);
     float t = gelu_t(z, tanh_form);
     float dt = tanh_form ? TANH_SCALE * (1 + 3 * TANH_CUBIC * z * z) * (1 - t * t) : TANH_SCALE * expf(-0.5f * z * z);
     return 0.5f * (1 + t + z * dt);
@@ -31,7 +35,7 @@ extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, 
     for (int row = first + threadIdx.y; row < end; row += 8) {
         size_t i = (size_t)row * columns + column;
         float z = x[i] + b;
-        y[i] = 0.5f * z * (1 + gelu_t(z, tanh_form));
+        y[i] = 0.5f * (z < -100 ? -100 : z) * (1 + gelu_t(within(z), tanh_form));
     }
 }
 

@@ -1,0 +1,432 @@
+"""What people write, and what they hand in: it is right, or one sentence says what to write instead."""
+
+import copy
+import pickle
+
+import numpy as np
+import pytest
+
+import nn
+from autograd import Tensor, debug, explain, grad, gradcheck, hook, mermaid, op, ops
+from autograd.gradcheck import GradcheckError
+from autograd.operation import Op
+from autograd.tensor import WRITES
+
+
+def leaf(*values: float) -> Tensor:
+    return Tensor(np.array(values), requires_grad=True)
+
+
+def made(forward, backward, **more) -> Op:
+    """An op that is not registered."""
+    return Op(type("made", (), {"__doc__": "y = …  ∂L/∂x = …", "forward": forward, "backward": backward, **more}))
+
+
+# Names
+
+
+def test_an_input_may_be_called_y_to_every_order():
+    class product:
+        "m = x y                    ∂L/∂x = g y,   ∂L/∂y = g x"
+
+        residuals = ("twice",)
+
+        def forward(xp, x, y):
+            return x * y, 2 * x
+
+        def backward(xp, g, x, y):
+            return g * y, g * x
+
+        def fused(xp, g, y, twice):
+            return g * y, g * twice * 0.5
+
+    product = Op(product)
+    gradcheck(product, np.array([2.0, -1.0]), np.array([5.0, 3.0]))
+    a, b = leaf(2.0), leaf(5.0)
+    (ga,) = grad(product(a, b).sum(), [a], create_graph=True)
+    to_a, to_b = grad(ga.sum(), [a, b])
+    assert to_a is None and to_b == 1  # ∂²(xy)/∂x∂y
+
+
+@pytest.mark.parametrize("name", ["g", "need", "shapes"])
+def test_names_that_a_rule_means_otherwise_are_refused(name):
+    forward = eval(f"lambda xp, {name}: {name}")
+    with pytest.raises(TypeError, match=f"an input may not be called '{name}'.*choose another name"):
+        made(forward, lambda xp, g: g)
+
+
+@pytest.mark.parametrize("name", ["g", "need", "shapes", "y", "x"])
+def test_a_residual_shares_no_name(name):
+    with pytest.raises(TypeError, match=f"a residual may not be called '{name}'.*choose another name"):
+        made(lambda xp, x: (x, x), lambda xp, g: g, residuals=(name,))
+
+
+def test_inputs_and_options_may_be_given_by_name():
+    x = leaf(2.0)
+    assert ops.mul(x, b=3.0).data == ops.mul(b=3.0, a=x).data == 6
+    assert ops.sum(x=x, axis=0).data == 2
+    with pytest.raises(TypeError, match="in mul.*missing 1 required positional argument: 'b'"):
+        ops.mul(x)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'c'"):
+        ops.mul(x, x, c=1)
+
+
+# What carries a gradient
+
+
+@pytest.mark.parametrize("dtype", [int, "int32", bool, np.uint8])
+def test_integers_and_booleans_carry_no_gradient(dtype):
+    """A step function is constant wherever it has a derivative."""
+    x = leaf(1.5, 2.5)
+    y = x.astype(dtype)
+    assert not y.requires_grad and grad(y.sum(), [x]) == [None]
+    np.testing.assert_array_equal(grad((x * y).sum(), [x])[0], np.array([1.5, 2.5]).astype(dtype))
+    rounded = made(lambda xp, x: xp.floor(x).astype("int64"), lambda xp, g: g)
+    assert not rounded(x).requires_grad  # of any op
+
+
+def test_complex_results_are_refused():
+    with pytest.raises(TypeError, match="mul returned complex numbers, which are not differentiated"):
+        leaf(1.0) * np.array([1j])
+
+
+# What forward, a rule and a hook return
+
+
+def test_a_forgotten_return_is_said():
+    x = leaf(1.0)
+    silent = made(lambda xp, x: None, lambda xp, g: g)
+    for run in (lambda: silent(x), lambda: gradcheck(silent, np.ones(2))):
+        with pytest.raises(TypeError, match="forward of made returned None: a `return` is missing"):
+            run()
+
+    def forgetful(op, kind, call):
+        call()
+
+    with hook(forgetful), pytest.raises(TypeError, match="in sum.*hook forgetful returned None: a `return` is missing"):
+        x.sum()
+    y = x.sum()
+    with hook(forgetful), pytest.raises(TypeError, match="in the rule of sum.*hook forgetful returned None"):
+        grad(y, [x])
+
+
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        (lambda x: ops.exp(x), "returned a Tensor: forward works on arrays, so call the functions of xp"),
+        (lambda x: [x], "returned list: it returns one array"),
+        (lambda x: (x, x), "returned tuple: it returns one array"),
+        (lambda x: "x", "returned str: it returns one array"),
+    ],
+)
+def test_what_forward_returns_is_checked(returned, message):
+    with pytest.raises(TypeError, match=f"forward of made {message}"):
+        made(lambda xp, x: returned(x), lambda xp, g: g)(leaf(1.0))
+
+
+def test_residuals_that_are_not_returned():
+    broken = made(lambda xp, x: x, lambda xp, g: g, residuals=("kept",))
+    with pytest.raises(TypeError, match=r"forward of made has residuals: it returns the tuple \(y, kept\)"):
+        broken(leaf(1.0))
+
+
+@pytest.mark.parametrize(
+    "returned, message",
+    [
+        (lambda g: (g, g), "returned 2 gradients for 1 inputs: return a tuple, one for each"),
+        (lambda g: (), "returned 0 gradients for 1 inputs"),
+        (lambda g: [g], "returned list for an input of shape"),
+        (lambda g: None, "returned None for an input that needs a gradient"),
+    ],
+)
+def test_what_a_rule_returns_is_checked(returned, message):
+    x = leaf(1.0)
+    y = made(lambda xp, x: 2 * x, lambda xp, g: returned(g))(x)
+    for create_graph in (False, True):
+        with pytest.raises(ValueError, match=f"the rule of made {message}"):
+            grad(y, [x], create_graph=create_graph)
+
+
+def test_a_list_of_gradients_is_named():
+    x = leaf(1.0)
+    y = made(lambda xp, a, b: a * b, lambda xp, g, a, b: [g * b, g * a])(x, x)
+    with pytest.raises(ValueError, match="returned 1 gradients for 2 inputs: return a tuple, one for each, not a list"):
+        grad(y, [x])
+
+
+# What is written into between an op and its rule
+
+
+def write_data(a, b, y):
+    a.data -= 1.0
+
+
+def write_item(a, b, y):
+    b[0] = 9.0
+
+
+def write_view(a, b, y):
+    Tensor(b.data[1:])[0] = 9.0
+
+
+def write_result(a, b, y):
+    y.detach()[0] = 9.0
+
+
+@pytest.mark.parametrize("write, hurt", [(write_data, "a"), (write_item, "b"), (write_view, "b"), (write_result, "y")])
+def test_a_write_after_the_op_is_noticed(write, hurt):
+    a, b = leaf(1.0, 2.0), Tensor(np.array([3.0, 4.0]))
+    y = made(lambda xp, a, b: a * b, lambda xp, g, a, b, y: (g * b + 0 * y, g * a))(a, b)
+    write(a, b, y)
+    for create_graph in (False, True):
+        with pytest.raises(RuntimeError, match=f"{hurt} of made was written to in place .* call grad before you write"):
+            grad(y, [a], np.ones(2), create_graph)
+
+
+def test_a_write_before_the_op_or_into_another_array_hurts_nothing():
+    a, b = leaf(1.0, 2.0), Tensor(np.array([3.0, 4.0]))
+    b[0] = 5.0
+    y = a * b
+    a.data = a.data + 1  # another array: the tape keeps the old one
+    Tensor(np.zeros(3))[0] = 1.0
+    np.testing.assert_array_equal(grad(y, [a], np.ones(2))[0], [5, 4])
+    assert a.data.tolist() == [2, 3]
+
+
+def test_sums_and_products_need_only_what_their_rules_name():
+    a = leaf(1.0, 2.0)
+    y = (a + 1).sum()
+    a.data *= 2.0
+    np.testing.assert_array_equal(grad(y, [a])[0], [1, 1])
+
+
+def test_optimisers_and_modules_write_too():
+    layer = nn.Linear(2, 2)
+    x = Tensor(np.ones((1, 2), "float32"), requires_grad=True)
+    adam, average = nn.Adam(layer.parameters()), nn.EMA(layer)
+    writes = (
+        lambda: adam.step([np.ones_like(p.data) for p in layer.parameters()]),
+        lambda: layer.load_state_dict(layer.state_dict()),
+    )
+    for write in writes:
+        y = layer(x).sum()
+        write()
+        with pytest.raises(RuntimeError, match="weight of linear was written to in place"):
+            grad(y, [x])
+    y = average.model(x).sum()
+    average.step(adam.flat, 0.5)
+    with pytest.raises(RuntimeError, match="weight of linear was written to in place"):
+        grad(y, [x])
+    normed = nn.Linear(2, 2, norm="sn")
+    y = normed(x).sum()
+    nn.power_iteration(normed)
+    with pytest.raises(RuntimeError, match="[uv] of spectral_normalize was written to in place"):
+        grad(y, normed.parameters())
+
+
+def test_debug_notices_what_numpy_writes():
+    a = leaf(1.0, 2.0)
+    with debug():
+        y, z = (a * a).sum(), (a * a).sum()
+    np.testing.assert_array_equal(grad(z, [a])[0], [2, 4])
+    a.data[0] = 9.0
+    with pytest.raises(RuntimeError, match=r"a of mul \(recorded at .*y, z = .*\) was written to in place"):
+        grad(y, [a])
+
+
+def test_data_of_a_leaf_keeps_its_kind():
+    a = leaf(1.0, 2.0)
+    with pytest.raises(TypeError, match="this Tensor requires gradients, so its data cannot become int64"):
+        a.data = np.array([1, 2])
+    a.data = np.ones((3, 1), "float32")
+    (ga,) = grad((a * a).sum(), [a])
+    assert ga.shape == (3, 1) and ga.dtype == np.float32
+
+
+def test_nothing_is_looked_up_for_nodes_younger_than_the_last_write(monkeypatch):
+    monkeypatch.setattr(WRITES, "last", -1.0)
+    b = Tensor(np.ones(2))
+    b[0] = 2.0
+    a = leaf(1.0, 2.0)
+    y = (a * b).sum()
+    assert y.node.id > WRITES.last
+    monkeypatch.setattr(WRITES, "since", None)  # would fail if it were called
+    grad(y, [a])
+
+
+# What becomes an array
+
+
+class OnlyDlpack:
+    def __dlpack__(self, **options):
+        return np.arange(3.0).__dlpack__(**options)
+
+    def __dlpack_device__(self):
+        return (1, 0)
+
+
+class OnlyArray:
+    def __array__(self, dtype=None, copy=None):
+        return np.arange(3.0)
+
+
+@pytest.mark.parametrize("foreign", [OnlyDlpack(), OnlyArray(), [0.0, 1.0, 2.0], memoryview(np.arange(3.0))])
+def test_foreign_arrays_become_arrays_of_numbers(foreign):
+    assert Tensor(foreign).dtype == np.float64 and Tensor(foreign).data.tolist() == [0, 1, 2]
+    x = leaf(1.0, 1.0, 1.0)
+    for create_graph in (False, True):  # an op keeps it for its rule
+        np.testing.assert_array_equal(
+            np.array(grad((x * foreign).sum(), [x], create_graph=create_graph)[0].data), [0, 1, 2]
+        )
+
+
+@pytest.mark.parametrize("other", [None, object(), "abc", [[1], [1, 2]], [None, 1.0]], ids=str)
+def test_what_is_no_array_of_numbers_is_refused(other):
+    with pytest.raises(TypeError, match="is no array of numbers"):
+        Tensor(other)
+
+
+# Messages
+
+
+def test_ops_inside_forward():
+    for inner in (lambda xp, x: xp.sum(ops.exp(x)), lambda xp, x: xp.multiply(ops.exp(x), 2)):
+        with pytest.raises(
+            TypeError, match="in made.*forward works on arrays and met a Tensor: call the functions of xp"
+        ):
+            made(inner, lambda xp, g: g)(leaf(1.0))
+
+
+def test_an_option_before_the_star():
+    with pytest.raises(TypeError, match=r"op made: n has a default, so it is an option: write options after \*"):
+        made(lambda xp, x, n=2: x, lambda xp, g: g)
+
+
+def test_a_tensor_as_option():
+    x = leaf(1.0)
+    with pytest.raises(TypeError, match="min holds a Tensor, and no gradient flows through an option: give its .data"):
+        x.clip(Tensor(0.0))
+    with pytest.raises(TypeError, match="index holds a Tensor"):
+        x[Tensor([0])]
+
+
+@pytest.mark.parametrize(
+    "rule, message",
+    [
+        (lambda xp, g: xp.flip(xp.cumsum(xp.flip(g))), r"autograd.ops has no 'cumsum'.*abs, .*where.*order=1"),
+        (lambda xp, g: g * xp.linalg.norm(g), r"autograd.ops has no 'linalg'.*abs, .*order=1"),
+        (lambda xp, g: g * np.sum(g), "np.sum of a Tensor; call the function of xp, not of np"),
+        (lambda xp, g: np.where([True] * 3, g, g), "call the function of xp, not of np"),
+        (lambda xp, g: np.exp(g), "call the function of xp, not of np"),
+        (lambda xp, g: g.copy(), "no attribute 'copy'; rules run on Tensors under create_graph, which have .* sum"),
+    ],
+)
+def test_a_rule_that_does_not_run_on_tensors(rule, message):
+    x = leaf(1.0, 2.0, 3.0)
+    y = made(lambda xp, x: x + 0, rule)(x)
+    assert grad(y, [x], np.ones(3))[0] is not None
+    with pytest.raises((TypeError, AttributeError), match=f"in the rule of made.*{message}"):
+        grad(y, [x], np.ones(3), create_graph=True)
+
+
+def test_matrices_that_do_not_fit():
+    a = np.ones((2, 3))
+    with pytest.raises(
+        ValueError, match=r"matmul of \(2, 3\) and \(2, 3\): 3 columns meet 2 rows; is one of them trans"
+    ):
+        ops.matmul(a, a)
+    with pytest.raises(
+        ValueError, match=r"linear of x \(5, 4\) needs a weight \(out, 4\), not \(4, 2\); is one of them"
+    ):
+        ops.linear(np.ones((5, 4)), np.ones((4, 2)))
+    with pytest.raises(ValueError, match=r"in linear.*linear of x \(3, 5\) needs a weight \(out, 5\), not \(2, 4\)"):
+        nn.Linear(4, 2)(Tensor(np.ones((3, 5))))
+    transposed = made(lambda xp, a, b: xp.matmul(a, b), lambda xp, g, a, b: (xp.matmul(g, b), xp.matmul(a, g)))
+    with pytest.raises(GradcheckError, match=r"rule of made\(float64\[2, 4\], .*the matrices do not fit.*transposed\?"):
+        gradcheck(transposed, a, np.ones((3, 4)))
+
+
+def test_a_tensor_of_one_number_has_formats():
+    loss = Tensor(np.array(1.23456))
+    assert f"{loss:.3f}" == "1.235" and f"{loss:>8.1e}" == " 1.2e+00" and f"{loss}" == str(loss)
+    with pytest.raises(ValueError, match="size 1"):
+        f"{Tensor([1.0, 2.0]):.3f}"
+
+
+def test_only_leaves_are_copied():
+    x = leaf(1.0, 2.0)
+    other = copy.deepcopy(x)
+    assert other.requires_grad and other.data is not x.data and other.data.tolist() == [1, 2]
+    assert not copy.deepcopy(Tensor(1.0)).requires_grad
+    with pytest.raises(TypeError, match=r"only leaves are copied, and this is a result of sum: copy x.detach\(\)"):
+        copy.deepcopy({"loss": x.sum()})
+    assert pickle.loads(pickle.dumps(x.detach())).data.tolist() == [1, 2]
+
+
+def test_defining_an_op_again_says_how():
+    with pytest.raises(
+        TypeError, match=r"op relu is defined twice, first in autograd.ops.*another name, .*OPS.pop\('relu'\)"
+    ):
+
+        @op
+        class relu:
+            "y = x                      ∂L/∂x = g"
+
+            def forward(xp, x):
+                return x
+
+            def backward(xp, g):
+                return g
+
+
+def test_names_of_leaves_are_names_of_tensors():
+    y = leaf(1.0).sum()
+    for show in (explain, mermaid):
+        with pytest.raises(TypeError, match=r"names\['x'\] is ndarray: names label"):
+            show(y, names={"x": np.ones(1)})
+
+
+def test_rules_are_called_by_their_place():
+    with pytest.raises(TypeError, match="op made: backward must begin with"):
+        made(lambda xp, x: x, lambda g: g)
+    with pytest.raises(TypeError, match="op made: fused names 'z'"):
+        made(lambda xp, x: x, lambda xp, g: g, fused=lambda xp, g, z: g)
+
+
+# Targets of cross_entropy
+
+LOGITS = np.array([[1.0, 2, 3], [0, 0, 1]])
+
+
+def test_targets_of_any_integer_type_or_a_list():
+    """ln Σ eˣ − x[target], by hand."""
+    expected = (np.log(np.exp(LOGITS).sum(axis=1)) - LOGITS[[0, 1], [1, 0]]).mean()
+    for target in ([1, 0], (1, 0), np.array([1, 0], "uint8"), np.array([1, 0], "int32"), Tensor(np.array([1, 0]))):
+        x = Tensor(LOGITS, requires_grad=True)
+        y = ops.cross_entropy(x, target)
+        (gx,) = grad(y, [x])
+        softmax = np.exp(LOGITS) / np.exp(LOGITS).sum(axis=1, keepdims=True)
+        np.testing.assert_allclose(y.data, expected, rtol=1e-14)
+        np.testing.assert_allclose(gx, (softmax - np.eye(3)[[1, 0]]) / 2, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    "shape, target, error, message",
+    [
+        ((2, 3), np.zeros((2, 1), int), ValueError, r"a target for each row, \(rows,\), not \(2, 3\) and \(2, 1\)"),
+        ((2, 3), np.zeros(1, int), ValueError, "a target for each row"),
+        ((2, 3), np.zeros(3, int), ValueError, "a target for each row"),
+        ((2, 3), 1, ValueError, "a target for each row"),
+        ((2, 4, 3), np.zeros((2, 4), int), ValueError, r"reshape \(B, T, V\) to \(B·T, V\), and its targets \(B, T\)"),
+        ((2, 2), np.eye(2), ValueError, "a target for each row"),
+        ((3,), np.array(1), ValueError, "takes logits"),
+        ((2, 3), np.array([-1, 0]), ValueError, "target -1 is none of the 3 classes, 0 to 2"),
+        ((2, 3), np.array([0, 3]), ValueError, "target 3 is none of the 3 classes, 0 to 2"),
+        ((2, 3), [0, -100], ValueError, "target -100 is none"),
+        ((2, 3), np.zeros(2), TypeError, "integers, not float64"),
+        ((2, 3), [True, False], TypeError, "integers, not bool"),
+    ],
+)
+def test_other_targets_are_refused(shape, target, error, message):
+    with pytest.raises(error, match=f"in cross_entropy.*{message}"):
+        ops.cross_entropy(Tensor(np.ones(shape), requires_grad=True), target)
