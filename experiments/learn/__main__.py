@@ -28,7 +28,7 @@ examples:
   python -m experiments.learn --exercises mine                   learn from it
 
 An answer runs in a process of its own with a time limit. That is no sandbox: it can read, write and send what its user
-can, and a program made for it can forge its own verdict. Grade the work of strangers in a container, as Gradescope does.
+can, and a program made for it can forge its own verdict. Grade in a container what others hand in, as Gradescope does.
 """
 
 
@@ -44,8 +44,10 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--exercises", type=Path, metavar="DIR", help="exercises of your own, in place of the course")
     p.add_argument("--limit", type=float, default=30.0, metavar="SECONDS", help="time that an answer may take (30)")
     lecturers = p.add_argument_group("for lecturers")
-    lecturers.add_argument("--grade", type=Path, metavar="DIR", help="grade the answers in DIR; exit status 0 if right")
-    lecturers.add_argument("--json", metavar="FILE", help="with --grade: write results.json of Gradescope (- for stdout)")
+    lecturers.add_argument(
+        "--grade", type=Path, metavar="DIR", help="grade the answers in DIR; exit status 1 if one is wrong"
+    )
+    lecturers.add_argument("--json", metavar="FILE", help="with --grade: write what Gradescope reads; - for stdout")
     lecturers.add_argument(
         "--validate",
         nargs="?",

@@ -19,7 +19,7 @@ Look at `backward`: the derivative of a power.
 
 ∂L/∂x = 3 x² g.
 """
-PROGRAM = '''from autograd import op
+PROGRAM = """from autograd import op
 
 
 @op
@@ -31,7 +31,7 @@ class cube:
 
     def backward(xp, g, x):
         return {factor}x * x * g
-'''
+"""
 CHECK = """from experiments.learn.checking import check_rule, normal
 
 START_FAILS_WITH = "the gradient of x is wrong"  # words of the message that the start gets
@@ -84,5 +84,3 @@ def find_faults(exercise: Exercise, limit: float):
         yield f"the start is no wrong formula, it fails otherwise: {start.text}"
     elif not start.start or start.start not in start.text:
         yield f"the start should be told {start.start!r}, and is told: {start.text}"
-
-

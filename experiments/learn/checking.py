@@ -1,7 +1,7 @@
 """What the checks of exercises are written with. A check raises `Wrong` with words that help, or returns.
 
-    def check(answer):
-        check_rule(answer.square, lambda x: x**2, normal(3, 4))
+def check(answer):
+    check_rule(answer.square, lambda x: x**2, normal(3, 4))
 """
 
 from collections.abc import Callable

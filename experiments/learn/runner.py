@@ -17,7 +17,7 @@ from typing import IO, NamedTuple
 from experiments.learn.course import Exercise
 
 LIMIT = 30.0  # seconds
-SHOWN = 4000  # bytes of what the answer prints that are kept
+SHOWN = 1500  # bytes of what the answer prints that are kept
 
 
 class Verdict(NamedTuple):
@@ -83,8 +83,9 @@ def _verdict(process: subprocess.Popen, target: Path, answer: Path, limit: float
 
 def _drain(stream: IO[bytes], kept: bytearray) -> None:
     """Read to the end, and keep the beginning: the answer may print for ever."""
-    while block := stream.read1(65536):  # type: ignore[attr-defined]
-        kept.extend(block[: SHOWN - len(kept)])
+    with stream:
+        while block := stream.read1(65536):  # type: ignore[attr-defined]
+            kept.extend(block[: SHOWN - len(kept)])
 
 
 def _shown(reader: threading.Thread, kept: bytearray) -> str:

@@ -116,7 +116,8 @@ class Chance:
         chosen = []
         for t in self.some(TERMS, n):
             a, b = self.constant(), self.constant()
-            chosen.append(Term(*(fill(s, a, b) for s in t[:3]), tuple(fill(s, a, b) for s in t.bugs)))
+            text, value, slope, *bugs = (fill(s, a, b) for s in (t.text, t.value, t.slope, *t.bugs))
+            chosen.append(Term(text, value, slope, tuple(bugs)))
         return chosen
 
 
