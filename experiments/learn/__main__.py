@@ -11,8 +11,13 @@ import re
 import sys
 import tempfile
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from experiments.cli import run_main
+
+if TYPE_CHECKING:
+    from experiments.learn.course import Exercise
+    from experiments.learn.runner import Verdict
 
 EPILOG = """keys:
   h  one hint more            n  the next exercise that is not solved     l  the list of exercises
@@ -39,7 +44,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--out", type=Path, metavar="DIR", help="your folder (default: exercises; exercises/NAME by --seed)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="your folder (default: exercises, or exercises/NAME)")
     p.add_argument("--seed", metavar="NAME", help="exercises made from a name, so that every student has his own")
     p.add_argument("--exercises", type=Path, metavar="DIR", help="exercises of your own, in place of the course")
     p.add_argument("--limit", type=float, default=30.0, metavar="SECONDS", help="time that an answer may take (30)")
@@ -81,7 +86,8 @@ def main(argv: list[str]) -> int:
             return validate(course, args.limit)
         if args.grade:
             return grade_main(course, args.grade, args.limit, args.json)
-        return learn(course, args.out or Path("exercises", *filter(None, [args.seed])), args.limit)
+        own = args.seed or (args.exercises.resolve().name if args.exercises else "")
+        return learn(course, args.out or Path("exercises", own), args.limit)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -108,19 +114,24 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--grade {args.grade} is no folder")
 
 
-def learn(course: list, directory: Path, limit: float) -> int:
+def learn(course: list["Exercise"], directory: Path, limit: float) -> int:
     """What a student sees: the course until q, or one look at it where there is no terminal."""
     from experiments.learn.course import Desk
     from experiments.learn.keyboard import is_terminal, keys
+    from experiments.learn.runner import run
     from experiments.learn.session import Session
     from experiments.learn.watch import look_once, watch
 
-    session = Session(Desk(directory, course), limit)
-    if not is_terminal():
-        look_once(session, print)
-        return 0
-    with keys() as read_key:
-        watch(session, read_key, draw)
+    def announced(exercise: "Exercise", answer: Path, limit: float, steps: int) -> "Verdict":
+        print(f"checking {answer.name} …", flush=True)  # it may loop until the limit
+        return run(exercise, answer, limit, steps)
+
+    desk = Desk(directory, course)
+    if is_terminal():
+        with keys() as read_key:
+            watch(Session(desk, limit, announced), read_key, draw)
+    else:
+        look_once(Session(desk, limit), print)
     return 0
 
 

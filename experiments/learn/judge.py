@@ -22,8 +22,12 @@ FILE = 64 << 20  # bytes that it may write into a file
 def judge(check: Path, answer: Path, steps: int) -> dict[str, Any]:
     """The verdict on an answer: its `kind` (passed, wrong or crashed), the words, the hints, and what the check says
     that the start fails with."""
-    examiner = load("check", check)
-    verdict = {"kind": "passed", "text": "", "hints": [], "start": examiner.START_FAILS_WITH}
+    verdict = {"kind": "passed", "text": "", "hints": [], "start": ""}
+    try:
+        examiner = load("check", check)
+        verdict["start"] = examiner.START_FAILS_WITH
+    except Exception as e:
+        return verdict | {"kind": "crashed", "text": f"the check itself is wrong: {crash(e, check)}"}
     try:
         module = load("answer", answer)
         examiner.check(module)
@@ -79,7 +83,9 @@ def crash(e: BaseException, answer: Path) -> str:
         return f"{answer.name}, line {e.lineno}: this is not Python: {e.msg}\n    {(e.text or '').strip()}"
     line = line_in(e, answer)
     lines = answer.read_text(encoding="utf-8", errors="replace").splitlines()
-    where = f"{answer.name}, line {line}:\n    {lines[line - 1].strip()}\n" if 0 < line <= len(lines) else ""
+    where = "the check cannot go on with what it got: "
+    if 0 < line <= len(lines):
+        where = f"{answer.name}, line {line}:\n    {lines[line - 1].strip()}\n"
     return f"{where}{type(e).__name__}: {str(e)[:2000]}"
 
 

@@ -8,58 +8,10 @@ import hashlib
 import random
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 from experiments.learn.course import write_text
-
-
-class Term(NamedTuple):
-    """A function of V with constants A and B: for people, in code, its derivative, and wrong derivatives."""
-
-    text: str
-    value: str
-    slope: str
-    bugs: tuple[str, ...]
-
-
-TERMS = (
-    Term(
-        "A tanh(B V)",
-        "A * xp.tanh(B * V)",
-        "A * B * (1 - xp.tanh(B * V) ** 2)",
-        ("A * (1 - xp.tanh(B * V) ** 2)", "A * B * (1 - xp.tanh(V) ** 2)", "A * B * (1 - xp.tanh(B * V))"),
-    ),
-    Term(
-        "A sin(B V)",
-        "A * xp.sin(B * V)",
-        "A * B * xp.cos(B * V)",
-        ("A * xp.cos(B * V)", "A * B * xp.cos(V)", "-A * B * xp.cos(B * V)"),
-    ),
-    Term(
-        "A exp(−B V²)",
-        "A * xp.exp(-B * V * V)",
-        "-2 * A * B * V * xp.exp(-B * V * V)",
-        ("-A * B * V * xp.exp(-B * V * V)", "2 * A * B * V * xp.exp(-B * V * V)", "-2 * A * V * xp.exp(-B * V * V)"),
-    ),
-    Term(
-        "A ln(1 + B V²)",
-        "A * xp.log(1 + B * V * V)",
-        "2 * A * B * V / (1 + B * V * V)",
-        ("A * B * V / (1 + B * V * V)", "2 * A * V / (1 + B * V * V)", "2 * A * B * V / (1 + V * V)"),
-    ),
-    Term(
-        "A V / (1 + B V²)",
-        "A * V / (1 + B * V * V)",
-        "A * (1 - B * V * V) / (1 + B * V * V) ** 2",
-        ("A * (1 + B * V * V) / (1 + B * V * V) ** 2", "A * (1 - B * V * V) / (1 + B * V * V)"),
-    ),
-    Term(
-        "A √(B + V²)",
-        "A * xp.sqrt(B + V * V)",
-        "A * V / xp.sqrt(B + V * V)",
-        ("A / xp.sqrt(B + V * V)", "A * V / (B + V * V)", "2 * A * V / xp.sqrt(B + V * V)"),
-    ),
-)
+from experiments.learn.terms import TERMS, Term, on
 
 OP = '''from autograd import op
 
@@ -129,10 +81,6 @@ def write_exercises(name: str, directory: Path) -> None:
         folder = directory / f"{number:02}-own-{make.__name__.replace('_', '-')}"
         for file, text in files.items():
             write_text(folder / file, text)
-
-
-def on(term_part: str, variable: str) -> str:
-    return term_part.replace("V", variable)
 
 
 def exercise(task: str, doc: str, inputs: str, value: str, right: str, start: str, wrong: str) -> dict[str, str]:

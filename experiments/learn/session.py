@@ -2,7 +2,7 @@
 
 import shutil
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from experiments.learn.course import Desk, Exercise, digest, write_text
 from experiments.learn.runner import LIMIT, Verdict, run
@@ -19,7 +19,8 @@ class Session:
     judge: Callable[..., Verdict] = run
     current: int = 0  # which exercise is open
     verdict: Verdict | None = None  # on the open exercise, as it stands
-    notes: list[str] = field(default_factory=list)  # what the last key had to say
+    note: str = ""  # what the last key had to say
+    listing: bool = False  # whether the list is shown in place of the exercise
 
     def __post_init__(self):
         self.current = self._next_open(0)
@@ -55,23 +56,24 @@ class Session:
 
     def changed(self, exercise: Exercise) -> None:
         """The file of an exercise was saved: open the exercise, and check it."""
-        self.current, self.notes = self.desk.course.index(exercise), []
+        self.current, self.note, self.listing = self.desk.course.index(exercise), "", False
         self.check()
 
     def press(self, key: str) -> bool:
         """Do what a key says; False for q."""
-        self.notes = []
+        self.note, self.listing = "", key == "l"
         if key == "h":
-            self.desk.records[self.exercise.name].asked += 1
+            record = self.desk.records[self.exercise.name]
+            if record.asked == len(self.exercise.hints):
+                self.note = "The task has no more hints."
+            record.asked = min(record.asked + 1, len(self.exercise.hints))
             self.desk.save()
         elif key == "n":
             self.current = self._next_open(self.current + 1)
             self.check()
-        elif key == "l":
-            self.notes = self.list()
         elif key == "r":
             old = self.desk.reset(self.exercise)
-            self.notes = [f"the start is back; what was there is in {old}"]
+            self.note = f"The start is back; what was there is in {old}."
             self.check()
         return key != "q"
 
@@ -79,6 +81,8 @@ class Session:
 
     def screen(self) -> str:
         exercise, verdict = self.exercise, self.verdict
+        if self.listing:
+            return "\n\n".join([bar(self.desk), "\n".join(self.list()), KEYS])
         parts = [bar(self.desk), exercise.task, f"Edit {self.desk.answer(exercise)} and save it."]
         if verdict and verdict.printed:
             parts.append(f"It prints:\n{indented(verdict.printed)}")
@@ -89,9 +93,7 @@ class Session:
         elif verdict:
             parts.append(f"✗ {verdict.text}")
         parts += [f"Hint: {hint}" for hint in self.hints()]
-        if self.notes:
-            parts.append("\n".join(self.notes))
-        return "\n\n".join([*parts, KEYS])
+        return "\n\n".join([*parts, *filter(None, [self.note]), KEYS])
 
     def hints(self) -> list[str]:
         """The hints that are due: those of the task that were asked for, the line of the mistake after a second failure

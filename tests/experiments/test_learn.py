@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 
 from autograd import GradcheckError, Tensor
+from autograd.registry import OPS, ops
 from experiments.cli import run_main
 from experiments.learn import __main__ as command
 from experiments.learn import grading, seeds
@@ -21,6 +22,7 @@ from experiments.learn.course import SHIPPED, Desk, read_course, write_text
 from experiments.learn.judge import hints, judge
 from experiments.learn.runner import Verdict
 from experiments.learn.session import Session
+from experiments.learn.terms import TERMS
 from experiments.learn.watch import watch
 
 COURSE = read_course(SHIPPED)
@@ -38,17 +40,19 @@ def two(tmp_path):
 
 @pytest.fixture
 def forget_modules():
-    """What judge() loads in this process is forgotten afterwards."""
+    """What judge() loads and defines in this process is forgotten afterwards."""
     yield
     for name in ("check", "answer"):
         sys.modules.pop(name, None)
+    OPS.pop("cube", None)
+    vars(ops).pop("cube", None)
 
 
 # ---- the course
 
 
 def test_the_course_is_whole():
-    assert len(COURSE) >= 24
+    assert len(COURSE) >= 24 and f"The {len(COURSE)} exercises" in (ROOT / "README.md").read_text(encoding="utf-8")
     for exercise in COURSE:
         assert exercise.task.startswith("# ") and len(exercise.hints) >= 2, exercise.name
         assert max(map(len, exercise.read("task.md").splitlines())) <= 120, exercise.name
@@ -82,7 +86,7 @@ def test_exercises_differ_by_name_and_are_the_same_for_one_name(tmp_path):
 def test_every_seeded_derivative_is_right_and_every_bug_wrong():
     """Against central differences, whose error is about h² = 1e-10 here, and 1e-11 of rounding."""
     v, h = np.linspace(-1.5, 1.4, 7), 1e-5
-    for term in seeds.TERMS:
+    for term in TERMS:
 
         def at(text, v):
             return eval(text, {"xp": np, "A": 1.7, "B": 0.6, "V": v})
@@ -123,6 +127,20 @@ ANSWERS = {
     "raise SystemExit(0)": ("crashed", "SystemExit"),
     "def cube(x): return x": ("wrong", "cube is no op: keep the class with @op above it"),
 }
+
+
+@pytest.mark.parametrize(
+    "check, words",
+    [
+        ("import nothing", "the check itself is wrong: check.py, line 1:\n    import nothing"),
+        ("def check(answer): pass", "check.py defines no START_FAILS_WITH"),
+        (CHECK.replace("check_rule(", "len("), "the check cannot go on with what it got: TypeError"),
+    ],
+)
+def test_a_check_that_fails_is_not_the_fault_of_the_answer(check, words, two, tmp_path, forget_modules):
+    write_text(tmp_path / "check.py", check)
+    verdict = judge(tmp_path / "check.py", two[0].folder / "solution.py", 0)
+    assert verdict["kind"] == "crashed" and words in verdict["text"]
 
 
 @pytest.mark.parametrize("text", ANSWERS)
@@ -183,6 +201,10 @@ def test_hints_come_in_steps(two, tmp_path):
     assert shown == [[], [], [], [where], [where, edit]] and asked == [1, 1, 1, 1, 2]
     session.press("h")
     assert session.hints() == [two[0].hints[0], where, edit]
+    session.press("h")
+    assert session.hints() == [*two[0].hints, where, edit] and "no more hints" not in session.screen()
+    session.press("h")
+    assert session.hints() == [*two[0].hints, where, edit] and "no more hints" in session.screen()
     assert "Hint: line 11" in session.screen() and "✗ the gradient of x is wrong" in session.screen()
     session.press("r")
     assert session.hints() == [] and session.desk.text(two[0]) == two[0].read("start.py")
@@ -209,6 +231,7 @@ def test_a_session_goes_on_where_it_stopped(two, tmp_path):
     assert not session.press("q")
     again, _ = student(two, tmp_path)
     assert again.exercise == two[1] and again.press("l") and "▸ · 02-second" in again.screen()
+    assert again.exercise.task not in again.screen() and again.press("h") and again.exercise.task in again.screen()
     (tmp_path / "desk" / ".progress.json").write_text("[]")  # not ours: begin again
     assert student(two, tmp_path)[0].exercise == two[0]
 
@@ -217,19 +240,18 @@ def test_files_are_watched(two, tmp_path):
     """Keys and savings in turn; a file counts as saved when it is the same at two looks."""
     verdicts = [Verdict("wrong", f"verdict {i}") for i in range(5)]
     session, asked = student(two, tmp_path, *verdicts)
-    screens, script = [], []
-
-    def step(action):
-        script.append(action)
-
-    step(lambda: save(session, "a"))
-    step(lambda: save(session, "ab"))  # still writing
-    step(lambda: "")
-    step(lambda: "l")
-    step(lambda: save(session, "c", two[1]))  # another file: it is opened
-    step(lambda: "")
-    step(lambda: "q")
-    actions = iter(script)
+    actions = iter(
+        [
+            lambda: save(session, "a"),
+            lambda: save(session, "ab"),  # still writing
+            lambda: "",
+            lambda: "h",
+            lambda: save(session, "c", two[1]),  # another file: it is opened
+            lambda: "",
+            lambda: "q",
+        ]
+    )
+    screens = []
     watch(session, lambda seconds: next(actions)() or "", screens.append)
     found = [s[s.index("✗") : s.index("\n", s.index("✗"))] for s in screens]
     assert found == [f"✗ verdict {i}" for i in (0, 1, 1, 2)] and session.exercise == two[1]
