@@ -44,7 +44,7 @@ class Session:
         record = self.desk.records[exercise.name]
         new = digest(text) != record.tried and text != exercise.read("start.py")
         failures = record.failures + new
-        steps = 2 if failures >= 3 else 1
+        steps = 2 if failures >= 3 else 1 if failures >= 2 or record.asked else 0  # they take time to find
         self.verdict = self.judge(exercise, self.desk.answer(exercise), self.limit, steps)
         record.tried = digest(text)
         if self.verdict.passed:
@@ -67,6 +67,8 @@ class Session:
             if record.asked == len(self.exercise.hints):
                 self.note = "The task has no more hints."
             record.asked = min(record.asked + 1, len(self.exercise.hints))
+            if record.asked == 1:
+                self.check()  # once more, for the line of the mistake
             self.desk.save()
         elif key == "n":
             self.current = self._next_open(self.current + 1)
