@@ -1,0 +1,7 @@
+from experiments.learn.checking import check_rule, normal
+
+START_FAILS_WITH = "the gradient of x is wrong"
+
+
+def check(answer):
+    check_rule(answer.row_mean, lambda x: x.mean(axis=1, keepdims=True), normal(3, 5))

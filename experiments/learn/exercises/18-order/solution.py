@@ -1,0 +1,8 @@
+def order(y) -> list:
+    found, waiting = [], [y]
+    while waiting:
+        node = waiting.pop(0)
+        if node not in found:
+            found.append(node)
+            waiting.extend(node.parents)
+    return sorted(found, key=lambda node: node.id, reverse=True)

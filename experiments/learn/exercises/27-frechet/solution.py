@@ -1,0 +1,6 @@
+import numpy as np
+
+
+def frechet(mean1, cov1, mean2, cov2) -> float:
+    cross = np.sqrt(np.linalg.eigvals(cov1 @ cov2).real.clip(0)).sum()
+    return ((mean1 - mean2) ** 2).sum() + np.trace(cov1 + cov2) - 2 * cross
