@@ -160,13 +160,15 @@ def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config"
 
 def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, latent: int, directory: Path) -> None:
     """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
-    import h5py
-
     from minigan.figures import enlargement, image_grid, save_image
+    from minigan.hdf5 import writing_hdf5
     from minigan.sampling import latents
 
     shown: list[np.ndarray] = []
-    with h5py.File(directory / "samples.h5", "w") if args.hdf5 else contextlib.nullcontext() as file:
+    made: dict[str, Any] = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
+    made["checkpoint_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows: dict[str, Callable[[np.ndarray], None]] = {}
+    with writing_hdf5(directory / "samples.h5", **made) if args.hdf5 else contextlib.nullcontext() as file:
         for first in range(0, args.num, batch):
             numbers = range(first, min(first + batch, args.num))
             z = latents(numbers, latent, args.seed)
@@ -179,12 +181,8 @@ def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, l
             if file:
                 for name, part in {"images": images, "z": z}.items():
                     if not first:
-                        shape = args.num, *part.shape[1:]
-                        file.create_dataset(name, shape, part.dtype, chunks=part.shape, compression="gzip")
-                    file[name][first : first + batch] = part
-        if file:
-            made = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
-            file.attrs.update(made, checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+                        rows[name] = file.rows(name, (args.num, *part.shape[1:]), part)
+                    rows[name](part)
     if args.grid:
         columns = args.columns or math.ceil(math.sqrt(len(shown)))
         scale = enlargement(image_grid(shown, columns).shape[1])

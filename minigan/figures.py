@@ -1,17 +1,18 @@
 """The pictures of a run: grids of images, and animations.
 
-Every file is written whole or not at all. Pillow is imported where it is used, so that `--help` does not wait for it.
+Pillow is imported where it is used, so that `--help` does not wait for it.
 """
 
 import io
 import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+from minigan.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,18 +26,6 @@ SECONDS = 6.0  # an animation lasts so long, or half a second for each frame if 
 HOLD_SECONDS = 1.5  # and rests so long on its last frame
 
 T = TypeVar("T")
-
-
-def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file whole or not at all: under a temporary name beside it, then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def enlargement(width: int) -> int:

@@ -16,7 +16,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 from tqdm import tqdm
 
@@ -28,7 +27,9 @@ from minigan.accelerate import in_use
 from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
-from minigan.figures import evenly, image_grid, save_animation, save_image, write_bytes
+from minigan.figures import evenly, image_grid, save_animation, save_image
+from minigan.files import cannot_write, write_bytes
+from minigan.hdf5 import writing_hdf5
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
 from minigan.report import write_report
@@ -123,12 +124,16 @@ class Run:
 
     def append(self, record: dict[str, Any]) -> None:
         """Append a record to the log, on a new line even after a line that a kill cut short."""
-        with open(self.directory / "log.jsonl", "ab+") as f:
-            end = f.seek(0, os.SEEK_END)
-            if end:
-                f.seek(end - 1)
-            cut = end > 0 and f.read(1) != b"\n"
-            f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
+        path = self.directory / "log.jsonl"
+        try:
+            with open(path, "ab+") as f:
+                end = f.seek(0, os.SEEK_END)
+                if end:
+                    f.seek(end - 1)
+                cut = end > 0 and f.read(1) != b"\n"
+                f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
+        except OSError as e:
+            raise cannot_write(path, e) from e
 
     # Samples and evaluations ---------------------------------------------------------------------
 
@@ -173,10 +178,8 @@ class Run:
         samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
         figures = self.log_evaluation(samples)
         self.summarise()
-        temporary = self.directory / "samples.h5.tmp"
-        with h5py.File(temporary, "w") as f:
-            f.create_dataset("images", data=samples, compression="gzip")
-        os.replace(temporary, self.directory / "samples.h5")
+        with writing_hdf5(self.directory / "samples.h5") as file:
+            file.array("images", samples, compression="gzip")
         return figures
 
     # The loop ------------------------------------------------------------------------------------

@@ -138,7 +138,7 @@ def measure(
             if cache is not None:
                 try:
                     cache.save(loader.digest, extractor.digest, features)
-                except OSError as e:  # do not throw away what may have taken hours
+                except InputError as e:  # do not throw away what may have taken hours
                     warnings.append(f"the features could not be kept in the cache ({e})")
         moments = Moments().update(features.values)
     loader.close()

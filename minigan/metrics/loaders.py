@@ -13,7 +13,6 @@ from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from autograd.arrays import to_host
@@ -24,6 +23,7 @@ from minigan.data.load import load_data
 from minigan.data.mnist import find_files, read_images
 from minigan.data.pictures import open_pictures
 from minigan.errors import InputError
+from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
 from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
 
@@ -106,11 +106,8 @@ class HDF5Loader(ImageLoader):
     def read(self, indices: np.ndarray) -> Images:
         first, last = int(indices[0]), int(indices[-1]) + 1
         rows = slice(first, last) if last - first == len(indices) else indices  # h5py reads a slice much faster
-        try:
-            with h5py.File(self.path, "r") as f:
-                return upright(f[self.dataset][rows])
-        except (OSError, RuntimeError) as e:
-            raise InputError(f"{self.path}: the dataset {self.dataset} is damaged ({e})") from e
+        with reading_hdf5(self.path, f"is damaged: the dataset {self.dataset} cannot be read") as f:
+            return upright(f[self.dataset][rows])
 
 
 class PictureLoader(ImageLoader):
