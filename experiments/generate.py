@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import math
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -86,8 +87,8 @@ def main(argv: list[str]) -> int:
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
-    out = args.out or free_directory(path.parent / "generated")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
+    if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
@@ -120,33 +121,52 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("images are numbered from 0 to 2³² - 1")
 
 
+LITTER = re.compile(r"\.writing(\.\d+)?|\.lock(\.owner)?")  # what a killed call leaves in its directory
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Whether a directory is empty, but for what a killed call left in it."""
+    return directory.is_dir() and all(LITTER.fullmatch(name) for name in os.listdir(directory))
+
+
 @contextlib.contextmanager
 def filled_whole(directory: Path) -> Iterator[Path]:
     """A temporary directory to write into; its files move into `directory` at the end, or vanish after an error."""
+    from minigan.errors import InputError
+    from minigan.files import remove
+    from minigan.lock import hold_lock
+
     new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".writing.{os.getpid()}"
+    temporary, lock = directory / ".writing", directory / ".lock"
     try:
-        temporary.mkdir()
-        yield temporary
-        for entry in temporary.iterdir():
-            os.replace(entry, directory / entry.name)
+        with hold_lock(lock, f"{directory}: another process is writing there"):
+            if not is_unfinished(directory):  # another process was quicker
+                raise InputError(f"{directory} is not empty any more: choose another --out")
+            for litter in directory.glob(".writing*"):
+                shutil.rmtree(litter)
+            try:
+                temporary.mkdir()
+                yield temporary
+                for entry in temporary.iterdir():
+                    os.replace(entry, directory / entry.name)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+                remove(lock)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         if new and not any(directory.iterdir()):
             directory.rmdir()
 
 
 def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config", directory: Path) -> None:
     """Write everything that was asked for into the directory."""
-    from tqdm import tqdm
-
+    from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
 
     batch = batch_size(config)
     images = args.num if args.folder or args.grid or args.hdf5 else 0
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
-    with tqdm(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
+    with Progress(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
 
         def draw(z: "np.ndarray") -> "np.ndarray":
             bar.update(len(z))

@@ -15,14 +15,14 @@ from io import BytesIO
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from minigan.data.folder import is_grey, pixels
 from minigan.data.pictures import Pictures, open_pictures
 from minigan.data.stored import StoredImages, allocate, block_slices, checksum, open_arrays
 from minigan.errors import InputError
-from minigan.figures import write_bytes
+from minigan.files import remove, write_bytes
 from minigan.lock import hold_lock
+from minigan.progress import Progress
 
 FORMAT = "minigan images 1"  # raise it when the pixels made from a picture change
 DAMAGED = (OSError, ValueError, KeyError, TypeError)  # what `_read_source` and `open_arrays` raise for damaged files
@@ -43,30 +43,46 @@ class Cached:
     names: list[str]  # of the pictures, relative to their folder or archive
 
 
-def cache_directory() -> Path:
-    """$XDG_CACHE_HOME/minigan, by default ~/.cache/minigan; not beside the data, which may be read-only."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "minigan"
+def cache_directory() -> Path | None:
+    """$XDG_CACHE_HOME/minigan, by default ~/.cache/minigan; not beside the data, which may be read-only.
+
+    None for a user without a home, such as one without a name in a container.
+    """
+    if named := os.environ.get("XDG_CACHE_HOME"):
+        return Path(named) / "minigan"
+    try:
+        return Path.home() / ".cache" / "minigan"
+    except RuntimeError:
+        return None
 
 
 def cached(source: str | os.PathLike, recipe: Recipe, directory: str | os.PathLike | None = None) -> Cached:
     """The pictures of a folder, zip or tar, made by the recipe; they are built in the cache directory at first use."""
-    directory = Path(directory) if directory else cache_directory()
+    place = Path(directory) if directory else cache_directory()
+    if place is None:
+        raise InputError("there is no home directory to keep the resized images in: name a directory with --cache")
     with open_pictures(source) as pictures:
         key = hashlib.sha256(json.dumps([FORMAT, pictures.key, asdict(recipe)]).encode()).hexdigest()
         name = Path(source).resolve().name.split(".")[0] or "images"
-        path = directory / f"{name}-{recipe.size}-{key[:16]}"
+        path = place / f"{name}-{recipe.size}-{key[:16]}"
+        lock = path.with_name(path.name + ".lock")
         if not path.exists():
             if not pictures.files:
                 raise InputError(f"{source} holds no PNG or JPEG images")
             try:
-                directory.mkdir(parents=True, exist_ok=True)
-                lock = path.with_name(path.name + ".lock")
+                place.mkdir(parents=True, exist_ok=True)
                 with hold_lock(lock, f"waiting for another process that writes {path}", wait=True):
-                    if not path.exists():
-                        _build(path, key, pictures, recipe)
-                    lock.unlink(missing_ok=True)
+                    try:
+                        if not path.exists():
+                            _build(path, key, pictures, recipe)
+                    except (InputError, OSError):  # a kill leaves the part for the next build, an error does not
+                        shutil.rmtree(path.with_name(path.name + ".part"), ignore_errors=True)
+                        raise
+                    finally:
+                        remove(lock)
             except OSError as e:
                 raise InputError(f"cannot write {path}: {e.strerror or e}; --cache names another directory") from e
+        remove(lock)  # of a process that was killed after its build
     return _read(path, key)
 
 
@@ -103,7 +119,7 @@ def _build(path: Path, key: str, pictures: Pictures, recipe: Recipe) -> None:
         return pixels(BytesIO(data), f"{pictures.path}: {pictures.files[i]}", mode, recipe.size, recipe.crop)
 
     print(f"writing {len(images):,} images to {path}, once", file=sys.stderr)
-    with ThreadPoolExecutor() as pool, tqdm(total=len(images), desc="resizing", unit="image") as bar:
+    with ThreadPoolExecutor() as pool, Progress(total=len(images), desc="resizing", unit="image") as bar:
         for block, rows in enumerate(block_slices(images.shape)):
             if checksum(block, images[rows]) != checksums[block]:
                 numbers = range(rows.start, rows.stop)

@@ -326,7 +326,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
         "text.h5": "not a readable checkpoint",
         "other.h5": "not of the format 'minigan checkpoint 1'",
         "classifier.h5": "not of a training run",
-        "changed.h5": "this version cannot read this checkpoint",
+        "changed.h5": "cannot be read by this version",
         "empty": "not the directory of a run",
     }.items():
         with pytest.raises(InputError, match=sentence) as error:
