@@ -301,7 +301,7 @@ def read_saved(directory: Path) -> tuple["Arrays", dict[str, Any]]:
             return checkpoint.load(directory / name)
     print(f"{directory} has no checkpoint: starting again from its config.json", file=sys.stderr)
     found = read_config(directory)
-    data = {k: v for k, v in found.get("data", {}).items() if k not in ("name", "images")}
+    data = {k: v for k, v in found.get("data", {}).items() if k not in ("name", "images", "unreadable")}
     machine = found.get("machine", {})
     return {}, {
         "config": found.get("options"),

@@ -106,12 +106,13 @@ class Run:
 
     def write_config(self) -> None:
         gan = self.gan
+        skipped = {"unreadable": self.data.skipped} if self.data.skipped else {}
         config = {
             "command": self.command,
             "variant": gan.config.variant,
             "preset": gan.config.preset,
             "parameters": {"generator": gan.generator.count(), "discriminator": gan.discriminator.count()},
-            "data": {"name": self.data.name, "images": len(self.data), **self.data_options},
+            "data": {"name": self.data.name, "images": len(self.data), **skipped, **self.data_options},
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,

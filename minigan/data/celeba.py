@@ -27,20 +27,22 @@ def load_celeba(
     crop: int = 140,
     cache: str | os.PathLike | None = None,
     stream: bool | None = None,
+    skip: bool = False,
 ) -> Dataset:
     """The central crop x crop pixels of the aligned images, resized to size x size: uint8 (N, size, size, 3).
 
     path: the zip, or a folder that holds the JPEGs or the zip. The split follows list_eval_partition.txt if it lies
-    beside them; else the last tenth by name is for testing. See `cached` for `cache`, `hold_or_stream` for `stream`.
+    beside them; else the last tenth by name is for testing. See `cached` for `cache` and `skip`, and `hold_or_stream`
+    for `stream`.
     """
     source, partition = find_celeba(path)
-    found = cached(source, Recipe(size, crop, "RGB"), cache)
+    found = cached(source, Recipe(size, crop, "RGB"), cache, skip)
     parts = _parts(found.names, partition)
     rows = np.flatnonzero(parts == _SPLITS[split])
     if not len(rows):
         raise NoSuchSplit(f"{source} holds no {split} images")
     images = found.images.take(rows)
-    return Dataset(hold_or_stream(images, stream), None, "CelebA", None, images.digest)
+    return Dataset(hold_or_stream(images, stream), None, "CelebA", None, images.digest, len(found.skipped))
 
 
 def find_celeba(path: str | os.PathLike) -> tuple[Path, Path | None]:

@@ -9,7 +9,8 @@ from PIL import Image
 
 from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
-from minigan.data.folder import label, load_images, square
+from minigan.data.decoding import square
+from minigan.data.folder import label, load_images
 from minigan.data.mnist import find_files, load_dataset, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
@@ -53,19 +54,21 @@ def load_pictures(
     size: int = 64,
     cache: str | os.PathLike | None = None,
     stream: bool | None = None,
+    skip: bool = False,
 ) -> Dataset:
     """The pictures of a folder, a zip or a tar, cropped to squares and resized once: uint8 (N, size, size[, 3]).
 
-    They are kept in the `cache` directory (see `cached`), and also in memory unless they `stream` (`hold_or_stream`).
+    They are kept in the `cache` directory (see `cached`, also for `skip`), and in memory too unless they `stream` (see
+    `hold_or_stream`).
     """
     if split != "train":
         raise NoSuchSplit(f"{path} has no test images of its own")
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")
-    found = cached(path, Recipe(size), cache)
+    found = cached(path, Recipe(size), cache, skip)
     labels, classes = label([PurePosixPath(name) for name in found.names])
     name = Path(path).resolve().name
-    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest)
+    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest, len(found.skipped))
 
 
 def _draw(n: int, seed: int, split: str) -> Dataset:

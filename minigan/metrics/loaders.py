@@ -18,7 +18,7 @@ import numpy as np
 from autograd.arrays import to_host
 from minigan import checkpoint
 from minigan.data.celeba import draw_faces
-from minigan.data.folder import is_grey, pixels
+from minigan.data.decoding import is_grey, pixels
 from minigan.data.load import load_data
 from minigan.data.mnist import find_files, read_images
 from minigan.data.pictures import open_pictures
@@ -117,7 +117,10 @@ class PictureLoader(ImageLoader):
         self.pictures = open_pictures(path)
         if not self.pictures.files:
             hint = ": give one of its IDX files" if kind == "folder" and find_files(path) else ""
-            raise InputError(f"{path} holds no PNG or JPEG images{hint}")
+            raise InputError(
+                f"{path} holds no PNG or JPEG images, nor others that Pillow reads"
+                f"{self.pictures.found.left_out()}{hint}"
+            )
         super().__init__(name, kind, len(self.pictures.files))
         self.jpegs = 0
 
