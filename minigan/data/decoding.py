@@ -7,6 +7,7 @@ files before Pillow sees them, because it refuses good pixels beside a long text
 import re
 import struct
 import threading
+import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
 from functools import cache
@@ -163,12 +164,17 @@ def without_metadata(data: bytes) -> tuple[bytes, list[bytes]]:
 
 
 def _png(data: bytes) -> tuple[bytes, list[bytes]]:
-    """Critical chunks and transparency stay; they are named by a capital letter, and tRNS."""
+    """Critical chunks and transparency stay; they are named by a capital letter, and tRNS.
+
+    ValueError if one of them is damaged: Pillow does not compare the checksum of the pixels.
+    """
     kept, metadata, at = [data[:8]], [], 8
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind[:1].isupper() or kind == b"tRNS":
+            if end <= len(data) and zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
+                raise ValueError(f"the checksum of its part {kind.decode('latin-1')} differs")
             kept.append(data[at:end])
         elif kind == b"eXIf" or (kind == b"iTXt" and data.startswith(b"XML:com.adobe.xmp", at + 8)):
             metadata.append(data[at + 8 : end - 4])

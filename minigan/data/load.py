@@ -1,6 +1,7 @@
 """Load images from any source."""
 
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -11,7 +12,7 @@ from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
 from minigan.data.decoding import square
 from minigan.data.folder import label, load_images
-from minigan.data.mnist import find_files, load_dataset, read_images
+from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
 from minigan.errors import InputError, NoSuchSplit
@@ -30,8 +31,8 @@ def load_data(
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. A single IDX file and a folder of PNG or JPEG images have no
-    splits: every split is the whole.
+    files gives the split, and the `subset` of EMNIST. So does the mnist.npz
+    of Keras. A single IDX file and a folder of pictures have no splits: every split is the whole.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -39,6 +40,8 @@ def load_data(
         raise InputError(f"the image size must be positive, not {size}")
     if path is None:
         return _resize(_draw(n, seed, split), size)
+    if os.path.isfile(path) and zipfile.is_zipfile(path):
+        return _resize(load_npz(Path(path), split), size)
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):

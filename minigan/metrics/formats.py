@@ -9,12 +9,14 @@ from typing import Any
 import numpy as np
 
 from minigan import checkpoint
+from minigan.data.cifar import holds_cifar10
+from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.hdf5 import CHUNK_BYTES, EXPANSION, SIGNATURE, array_names, reading_hdf5, text
 from minigan.metrics import statistics
-from minigan.metrics.npz import Arrays, npz_array, npz_headers
+from minigan.npz import Arrays, npz_array, npz_headers
 
 DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
 USUAL = ("images", "arr_0")  # names of image arrays: ours, and NumPy's for an array without a name
@@ -22,7 +24,7 @@ IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory 
 
 
 def detect_kind(spec: str | os.PathLike) -> str:
-    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn, for a name in `DRAWN` but no path.
+    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx; drawn for a name in `DRAWN`.
 
     InputError for everything else.
     """
@@ -63,6 +65,10 @@ def _folder_kind(path: Path) -> str:
         return "run"
     if run := next(path.glob("*/checkpoint.h5"), None):  # the PNG files of a run are grids and curves
         raise InputError(f"{path} holds training runs, not images: give one of them, such as {run.parent}")
+    if find_files(path):
+        return "mnist"
+    if holds_cifar10(path):
+        return "cifar-10"
     return "folder"
 
 

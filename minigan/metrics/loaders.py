@@ -8,7 +8,7 @@ alone: it is the same for a folder and an HDF5 file of the same images, and it c
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,14 @@ import numpy as np
 
 from autograd.arrays import to_host
 from minigan import checkpoint
-from minigan.data.celeba import draw_faces
+from minigan.data.celeba import draw_faces, find_celeba
+from minigan.data.cifar import load_cifar10
+from minigan.data.dataset import Dataset
 from minigan.data.decoding import is_grey, pixels
 from minigan.data.load import load_data
-from minigan.data.mnist import find_files, read_images
+from minigan.data.mnist import load_dataset, read_images
 from minigan.data.pictures import open_pictures
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
 from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
@@ -116,10 +118,8 @@ class PictureLoader(ImageLoader):
     def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
         if not self.pictures.files:
-            hint = ": give one of its IDX files" if kind == "folder" and find_files(path) else ""
             raise InputError(
-                f"{path} holds no PNG or JPEG images, nor others that Pillow reads"
-                f"{self.pictures.found.left_out()}{hint}"
+                f"{path} holds no PNG or JPEG images, nor others that Pillow reads{self.pictures.found.left_out()}"
             )
         super().__init__(name, kind, len(self.pictures.files))
         self.jpegs = 0
@@ -194,7 +194,10 @@ def open_images(spec: Any, num: int | None = None, seed: int = 0, device: str = 
 def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
-        return PictureLoader(path, name, kind)
+        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
+    if kind in ("mnist", "cifar-10"):
+        data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
+        return ArrayLoader(data.images, name, kind, split=split)
     if kind in ("run", "checkpoint"):
         return GeneratorLoader(find_checkpoint(path), name, kind, made, seed, device)
     if kind == "hdf5":
@@ -211,6 +214,14 @@ def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
         drawn = load_data(None, "test", None, seed, made) if name == "stroke-digits" else draw_faces(made, "test", seed)
         return ArrayLoader(drawn.images, name, kind, drawing_seed=seed)
     raise InputError(f"{path} is a statistics file: it holds no images")
+
+
+def _test_images(load: Callable[..., Dataset], path: Path) -> tuple[Dataset, str]:
+    """The images to compare with, as a run takes them: test images, or training images where there are none."""
+    try:
+        return load(path, "test"), "test"
+    except NoSuchSplit:
+        return load(path, "train"), "train"
 
 
 def _open_array(images: Any) -> ImageLoader:

@@ -20,7 +20,7 @@ from minigan.files import reading, write_bytes
 from minigan.hdf5 import read_array, reading_hdf5, text, writing_hdf5
 from minigan.metrics.features import Features
 from minigan.metrics.frechet import TOLERANCE, Moments
-from minigan.metrics.npz import npz_array
+from minigan.npz import npz_array
 
 FORMAT = "minigan statistics 1"
 MOST_FEATURES = 1 << 14  # of statistics in an npz file: a covariance of 2 GiB

@@ -195,7 +195,7 @@ def bad_png(path):
     [
         (lambda p: None, "does not exist"),
         (lambda p: p.mkdir(), "holds no PNG or JPEG images"),
-        (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY)), "give one of its IDX files"),
+        (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY[:, :0])), "not uint8 images"),
         (bad_png, r"3\.png is not a readable image"),
         (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, HDF5"),
         (lambda p: Image.fromarray(GREY[0]).save(p, "PNG"), "is a single image"),

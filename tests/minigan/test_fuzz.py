@@ -1,0 +1,18 @@
+"""A short form of tests/fuzz_readers.py: damaged files of every kind give one sentence or the right result."""
+
+import signal
+
+import pytest
+from fuzzing import CASES, fuzz
+
+if not hasattr(signal, "SIGALRM"):
+    pytest.skip("signals limit the time", allow_module_level=True)
+
+
+@pytest.mark.parametrize("name", CASES)
+def test_damaged_files_are_refused_or_read_right(name, tmp_path):
+    if name.startswith("torch"):
+        pytest.importorskip("torch")
+    count = 2 * CASES[name].weight
+    _, failures = fuzz(name, count, 1, tmp_path / "case")
+    assert failures == []
