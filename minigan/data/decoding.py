@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from minigan.errors import InputError
 from minigan.files import why
@@ -111,6 +111,8 @@ def opened(source: Path | BinaryIO, name: object) -> Iterator[tuple[Image.Image,
             yield image, metadata
     except InputError:
         raise
+    except UnidentifiedImageError as e:
+        raise InputError(f"{name} is not a readable image (it begins like none)") from e
     except Exception as e:  # for damaged files Pillow raises nearly anything
         raise InputError(f"{name} is not a readable image ({why(e)})") from e
 

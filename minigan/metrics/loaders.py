@@ -113,14 +113,17 @@ class HDF5Loader(ImageLoader):
 
 
 class PictureLoader(ImageLoader):
-    """PNG and JPEG files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
+    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
 
     def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
-        if not self.pictures.files:
-            raise InputError(
-                f"{path} holds no PNG or JPEG images, nor others that Pillow reads{self.pictures.found.left_out()}"
-            )
+        try:
+            if not self.pictures.files:
+                left_out = self.pictures.found.left_out()
+                raise InputError(f"{path} holds no PNG or JPEG images, nor others that Pillow reads{left_out}")
+        except InputError:
+            self.pictures.close()
+            raise
         super().__init__(name, kind, len(self.pictures.files))
         self.jpegs = 0
 
@@ -143,6 +146,8 @@ class PictureLoader(ImageLoader):
 
     def warnings(self) -> list[str]:
         found = super().warnings()
+        if left_out := self.pictures.found.left_out():
+            found.append(f"{self.name}{left_out}")
         if self.jpegs:
             files = "1 JPEG file" if self.jpegs == 1 else f"{self.jpegs:,} JPEG files"
             found.append(f"{files}: lossy compression alone changes these metrics")

@@ -9,7 +9,11 @@ if not hasattr(signal, "SIGALRM"):
     pytest.skip("signals limit the time", allow_module_level=True)
 
 
-@pytest.mark.parametrize("name", CASES)
+SLOW = [name for name in CASES if name.startswith(("torch", "HDF5", "foreign", "checkpoint", "statistics", "features"))]
+SLOW.append("samples.h5")  # a file without a seal is read by a process of its own
+
+
+@pytest.mark.parametrize("name", [pytest.param(n, marks=[pytest.mark.slow] if n in SLOW else []) for n in CASES])
 def test_damaged_files_are_refused_or_read_right(name, tmp_path):
     if name.startswith("torch"):
         pytest.importorskip("torch")

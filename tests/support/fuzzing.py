@@ -127,9 +127,10 @@ def make_foreign_hdf5(directory: Path) -> Path:
 
 def read_source(path: Path) -> list[str]:
     loader = open_images(path)
-    found = [digest(image)[0] for images in loader.batches(3) for image in images]
-    loader.close()
-    return found
+    try:
+        return [digest(image)[0] for images in loader.batches(3) for image in images]
+    finally:
+        loader.close()
 
 
 def make_npy(directory: Path) -> Path:

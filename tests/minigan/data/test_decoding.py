@@ -225,8 +225,8 @@ def damaged(tmp_path):
 
 def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
     """Files that are no pictures at once, the others when all have been decoded."""
-    (damaged / "08.png").write_bytes(b"")
-    for first, second in (("02", "08"), ("05", "07")):
+    (damaged / "08.png").write_bytes((damaged / "05.png").read_bytes())
+    for first, second in (("02", "07"), ("05", "08")):
         says = rf"2 pictures of .*{first}\.png.*{second}\.png.*--skip-unreadable goes on"
         with pytest.raises(InputError, match=says) as e:
             cached(damaged, Recipe(16, mode="RGB"), tmp_path / "cache")
