@@ -32,6 +32,7 @@ def hold_lock(path: Path, message: str, wait: bool = False) -> Iterator[IO | Non
     except ImportError:
         yield None
         return
+    owner = path.with_name(path.name + ".owner")
     with contextlib.ExitStack() as stack:
         while True:
             file = stack.enter_context(open(path, "a"))
@@ -45,10 +46,12 @@ def hold_lock(path: Path, message: str, wait: bool = False) -> Iterator[IO | Non
             except OSError as e:
                 if e.errno not in NO_LOCKS:
                     raise
-                stack.enter_context(_own(path.with_name(path.name + ".owner"), message, wait))
+                stack.enter_context(_own(owner, message, wait))
             if _is_at(file, path):
                 break
             stack.close()  # the process that held it has deleted the file, and others lock a new one
+        if _has_ended(owner):  # left by a kill
+            remove(owner)
         yield file
 
 
