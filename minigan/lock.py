@@ -16,6 +16,7 @@ from minigan.files import remove
 
 NO_LOCKS = {errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.ENOTSUP, errno.EINVAL}  # of file systems without flock
 POLL = 0.2  # seconds
+UNNAMED = 10.0  # seconds after which a file without a name was left by a kill
 
 
 @contextmanager
@@ -94,6 +95,8 @@ def _has_ended(path: Path) -> bool:
     """Whether the process that an owner file names ran on this machine and is no more."""
     try:
         host, _, number = path.read_text(encoding="utf-8").rpartition(" ")
+        if not host and not number:  # it was killed before it wrote its name
+            return path.stat().st_mtime < time.time() - UNNAMED
         if host != socket.gethostname():
             return False
         os.kill(int(number), 0)

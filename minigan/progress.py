@@ -1,5 +1,6 @@
 """Progress on stderr: a bar on a terminal, and in a file or a pipe a line now and then."""
 
+import io
 import sys
 from typing import Any
 
@@ -36,7 +37,7 @@ class Progress(tqdm):
 
     def close(self) -> None:
         if not self.terminal:
-            self.leave = False  # the last display is a line already
+            self.leave, self.fp = False, io.StringIO()  # the last display is a line already: nothing to clear
         super().close()
 
 

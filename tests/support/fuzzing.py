@@ -50,7 +50,9 @@ def digest(*arrays: Any) -> list[str]:
 
 @dataclass
 class Case:
-    """make(directory) gives the file to mutate. read(file) gives lists of text; `whole`: nothing may be left out."""
+    """A kind of file. HDF5 has a low weight, because each file without its seal costs a process.
+
+    make(directory) gives the file to mutate. read(file) gives lists of text; `whole`: nothing may be left out."""
 
     make: Callable[[Path], Path]
     read: Callable[[Path], list[str]]
@@ -283,12 +285,12 @@ def read_list(path: Path) -> list[str]:
 
 
 CASES = {
-    "checkpoint": Case(make_checkpoint, read_checkpoint, True),
+    "checkpoint": Case(make_checkpoint, read_checkpoint, True, weight=3),
     "checkpoint of an older version": Case(make_old_checkpoint, read_checkpoint, False, weight=1),
-    "statistics": Case(make_statistics("s.h5"), read_statistics, True),
+    "statistics": Case(make_statistics("s.h5"), read_statistics, True, weight=3),
     "statistics of other tools": Case(make_statistics("s.npz"), read_statistics, True),
-    "features": Case(make_features, read_features, True),
-    "samples.h5": Case(make_hdf5, read_source, True),
+    "features": Case(make_features, read_features, True, weight=3),
+    "samples.h5": Case(make_hdf5, read_source, True, weight=3),
     "foreign HDF5": Case(make_foreign_hdf5, read_source, False, weight=1),
     "npy": Case(make_npy, read_source, False),
     "npz": Case(make_npz(np.savez), read_source, True),
