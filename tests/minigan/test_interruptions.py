@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import importlib
 import json
 import os
 import signal
@@ -15,12 +16,13 @@ from tiny_runs import resume, start
 
 from experiments import generate, mnist
 from minigan import checkpoint
-from minigan.data import stroke_digits
+from minigan.data import download, stroke_digits
 from minigan.data.cache import Recipe, cached
 from minigan.errors import InputError
 from minigan.lock import NO_LOCKS, hold_lock
 from minigan.train import stop_signals
 
+download_module = importlib.import_module("minigan.data.download")  # its name is that of the function beside it
 SMALL = (
     "--g-width 8 --g-heads 2 --g-depth 1 --d-width 8 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 --batch 4 "
     "--eval-samples 20 --features none --device cpu --no-loops"
@@ -213,3 +215,21 @@ def test_damaged_by_products_do_not_stop_a_run(tmp_path, capsys):
     assert (run.directory / "samples.h5").exists() and (run.directory / "report.html").exists()
     assert "3 damaged lines of log.jsonl" in capsys.readouterr().err
     assert json.loads((run.directory / "config.json").read_text())["variant"] == "vitgan"
+
+
+# ---- downloads
+
+
+def test_two_downloads_into_one_folder_wait_for_each_other(tmp_path, monkeypatch, capsys):
+    """The second finds the lock of the first, and then nothing left to fetch."""
+    fetched = []
+
+    def fetch(target, size, md5, mirrors):
+        assert (tmp_path / ".download.lock").exists()
+        with open(tmp_path / ".download.lock") as other, pytest.raises(BlockingIOError):
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        fetched.append(target.name)
+
+    monkeypatch.setattr(download_module, "_fetch", fetch)
+    download("cifar-10", tmp_path)
+    assert fetched == ["cifar-10-python.tar.gz"] and os.listdir(tmp_path) == []
