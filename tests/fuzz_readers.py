@@ -29,6 +29,7 @@ def main() -> int:
     args = p.parse_args()
     resource.setrlimit(resource.RLIMIT_AS, (MEMORY, resource.getrlimit(resource.RLIMIT_AS)[1]))
     cases = {name: case for name, case in CASES.items() if args.case in (None, name)}
+    cases = dict(sorted(cases.items(), key=lambda item: -item[1].weight))  # the slow ones last
     directory = Path(tempfile.mkdtemp())
     if args.only is not None:
         import numpy as np
