@@ -171,6 +171,8 @@ def check_file(path: Path) -> None:
             if _sha256(raw, stat.st_size - SEAL_BYTES) != seal[len(SEAL) :].decode("ascii", "replace").strip():
                 raise ValueError("it is damaged: its SHA-256 differs")
     if not sealed:
+        if not h5py.is_hdf5(path):
+            raise ValueError("it is no HDF5 file")
         probe(path)
         with h5py.File(path, "r") as f:
             if "sha256" in f.attrs and _content(f, _hashes(f)) != text(f.attrs["sha256"]):

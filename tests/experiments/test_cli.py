@@ -181,8 +181,9 @@ def test_the_usual_patch_divides_the_image(size, patch):
 @pytest.mark.parametrize(
     "change",
     [
-        {"steps_done": "3"}, {"steps_done": -1}, {"steps_done": 1e300}, {"rng": [1]}, {"rng": [2**70, 0]},
-        {"rng": None}, {"seconds": "long"}, {"seconds": None}, {"best": [1]}, {"best": {"step": "x"}}, {"config": None}, {"config": 7},
+        {"steps_done": "3"}, {"steps_done": -1}, {"steps_done": 1e300},
+        {"rng": [1]}, {"rng": [2**70, 0]}, {"rng": None},
+        {"seconds": "long"}, {"seconds": None}, {"best": [1]}, {"best": {"step": "x"}}, {"config": None}, {"config": 7},
         {"config": {"steps": 0}}, {"config": {"steps": "many"}}, {"config": {"g_width": 10**9}},
         {"config": {"g_mlp_ratio": 1e400}}, {"config": {"variant": []}}, {"config": {"image_size": 3}},
         {"command": None}, {"data": None}, {"data": {}}, {"data_hash": 3},
