@@ -1,6 +1,7 @@
 """python -m autograd: say what this package is and where it lies, and check one gradient on the spot."""
 
 import importlib.metadata
+import os
 import platform
 import sys
 import time
@@ -54,4 +55,10 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    try:
+        status = main()
+        sys.stdout.flush()
+    except BrokenPipeError:  # the reader has seen enough: python -m autograd | head
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        status = 0
+    sys.exit(status)

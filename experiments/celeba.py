@@ -47,7 +47,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     size = options["size"]
     if options["path"] is None:
         return draw_faces(options["faces"] if split == "train" else TEST_FACES, split, options["seed"], size)
-    return load_celeba(options["path"], split, size, options["crop"], options["cache"], options["stream"])
+    skip = bool(options.get("skip_unreadable"))
+    return load_celeba(options["path"], split, size, options["crop"], options["cache"], options["stream"], skip)
 
 
 def main(argv: list[str]) -> int:
@@ -57,9 +58,9 @@ def main(argv: list[str]) -> int:
 
     if args.data and args.faces is not None:
         raise InputError("--faces is the number of faces to draw, so it does not go with --data")
-    for flag in ("crop", "cache", "stream"):
+    for flag in ("crop", "cache", "stream", "skip_unreadable"):
         if not args.data and getattr(args, flag) is not None and not args.resume:
-            raise InputError(f"--{flag} is for CelebA, so it needs --data")
+            raise InputError(f"--{flag.replace('_', '-')} is for CelebA, so it needs --data")
     size = args.size or 64
     options = {**cache_options(args), "size": size, "seed": args.seed or 0}
     if args.data:

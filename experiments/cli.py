@@ -1,8 +1,8 @@
 """What the commands share: flags, the start of a training run, and errors as one sentence."""
 
 import argparse
+import contextlib
 import dataclasses
-import io
 import math
 import shlex
 import sys
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from minigan.step import GAN
     from minigan.train import Run
 
+MOST_MINUTES = 5_256_000
 Options = dict[str, Any]  # how the data of a run are loaded; JSON-able, kept in its checkpoint
 
 
@@ -28,11 +29,15 @@ def run_main(main: Callable[[list[str]], int]) -> None:
     """
     from autograd.arrays import DeviceError
     from minigan.errors import InputError, NumericalError
+    from minigan.streams import protect
 
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        sys.stdout.reconfigure(errors="replace")  # a terminal may lack ± and ∞
+    protect()
     try:
-        sys.exit(main(sys.argv[1:]))
+        try:
+            status = main(sys.argv[1:])
+        finally:
+            sys.stdout.flush()  # a full disk fails here, and not when nobody hears of it
+        sys.exit(status)
     except KeyboardInterrupt:  # outside training, which catches Ctrl-C and saves
         print("interrupted", file=sys.stderr)
         sys.exit(130)
@@ -173,15 +178,28 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     InputError where there are none. `options` are kept in the checkpoint, so that --resume needs no other flag; among
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
+    from minigan.train import hold_run
+
+    device = choose_device(args.device, loops=not args.no_loops)
+    check_flags(args, device)
+    with contextlib.ExitStack() as held:
+        if args.resume and not args.dry_run:
+            check_run(args.resume)
+            held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
+        plan = read_resume(args.resume, load, name, device) if args.resume else new_plan(args, load, options)
+        return start_plan(args, plan, load, name, device, held)
+
+
+def start_plan(
+    args: argparse.Namespace, plan: Plan, load: Load, name: str, device: str, held: contextlib.ExitStack
+) -> int:
+    """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
     from minigan.evaluate import make_evaluator
     from minigan.pace import fit_schedule
     from minigan.step import GAN
-    from minigan.train import Run, new_directory
+    from minigan.train import Run, hold_run, new_directory
 
-    device = choose_device(args.device, loops=not args.no_loops)
-    check_flags(args, device)
-    plan = read_resume(args.resume, load, name, device) if args.resume else new_plan(args, load, options)
     config, data = plan.config, plan.data
     gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
     with use_tf32(args.tf32):
@@ -194,6 +212,10 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     evaluation = plan.options.get("evaluation", {})
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
     directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
+    if not args.resume:
+        directory.mkdir(parents=True, exist_ok=True)
+        held.enter_context(hold_run(directory))
+        refuse_existing(directory)  # again: another process may have been quicker
     run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32)
     if plan.saved:
         run.load(*plan.saved)
@@ -215,6 +237,8 @@ def check_flags(args: argparse.Namespace, device: str) -> None:
         value = getattr(args, flag)
         if value is not None and not 0 < value < math.inf:
             raise InputError(f"--{flag} must be greater than 0 and finite, not {value}")
+    if args.minutes is not None and args.minutes > MOST_MINUTES:
+        raise InputError(f"--minutes must be at most {MOST_MINUTES:,}, ten years, not {args.minutes:g}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     given = {flag for flag, value in vars(args).items() if value is not None and value is not False}
@@ -231,7 +255,7 @@ def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
 
 def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
-    from minigan.config import resolve
+    from minigan.config import MOST, resolve
     from minigan.errors import InputError
 
     options = {**options, "evaluation": evaluation_options(args)}
@@ -239,34 +263,78 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
     config = resolve(**{**given_options(args), **image})
     if args.epochs is not None:
-        config.steps = max(1, round(args.epochs * len(data) / config.batch))
-    if args.out and any((args.out / file).exists() for file in ("checkpoint.h5", "log.jsonl")):
-        raise InputError(f"{args.out} holds a run already: --resume it, or choose another --out")
+        steps = args.epochs * len(data) / config.batch
+        if steps > MOST:
+            raise InputError(f"--epochs {args.epochs:g} are more than {MOST:,} steps")
+        config.steps = max(1, round(steps))
+    if args.out:
+        refuse_existing(args.out)
     return Plan(config, data, options, command_line(), args.out)
+
+
+def refuse_existing(directory: Path) -> None:
+    """InputError if the directory holds a run."""
+    from minigan.errors import InputError
+
+    if any((directory / file).exists() for file in ("checkpoint.h5", "best.h5", "log.jsonl")):
+        raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
+
+
+def check_run(directory: Path) -> None:
+    """InputError unless there is something to go on with, before a lock file is made there."""
+    from minigan.errors import InputError
+
+    if not any((directory / file).is_file() for file in ("checkpoint.h5", "best.h5", "config.json")):
+        raise InputError(f"{directory}: there is no checkpoint to go on with")
+
+
+def read_saved(directory: Path) -> tuple["Arrays", dict[str, Any]]:
+    """checkpoint.h5, or where it is missing best.h5, or the settings in config.json of a run without any step."""
+    from minigan import checkpoint
+    from minigan.log import read_config
+
+    check_run(directory)
+    for name in ("checkpoint.h5", "best.h5"):
+        if (directory / name).is_file():
+            if name != "checkpoint.h5":
+                print(f"{directory} has no checkpoint.h5: going on from {name}", file=sys.stderr)
+            return checkpoint.load(directory / name)
+    print(f"{directory} has no checkpoint: starting again from its config.json", file=sys.stderr)
+    found = read_config(directory)
+    data = {k: v for k, v in found.get("data", {}).items() if k not in ("name", "images", "unreadable")}
+    machine = found.get("machine", {})
+    return {}, {
+        "config": found.get("options"),
+        "command": found.get("command"),
+        "data": data,
+        "loops": machine.get("loops"),
+        "device": machine.get("device"),
+    }
 
 
 def read_resume(directory: Path, load: Load, name: str, device: str) -> Plan:
     """The plan of the run in `directory`. InputError if there is none that this command can go on with."""
-    from minigan import accelerate, checkpoint
-    from minigan.config import Config
+    from minigan import accelerate
+    from minigan.config import saved_config
     from minigan.errors import InputError
 
-    path = directory / "checkpoint.h5"
-    arrays, meta = checkpoint.load(path)
-    if "config" not in meta:
-        raise InputError(f"{path}: a checkpoint, but not one of a training run")
+    arrays, meta = read_saved(directory)
+    config = saved_config(meta, directory)
+    command, options = meta.get("command"), meta.get("data")
+    if not isinstance(command, str) or not isinstance(options, dict):
+        raise InputError(f"{directory}: its files do not say which command and which data it was trained with")
     ours = f"experiments.{name}"
-    trained_by = next((word for word in shlex.split(meta["command"]) if word.startswith("experiments.")), ours)
+    trained_by = next((word for word in command.split() if word.startswith("experiments.")), ours)
     if trained_by != ours:
         raise InputError(f"{directory} is a run of another command: python -m {trained_by} --resume {directory}")
     try:
-        config = Config(**meta["config"])
-    except TypeError as e:
-        raise InputError(f"{path}: not of this version ({e})") from e
-    data = load(meta["data"])
-    if device == meta.get("device") == "cpu" and accelerate.use("cpu" if meta["loops"] else None) != meta["loops"]:
+        data = load(options)
+    except (KeyError, TypeError, ValueError, AttributeError) as e:  # options of another version, or edited ones
+        raise InputError(f"{directory}: its data cannot be loaded again ({type(e).__name__}: {e})") from e
+    loops = bool(meta.get("loops"))
+    if device == meta.get("device") == "cpu" and accelerate.use("cpu" if loops else None) != loops:
         print("the run used numba, which is not installed: it goes on, but its rounding changes", file=sys.stderr)
-    return Plan(config, data, meta["data"], meta["command"], directory, (arrays, meta))
+    return Plan(config, data, options, command, directory, (arrays, meta) if arrays else None)
 
 
 def report_start(run: "Run") -> None:
@@ -282,11 +350,11 @@ def report_start(run: "Run") -> None:
 
 
 def train(run: "Run") -> int:
-    """Train, and print how it ended; returns the exit status, 128 + its number after a signal."""
+    """Train a run that is held, and print how it ended; returns the exit status, 128 + its number after a signal."""
     from minigan.train import NonFinite, describe
 
     try:
-        figures = run.train()
+        figures = run.train_alone()
     except NonFinite as e:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1

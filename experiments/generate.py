@@ -9,6 +9,7 @@ import contextlib
 import hashlib
 import math
 import os
+import re
 import shutil
 import signal
 from collections.abc import Callable, Iterator
@@ -86,8 +87,8 @@ def main(argv: list[str]) -> int:
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config = load_generator(path, device)
-    out = args.out or free_directory(path.parent / "generated")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+    out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
+    if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
@@ -120,33 +121,52 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("images are numbered from 0 to 2³² - 1")
 
 
+LITTER = re.compile(r"\.writing(\.\d+)?|\.lock(\.owner)?")  # what a killed call leaves in its directory
+
+
+def is_unfinished(directory: Path) -> bool:
+    """Whether a directory is empty, but for what a killed call left in it."""
+    return directory.is_dir() and all(LITTER.fullmatch(name) for name in os.listdir(directory))
+
+
 @contextlib.contextmanager
 def filled_whole(directory: Path) -> Iterator[Path]:
     """A temporary directory to write into; its files move into `directory` at the end, or vanish after an error."""
+    from minigan.errors import InputError
+    from minigan.files import remove
+    from minigan.lock import hold_lock
+
     new = not directory.exists()
     directory.mkdir(parents=True, exist_ok=True)
-    temporary = directory / f".writing.{os.getpid()}"
+    temporary, lock = directory / ".writing", directory / ".lock"
     try:
-        temporary.mkdir()
-        yield temporary
-        for entry in temporary.iterdir():
-            os.replace(entry, directory / entry.name)
+        with hold_lock(lock, f"{directory}: another process is writing there"):
+            if not is_unfinished(directory):  # another process was quicker
+                raise InputError(f"{directory} is not empty any more: choose another --out")
+            for litter in directory.glob(".writing*"):
+                shutil.rmtree(litter)
+            try:
+                temporary.mkdir()
+                yield temporary
+                for entry in temporary.iterdir():
+                    os.replace(entry, directory / entry.name)
+            finally:
+                shutil.rmtree(temporary, ignore_errors=True)
+                remove(lock)
     finally:
-        shutil.rmtree(temporary, ignore_errors=True)
         if new and not any(directory.iterdir()):
             directory.rmdir()
 
 
 def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config", directory: Path) -> None:
     """Write everything that was asked for into the directory."""
-    from tqdm import tqdm
-
+    from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
 
     batch = batch_size(config)
     images = args.num if args.folder or args.grid or args.hdf5 else 0
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
-    with tqdm(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
+    with Progress(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
 
         def draw(z: "np.ndarray") -> "np.ndarray":
             bar.update(len(z))
@@ -160,13 +180,15 @@ def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config"
 
 def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, latent: int, directory: Path) -> None:
     """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
-    import h5py
-
     from minigan.figures import enlargement, image_grid, save_image
+    from minigan.hdf5 import writing_hdf5
     from minigan.sampling import latents
 
     shown: list[np.ndarray] = []
-    with h5py.File(directory / "samples.h5", "w") if args.hdf5 else contextlib.nullcontext() as file:
+    made: dict[str, Any] = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
+    made["checkpoint_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    rows: dict[str, Callable[[np.ndarray], None]] = {}
+    with writing_hdf5(directory / "samples.h5", **made) if args.hdf5 else contextlib.nullcontext() as file:
         for first in range(0, args.num, batch):
             numbers = range(first, min(first + batch, args.num))
             z = latents(numbers, latent, args.seed)
@@ -179,12 +201,8 @@ def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, l
             if file:
                 for name, part in {"images": images, "z": z}.items():
                     if not first:
-                        shape = args.num, *part.shape[1:]
-                        file.create_dataset(name, shape, part.dtype, chunks=part.shape, compression="gzip")
-                    file[name][first : first + batch] = part
-        if file:
-            made = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
-            file.attrs.update(made, checkpoint_sha256=hashlib.sha256(path.read_bytes()).hexdigest())
+                        rows[name] = file.rows(name, (args.num, *part.shape[1:]), part)
+                    rows[name](part)
     if args.grid:
         columns = args.columns or math.ceil(math.sqrt(len(shown)))
         scale = enlargement(image_grid(shown, columns).shape[1])

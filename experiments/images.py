@@ -1,7 +1,7 @@
 """Train a GAN on any pictures: python -m experiments.images --data DIR --size 64
 
-The pictures are PNG and JPEG files in a folder and its sub-folders, or in a zip or a tar, which is read in place. Each
-picture is cropped to its central square and resized once, into a cache that later runs open in seconds.
+The pictures are PNG, JPEG, WebP and other files in a folder and its sub-folders, or in a zip or a tar, which is read
+in place. Each picture is cropped to its central square and resized once, into a cache that later runs open in seconds.
 """
 
 import argparse
@@ -23,6 +23,12 @@ def add_cache_flags(group: Any) -> None:
         "--cache", type=Path, metavar="DIR", help="directory for resized images (default: ~/.cache/minigan)"
     )
     group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        default=None,
+        help="leave pictures out that cannot be read, and record how many (default: list them, and stop)",
+    )
+    group.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
         help="read batches from the disk while training (default: if the images need over half of the free memory)",
@@ -32,6 +38,7 @@ def add_cache_flags(group: Any) -> None:
 def cache_options(args: argparse.Namespace) -> dict[str, Any]:
     """The values of --data and the flags above for the checkpoint; absolute paths, so that a run resumes anywhere."""
     options: dict[str, Any] = {"path": args.data, "cache": args.cache, "stream": args.stream}
+    options["skip_unreadable"] = bool(args.skip_unreadable)
     for name in ("path", "cache"):
         if options[name] is not None:
             options[name] = str(options[name].resolve())
@@ -58,7 +65,8 @@ def parser() -> argparse.ArgumentParser:
 def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_pictures
 
-    return load_pictures(options["path"], split, options["size"], options["cache"], options["stream"])
+    skip = bool(options.get("skip_unreadable"))
+    return load_pictures(options["path"], split, options["size"], options["cache"], options["stream"], skip)
 
 
 def main(argv: list[str]) -> int:

@@ -64,11 +64,11 @@ def main(argv: list[str]) -> int:
 def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, seed: int) -> "DigitClassifier":
     """Train on images uint8 (N, 28, 28) and labels (N,): Adam on the cross-entropy, with a cosine learning rate."""
     import numpy as np
-    from tqdm import tqdm
 
     from autograd import Tensor, grad, ops
     from autograd.random import RandomStream
     from minigan.metrics.digits import DigitClassifier
+    from minigan.progress import Progress
     from nn import Adam, learning_rate
 
     rng = RandomStream(seed)
@@ -77,7 +77,7 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
     adam = Adam(parameters, LEARNING_RATE)
     one_hot = np.eye(10, dtype=np.float32)[labels]
     per_epoch = -(-len(images) // batch)
-    progress = tqdm(range(epochs * per_epoch), "training", disable=None)
+    progress = Progress(range(epochs * per_epoch), "training", disable=None)
     for step in progress:
         if step % per_epoch == 0:
             order = rng.permutation(len(images))

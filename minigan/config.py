@@ -19,6 +19,11 @@ from minigan.losses import LOSSES
 from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
 from nn import Module
 
+MOST = 1 << 53  # the largest number of steps: whole numbers up to here are exact in the schedules
+SMALLEST_SIZE, LARGEST_SIZE = 4, 4096  # pixels along an image
+MOST_WEIGHTS = 1 << 31  # of the blocks of a network; more do not fit into memory
+TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
+
 BOUNDS = {  # name of a bound: its words, and the test of a value against it
     "least": ("at least", operator.ge),
     "above": ("greater than", operator.gt),
@@ -38,36 +43,38 @@ class Config:
 
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
-    seed: int = option(0, "fixes the data, the weights and every random number", least=0)
-    steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1)
-    batch: int = option(32, "real images per update", least=1)
+    seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=1 << 32)
+    steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
+    batch: int = option(32, "real images per update", least=1, most=1 << 20)
 
-    image_size: int = option(28, "pixels along a side", least=1)
+    image_size: int = option(28, "pixels along a side", least=1, most=LARGEST_SIZE)
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
     background: float = option(-1.0, "pixel value of the background: G starts near it, and D pads images with it")
-    latent: int = option(64, "length of z", least=1)
-    g_width: int = option(64, "G: features of a token", least=1)
-    g_depth: int = option(3, "G: transformer blocks", least=1)
-    g_heads: int = option(4, "G: attention heads", least=1)
+    latent: int = option(64, "length of z", least=1, most=1 << 16)
+    g_width: int = option(64, "G: features of a token", least=1, most=1 << 14)
+    g_depth: int = option(3, "G: transformer blocks", least=1, most=1000)
+    g_heads: int = option(4, "G: attention heads", least=1, most=1 << 14)
     g_mlp_ratio: float = option(2.0, "G: hidden features of an MLP over its width", above=0)
-    g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)", least=1)
+    g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)", least=1, most=LARGEST_SIZE)
     g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it, w enters as tokens")
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
-    g_mapping: int = option(2, "G: layers of the mapping network", least=1)
+    g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
-    g_head_width: int = option(64, "G: features of the coordinate network", least=1)
+    g_head_width: int = option(64, "G: features of the coordinate network", least=1, most=1 << 14)
     g_omega: float = option(8.0, "G: frequency factor of the SIREN layer", above=0)
-    d_width: int = option(64, "D: features of a token", least=1)
-    d_depth: int = option(3, "D: transformer blocks", least=1)
-    d_heads: int = option(4, "D: attention heads", least=1)
+    d_width: int = option(64, "D: features of a token", least=1, most=1 << 14)
+    d_depth: int = option(3, "D: transformer blocks", least=1, most=1000)
+    d_heads: int = option(4, "D: attention heads", least=1, most=1 << 14)
     d_mlp_ratio: float = option(2.0, "D: hidden features of an MLP over its width", above=0)
-    d_patch: int = option(7, "D: stride between patches (not given: a quarter of the image)", least=1)
-    d_overlap: int = option(3, "D: pixels by which a patch overlaps each neighbour", least=0)
+    d_patch: int = option(
+        7, "D: stride between patches (not given: a quarter of the image)", least=1, most=LARGEST_SIZE
+    )
+    d_overlap: int = option(3, "D: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
     d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
     activation: str = option("gelu_tanh", "inside the transformers' MLPs", [*GELUS, *ACTIVATIONS])
-    cnn_width: int = option(24, "CNN: channels of the layers next to the image", least=1)
+    cnn_width: int = option(24, "CNN: channels of the layers next to the image", least=2, most=1 << 12)
     cnn_batch_norm: bool = option(False, "CNN: batch norm in G")
 
     loss: str = option("relativistic", "the loss of both networks", LOSSES)
@@ -81,7 +88,7 @@ class Config:
     )
     penalty_ramp: float = option(0.075, "share of the run in which it grows to 1, geometrically", least=0)
     penalty_end: float = option(0.25, "the share to which it falls by the end, geometrically", least=0, most=1)
-    penalty_every: int = option(1, "steps between penalties; their weight is multiplied by it", least=1)
+    penalty_every: int = option(1, "steps between penalties; their weight is multiplied by it", least=1, most=MOST)
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values", above=0)
     bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images", least=0)
     augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
@@ -91,7 +98,7 @@ class Config:
     d_lr: float = option(3e-3, "D: learning rate", least=0)
     beta1: float = option(0.0, "Adam: decay of the mean", least=0, below=1)
     beta2: float = option(0.99, "Adam: decay of the variance", least=0, below=1)
-    warmup: int = option(100, "steps over which the learning rates rise", least=0)
+    warmup: int = option(100, "steps over which the learning rates rise", least=0, most=MOST)
     decay: str = option("cosine", "how the learning rates fall after warmup", ["cosine", "linear", "constant"])
     g_final_lr: float = option(0.05, "G: learning rate at the end, as a share of the highest", least=0, most=1)
     d_final_lr: float = option(0.3, "D: learning rate at the end, as a share of the highest", least=0, most=1)
@@ -99,12 +106,12 @@ class Config:
     ema: float = option(0.999, "decay of the averaged generator", least=0, most=1)
     ema_ramp: float = option(16.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
 
-    log_every: int = option(50, "steps between lines of the log", least=1)
-    sample_every: int = option(200, "steps between sample grids", least=1)
-    eval_every: int = option(1000, "steps between evaluations, 0 for one at the end", least=0)
-    eval_samples: int = option(5000, "generated images in an evaluation, and in samples.h5", least=2)
-    eval_reference: int = option(10000, "the most real images to compare them with", least=2)
-    save_every: int = option(500, "steps between checkpoints", least=1)
+    log_every: int = option(50, "steps between lines of the log", least=1, most=1_000_000)
+    sample_every: int = option(200, "steps between sample grids", least=1, most=MOST)
+    eval_every: int = option(1000, "steps between evaluations, 0 for one at the end", least=0, most=MOST)
+    eval_samples: int = option(5000, "generated images in an evaluation, and in samples.h5", least=2, most=10_000_000)
+    eval_reference: int = option(10000, "the most real images to compare them with", least=2, most=10_000_000)
+    save_every: int = option(500, "steps between checkpoints", least=1, most=MOST)
 
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -187,17 +194,57 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def resolve(**flags: Any) -> Config:
     """The configuration of a run: the flags given (not None), over variant, preset, kind of image and defaults."""
     given = {k: v for k, v in flags.items() if v is not None}
-    quarter = given.get("image_size", Config.image_size) // 4
-    image: dict[str, Any] = {"g_patch": quarter, "d_patch": quarter}
+    image: dict[str, Any] = {}
+    if patch := usual_patch(given.get("image_size", Config.image_size)):
+        image = {"g_patch": patch, "d_patch": patch}
     if given.get("channels") == 3:
         image |= COLOUR
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = VARIANTS.get(given.get("variant", "vitgan"), {})
-    return check(Config(**{**image, **preset, **variant, **given}))
+    config = Config(**{**image, **preset, **variant, **given})
+    if config.variant == "cnn":
+        config.g_patch = config.d_patch = min(config.g_patch, config.image_size)  # it has none
+    elif not {"g_patch", "d_patch"} <= {*image, *preset, *given} and config.image_size >= SMALLEST_SIZE:
+        raise InputError(
+            f"images of {config.image_size} pixels cannot be cut into a few equal patches: use another --size, a "
+            "multiple of 4, or give --g-patch and --d-patch"
+        )
+    return check(config)
+
+
+def usual_patch(image_size: int) -> int | None:
+    """The divisor of an image's size nearest to a quarter of it; None if each leaves too few or too many tokens."""
+    fewest, most = TOKENS
+    divisors = [p for p in range(1, min(image_size, LARGEST_SIZE) + 1) if image_size % p == 0]
+    fitting = [p for p in divisors if fewest <= image_size // p <= most]
+    return min(fitting, key=lambda p: abs(math.log(4 * p / image_size)), default=None)
+
+
+def saved_config(meta: dict[str, Any], source: Any) -> Config:
+    """The configuration in the meta of a checkpoint; InputError unless it could have been given as flags."""
+    saved = meta.get("config")
+    if not isinstance(saved, dict):
+        raise InputError(f"{source}: a checkpoint, but not of a training run")
+    fields = {field.name: field.type for field in dataclasses.fields(Config)}
+    if unknown := saved.keys() - fields.keys():
+        raise InputError(f"{source}: not of this version (unknown: {', '.join(sorted(map(str, unknown)))[:200]})")
+    for name, value in saved.items():
+        kinds: tuple[Any, ...] = (float, int) if fields[name] is float else (fields[name],)
+        if type(value) not in kinds:
+            raise InputError(f"{source}: {name} in it is {type(value).__name__}, not {kinds[0].__name__}")
+    try:
+        return check(Config(**saved))
+    except InputError as e:
+        raise InputError(f"{source}: {e}") from e
 
 
 def check(c: Config) -> Config:
     """The configuration itself; InputError, one sentence, if it cannot be trained with."""
+    if not SMALLEST_SIZE <= c.image_size <= LARGEST_SIZE:  # no flag of its own: the data decide
+        raise InputError(
+            f"images of {c.image_size} × {c.image_size} pixels cannot be trained on: the networks take "
+            f"{SMALLEST_SIZE} to {LARGEST_SIZE}"
+        )
     for field in dataclasses.fields(c):
         value, flag = getattr(c, field.name), flag_of(field.name)
         choices, bounds = field.metadata["choices"], field.metadata["bounds"]
@@ -215,7 +262,23 @@ def check(c: Config) -> Config:
     if c.variant != "cnn":
         check_sizes("g", c.g_width, c.g_heads, c.g_patch, c.image_size)
         check_sizes("d", c.d_width, c.d_heads, c.d_patch, c.image_size)
+        check_features("g", c.g_width, c.g_depth, c.g_mlp_ratio)
+        check_features("d", c.d_width, c.d_depth, c.d_mlp_ratio)
     return c
+
+
+def check_features(net: str, width: int, depth: int, mlp_ratio: float) -> None:
+    """InputError if the MLPs of a transformer have no features, or its blocks more weights than fit into memory."""
+    if width * mlp_ratio < 1:
+        raise InputError(
+            f"--{net}-mlp-ratio {mlp_ratio:g} leaves the MLPs of --{net}-width {width} without features: "
+            f"at least {1 / width:.3g}"
+        )
+    if depth * width**2 * (4 + 2 * mlp_ratio) > MOST_WEIGHTS:
+        raise InputError(
+            f"--{net}-width {width}, --{net}-depth {depth} and --{net}-mlp-ratio {mlp_ratio:g} make a network of more "
+            f"than {MOST_WEIGHTS:,} weights"
+        )
 
 
 def check_sizes(net: str, width: int, heads: int, patch: int, image_size: int) -> None:
@@ -223,7 +286,7 @@ def check_sizes(net: str, width: int, heads: int, patch: int, image_size: int) -
     if width % heads:
         raise InputError(f"--{net}-width {width} must be a multiple of --{net}-heads {heads}")
     if image_size % patch:
-        sizes = ", ".join(str(p) for p in range(2, image_size // 2 + 1) if image_size % p == 0)
+        sizes = ", ".join(str(p) for p in range(1, image_size + 1) if image_size % p == 0)
         raise InputError(f"--{net}-patch {patch} does not divide the image size {image_size}: use one of {sizes}")
 
 

@@ -5,6 +5,7 @@ samples, but at most half, are compared with up to `eval_reference` others: this
 generator can be expected to reach. A Fréchet distance has a bias of about 1/N, so samples and floor use the same N.
 """
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -101,11 +102,17 @@ def _extract_or_load(extractor: Extractor, images: np.ndarray) -> Features:
     """The features of real images. Those of Inception take long, so the disk keeps them for the next run."""
     if extractor.name != "inception":
         return extractor(images)
-    cache, content = FeatureCache(cache_directory() / "features"), content_hash(images)
-    features = cache.load(content, extractor.digest)
+    place, content = cache_directory(), content_hash(images)
+    try:
+        cache = None if place is None else FeatureCache(place / "features")
+    except InputError:  # nothing may be written there
+        cache = None
+    features = None if cache is None else cache.load(content, extractor.digest)
     if features is None:
         features = extractor(images)
-        cache.save(content, extractor.digest, features)
+        if cache is not None:
+            with contextlib.suppress(InputError):  # a full disk: the next run extracts them again
+                cache.save(content, extractor.digest, features)
     return features
 
 

@@ -1,17 +1,18 @@
 """The pictures of a run: grids of images, and animations.
 
-Every file is written whole or not at all. Pillow is imported where it is used, so that `--help` does not wait for it.
+Pillow is imported where it is used, so that `--help` does not wait for it.
 """
 
 import io
 import math
-import os
 import re
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+
+from minigan.files import write_bytes
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -25,18 +26,6 @@ SECONDS = 6.0  # an animation lasts so long, or half a second for each frame if 
 HOLD_SECONDS = 1.5  # and rests so long on its last frame
 
 T = TypeVar("T")
-
-
-def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file whole or not at all: under a temporary name beside it, then renamed."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        temporary.write_bytes(data)
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
 
 
 def enlargement(width: int) -> int:
@@ -87,8 +76,9 @@ def save_image(array: np.ndarray, path: Path) -> None:
 
 
 def save_animation(grids: Sequence[Path], path: Path) -> None:
-    """Save sample grids, `step-000100.png` and so on, all of one size, as a GIF that repeats.
+    """Save sample grids, `step-000100.png` and so on, as a GIF that repeats.
 
+    Files that cannot be read, or are not of the last one's size, are left out. ValueError if none is left.
     It has as many frames, evenly chosen, as MAX_BYTES allow. Below each frame stands its step.
     """
     if not grids:
@@ -101,9 +91,12 @@ def save_animation(grids: Sequence[Path], path: Path) -> None:
 
 
 def _gif(grids: Sequence[Path]) -> bytes:
-    images = [_open(path) for path in grids]
-    if len({image.size for image in images}) > 1:
-        raise ValueError("the frames of an animation must be of one size")
+    readable = {path: image for path in grids if (image := _open(path))}
+    if not readable:
+        raise ValueError("no frame of the animation can be read")
+    size = list(readable.values())[-1].size
+    grids = [path for path, image in readable.items() if image.size == size]
+    images = [readable[path] for path in grids]
     last = len(images) - 1
     images = [
         _caption(image, f"step {step_of(path):,}", i / last if last else 1)
@@ -133,12 +126,15 @@ def save_loop(frames: Iterable[np.ndarray], path: Path, frames_per_second: int =
     write_bytes(path, buffer.getvalue())
 
 
-def _open(path: Path) -> "Image":
-    """An image file as a Pillow image, grey ("L") or colour ("RGB"), enlarged."""
+def _open(path: Path) -> "Image | None":
+    """An image file as a Pillow image, grey ("L") or colour ("RGB"), enlarged; None if a kill or a disk damaged it."""
     from PIL import Image
 
-    with Image.open(path) as file:
-        image = file.convert("L" if file.mode in ("1", "L") else "RGB")
+    try:
+        with Image.open(path) as file:
+            image = file.convert("L" if file.mode in ("1", "L") else "RGB")
+    except Exception:  # for damaged files Pillow raises nearly anything
+        return None
     factor = enlargement(image.width)
     return image.resize((factor * image.width, factor * image.height), Image.Resampling.NEAREST)
 

@@ -5,12 +5,14 @@ from pathlib import Path
 from typing import Any
 
 from minigan.errors import InputError
+from minigan.files import why
 
 DISTANCES = {  # key of a Fréchet distance in a record -> its name. Distances of different names do not compare.
     "fid": "FID",
     "digit_fid": "digit-FID",
     "random_fid": "random-FID",
 }
+TEXTS = ("kind", "features", "reference_split")  # fields of a record that are text; the others are numbers
 FEATURES = {"digits": "digit features", "inception": "Inception features", "random": "random features"}
 
 
@@ -21,8 +23,8 @@ def read_config(directory: str | Path) -> dict[str, Any]:
         return {}
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
-        raise InputError(f"{path} is not JSON ({error})") from error
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"{path} is not JSON ({why(error)})") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a JSON object")
     return config
@@ -34,20 +36,40 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
     A resumed run repeats some steps: of one kind and step, the last record is kept. A line that a kill cut short is
     skipped. InputError where there is no log, or no line of it is a record.
     """
+    return parse_log(path)[0]
+
+
+def parse_log(path: str | Path) -> tuple[list[dict[str, Any]], int]:
+    """`read_log`, and the number of whole lines that are no record or have a field that no record has."""
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist: a run writes it at its first logged step.")
-    lines = path.read_text(encoding="utf-8", errors="replace").splitlines()
-    latest = {}
-    for line in lines:
+    *lines, cut = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    latest, odd = {}, 0
+    for line in [*lines, cut]:
         try:
             record = json.loads(line)
-            latest[record["kind"], record["step"]] = record
-        except (ValueError, TypeError, KeyError):
-            continue
-    if any(line.strip() for line in lines[:-1]) and not latest:
+        except (ValueError, RecursionError):
+            record = None
+        kept = {name: v for name, v in record.items() if _is_field(name, v)} if isinstance(record, dict) else {}
+        if {"kind", "step"} <= kept.keys():
+            latest[kept["kind"], kept["step"]] = kept
+        odd += line is not cut and bool(line.strip()) and kept != record
+    if any(line.strip() for line in lines) and not latest:
         raise InputError(f"{path} is not the log of a run: no line of it is a record with a kind and a step.")
-    return sorted(latest.values(), key=lambda record: record["step"])
+    return sorted(latest.values(), key=lambda record: record["step"]), odd
+
+
+def _is_field(name: str, value: Any) -> bool:
+    """Whether a field of a record has a value of its type. Infinity and NaN count: a loss can become either."""
+    if name == "step":
+        return type(value) is int and 0 <= value < 2**63
+    if name in TEXTS:
+        return isinstance(value, str)
+    if name == "class_shares":
+        shares = isinstance(value, list) and 0 < len(value) <= 1000
+        return shares and all(type(v) in (int, float) and 0 <= v <= 1 for v in value)
+    return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 
 def last(records: list[dict], kind: str) -> dict[str, Any]:

@@ -14,8 +14,9 @@ from autograd import Tensor, no_grad
 from autograd.arrays import array_module, to_host
 from autograd.random import RandomStream
 from minigan import checkpoint
-from minigan.config import Config, build
+from minigan.config import Config, build, saved_config
 from minigan.errors import InputError
+from minigan.files import reading
 from nn import Module
 
 SEEDS = 2**32  # seeds of images: 0 … SEEDS - 1
@@ -41,14 +42,12 @@ def load_generator(path: str | Path, device: str = "cpu") -> tuple[Module, Confi
     InputError for any other file.
     """
     arrays, meta = checkpoint.load(Path(path))
-    if "config" not in meta or "ema" not in arrays:
+    if "ema" not in arrays:
         raise InputError(f"{path}: a checkpoint, but not of a training run")
-    try:
-        config = Config(**meta["config"])
+    config = saved_config(meta, path)
+    with reading(path, "cannot be read by this version: its weights do not fit its configuration"):
         generator, _ = build(config)
         generator.load_state_dict(arrays["ema"])
-    except (TypeError, ValueError) as e:
-        raise InputError(f"{path}: this version cannot read this checkpoint ({e})") from e
     return generator.eval().to(device), config
 
 

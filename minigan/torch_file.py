@@ -20,6 +20,7 @@ import numpy as np
 from minigan.errors import InputError
 from minigan.unpickle import PickledDict, restricted_load
 
+LARGEST = 1 << 31  # bytes of a file; FID's Inception network has 96 million
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001  # of the stream
 BFLOAT16 = np.dtype([("upper half of a float32", "<u2")])
 STORAGES = {
@@ -34,6 +35,9 @@ STORAGES = {
     "ByteStorage": np.dtype("u1"),
     "BoolStorage": np.dtype("?"),
 }
+
+
+PARALLEL = "module."  # before every name in a state dict of DataParallel
 
 
 @dataclass
@@ -94,11 +98,14 @@ ALLOWED: dict[tuple[str, str], Any] = {
 def load_torch(path: str | Path) -> dict[str, np.ndarray]:
     """The tensors of a state dict, by name; the state dict may also lie under "state_dict" in another dict.
 
+    A prefix `module.` of all names is dropped.
     dtypes stay, except that bfloat16 becomes float32; the arrays are read-only. InputError for damaged files, for
     objects other than tensors, and for big-endian files.
     """
     path = Path(path)
     try:
+        if path.stat().st_size > LARGEST:
+            raise InputError(f"its {path.stat().st_size:,} bytes are too many: weights have at most {LARGEST:,}")
         data = path.read_bytes()
         if data[:4] == b"PK\3\4":
             graph, read = _open_zip(data)
@@ -108,7 +115,7 @@ def load_torch(path: str | Path) -> dict[str, np.ndarray]:
             graph, read = _open_stream(data)
         else:
             raise InputError("not a file of torch.save")
-        return _tensors(graph, read)
+        return _tensors(graph, read, len(data))
     except InputError as e:
         raise InputError(f"{path}: {e}") from e
     except OSError as e:
@@ -178,7 +185,8 @@ def _load_graph(stream: io.BytesIO) -> tuple[Any, dict[str, Storage]]:
     return graph, storages
 
 
-def _tensors(graph: Any, read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
+def _tensors(graph: Any, read: Callable[[str], bytes], most: int) -> dict[str, np.ndarray]:
+    """The tensors of a state dict. Its storages together have at most `most` bytes, those of the file."""
     if isinstance(graph, dict) and isinstance(graph.get("state_dict"), dict):
         graph = graph["state_dict"]
     if not isinstance(graph, dict):
@@ -190,6 +198,11 @@ def _tensors(graph: Any, read: Callable[[str], bytes]) -> dict[str, np.ndarray]:
             raise InputError(f"{str(name)[:100]!r} in it is not a tensor but {type(tensor).__name__}")
         storage = tensor.storage
         if storage.key not in values:
-            values[storage.key] = storage.values(read(storage.key))
+            raw = read(storage.key)
+            if (most := most - len(raw)) < 0:
+                raise InputError("its storages overlap: together they are larger than the file")
+            values[storage.key] = storage.values(raw)
         tensors[name] = tensor.view(values[storage.key])
+    if tensors and all(name.startswith(PARALLEL) for name in tensors):
+        tensors = {name.removeprefix(PARALLEL): tensor for name, tensor in tensors.items()}
     return tensors

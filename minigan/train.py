@@ -12,13 +12,12 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
-from tqdm import tqdm
 
 from autograd import hook, use_tf32
 from autograd.arrays import array_module, is_array, to_host
@@ -28,9 +27,13 @@ from minigan.accelerate import in_use
 from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
-from minigan.figures import evenly, image_grid, save_animation, save_image, write_bytes
+from minigan.figures import evenly, image_grid, save_animation, save_image
+from minigan.files import cannot_write, reading, sweep, why, write_bytes
+from minigan.hdf5 import writing_hdf5
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
+from minigan.page.pieces import is_number
+from minigan.progress import Progress
 from minigan.report import write_report
 from minigan.step import GAN, STATS
 
@@ -68,6 +71,8 @@ class Run:
         self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
         self.last: dict[str, Any] = {}  # the last evaluation
         self.stop_signal: int | None = None
+        self.signals = 0
+        self.saved = False  # after the last step: nothing is lost if a second signal ends what follows
 
     # Files ---------------------------------------------------------------------------------------
 
@@ -92,22 +97,22 @@ class Run:
 
     def load(self, arrays: checkpoint.Arrays, meta: dict[str, Any]) -> None:
         """Go on from a checkpoint; InputError if it is of other images or other networks."""
-        if meta["data_hash"] != self.data_hash:
+        if meta.get("data_hash") != self.data_hash:
             raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
-        try:
+        with reading(self.directory / "checkpoint.h5", "does not fit this run"):
+            check_counters(meta)
             self.gan.load_state(arrays, meta)
-        except ValueError as e:
-            raise InputError(f"{self.directory / 'checkpoint.h5'}: {e}") from e
         self.seconds, self.best = meta["seconds"], meta.get("best")
 
     def write_config(self) -> None:
         gan = self.gan
+        skipped = {"unreadable": self.data.skipped} if self.data.skipped else {}
         config = {
             "command": self.command,
             "variant": gan.config.variant,
             "preset": gan.config.preset,
             "parameters": {"generator": gan.generator.count(), "discriminator": gan.discriminator.count()},
-            "data": {"name": self.data.name, "images": len(self.data), **self.data_options},
+            "data": {"name": self.data.name, "images": len(self.data), **skipped, **self.data_options},
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,
@@ -123,12 +128,16 @@ class Run:
 
     def append(self, record: dict[str, Any]) -> None:
         """Append a record to the log, on a new line even after a line that a kill cut short."""
-        with open(self.directory / "log.jsonl", "ab+") as f:
-            end = f.seek(0, os.SEEK_END)
-            if end:
-                f.seek(end - 1)
-            cut = end > 0 and f.read(1) != b"\n"
-            f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
+        path = self.directory / "log.jsonl"
+        try:
+            with open(path, "ab+") as f:
+                end = f.seek(0, os.SEEK_END)
+                if end:
+                    f.seek(end - 1)
+                cut = end > 0 and f.read(1) != b"\n"
+                f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
+        except OSError as e:
+            raise cannot_write(path, e) from e
 
     # Samples and evaluations ---------------------------------------------------------------------
 
@@ -155,15 +164,27 @@ class Run:
         return self.last
 
     def summarise(self) -> None:
-        """Write everything a person looks at, from what the run has so far."""
-        grids = sorted((self.directory / "samples").glob("step-*.png"))
-        if grids:
+        """Write everything a person looks at, from what the run has so far.
+
+        Nothing here is needed to go on. So what cannot be made, from a damaged file for example, is left out.
+        """
+        for write in (self._animation, self._curves, self._last_samples, lambda: write_report(self.directory)):
+            try:
+                write()
+            except Exception as e:
+                Progress.write(f"left out in {self.directory}: {why(e)}", file=sys.stderr)
+
+    def _animation(self) -> None:
+        if grids := sorted((self.directory / "samples").glob("step-*.png")):
             save_animation(grids, self.directory / "samples.gif")
+
+    def _curves(self) -> None:
         if (self.directory / "log.jsonl").is_file():
             drawn = curves_png(read_log(self.directory / "log.jsonl"), self.gan.config.variant)
             write_bytes(self.directory / "curves.png", drawn)
+
+    def _last_samples(self) -> None:
         save_image(image_grid(self.gan.sample(self.fixed_z(GRID)), scale=3), self.directory / "samples.png")
-        write_report(self.directory)
 
     def finish(self) -> dict[str, Any]:
         """The last evaluation, the report, and `eval_samples` images in samples.h5.
@@ -173,10 +194,8 @@ class Run:
         samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
         figures = self.log_evaluation(samples)
         self.summarise()
-        temporary = self.directory / "samples.h5.tmp"
-        with h5py.File(temporary, "w") as f:
-            f.create_dataset("images", data=samples, compression="gzip")
-        os.replace(temporary, self.directory / "samples.h5")
+        with writing_hdf5(self.directory / "samples.h5") as file:
+            file.array("images", samples, compression="gzip")
         return figures
 
     # The loop ------------------------------------------------------------------------------------
@@ -184,23 +203,26 @@ class Run:
     def train(self) -> dict[str, Any]:
         """Run to the last step; returns the figures of the last evaluation.
 
-        On SIGINT or SIGTERM the current step is finished, the run is saved, and `stop_signal` is the signal's number.
-        InputError if another process trains this run.
+        On SIGINT, SIGTERM or SIGHUP the current step is finished, the run is saved, and `stop_signal` is the signal's
+        number. A second signal leaves out the pictures that follow. InputError if another process trains this run.
         """
         self.directory.mkdir(parents=True, exist_ok=True)
-        with hold_lock(self.directory / ".lock", f"{self.directory}: another process is training this run"):
-            return self._train()
+        with hold_run(self.directory):
+            return self.train_alone()
 
-    def _train(self) -> dict[str, Any]:
+    def train_alone(self) -> dict[str, Any]:
+        """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
         self.write_config()
+        if not (self.directory / "checkpoint.h5").exists():
+            self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
         shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
         save_image(image_grid(self.data.images[shown]), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
-        bar = tqdm(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
-        previous = {s: signal.signal(s, self._stop) for s in (signal.SIGINT, signal.SIGTERM)}
+        bar = Progress(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
+        previous = {s: signal.signal(s, self._stop) for s in stop_signals()}
         started, before = time.perf_counter(), self.seconds
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
@@ -215,16 +237,20 @@ class Run:
                     self.save_samples()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
                     if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples))):
-                        tqdm.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
+                        Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()
             bar.close()
             self.save()
+            self.saved = True
             if self.stop_signal is None:
                 figures = self.finish()
-            else:
+            elif self.signals == 1:
                 self.save_samples()  # so that the report ends with what the run has reached
                 self.summarise()
+        except KeyboardInterrupt:
+            if self.stop_signal is None:
+                raise
         finally:
             for s, handler in previous.items():
                 signal.signal(s, handler)
@@ -232,7 +258,11 @@ class Run:
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:
-        self.stop_signal = number
+        """The first signal ends the loop; a second one ends what follows the last checkpoint."""
+        self.signals += 1
+        self.stop_signal = self.stop_signal or number
+        if self.signals > 1 and self.saved:
+            raise KeyboardInterrupt
 
     def _log(self) -> str:
         """Append the means since the last line to the log; returns the text of the progress bar."""
@@ -298,6 +328,18 @@ def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
     return out
 
 
+def check_counters(meta: dict[str, Any]) -> None:
+    """ValueError unless the numbers of a checkpoint could have been written by a run."""
+    rng, best = meta.get("rng"), meta.get("best")
+    whole = [meta.get("steps_done"), *(rng if isinstance(rng, list) and len(rng) == 2 else [None])]
+    if any(type(n) is not int or not 0 <= n < 2**63 for n in whole):
+        raise ValueError(f"its steps {whole[0]!r} or its random state {rng!r} are no whole numbers")
+    if not is_number(meta.get("seconds")) or meta["seconds"] < 0:
+        raise ValueError(f"its seconds are {meta.get('seconds')!r}")
+    if best is not None and not (isinstance(best, dict) and all(is_number(value) for value in best.values())):
+        raise ValueError("its best evaluation is not made of numbers")
+
+
 def describe(figures: dict[str, Any]) -> str:
     """The record of an evaluation in one line for the terminal."""
     named = distance(figures)
@@ -316,6 +358,22 @@ def describe(figures: dict[str, Any]) -> str:
     return "; ".join(parts)
 
 
+@contextmanager
+def hold_run(directory: Path) -> Iterator[None]:
+    """Hold the lock of a run's directory, and sweep out what killed processes left; InputError if another holds it."""
+    with hold_lock(directory / ".lock", f"{directory}: another process is training this run"):
+        sweep(directory)
+        sweep(directory / "samples")
+        yield
+
+
+def stop_signals() -> list[int]:
+    """Ctrl-C, the signal of a system that shuts down, and that of a closed terminal unless `nohup` ignores it."""
+    hangup = getattr(signal, "SIGHUP", None)
+    ignored = hangup is None or signal.getsignal(hangup) == signal.SIG_IGN
+    return [signal.SIGINT, signal.SIGTERM] + ([] if hangup is None or ignored else [hangup])
+
+
 def new_directory(directory: Path) -> Path:
     """Make `free_directory(directory)`. Two processes never get the same one."""
     while True:
@@ -326,10 +384,10 @@ def new_directory(directory: Path) -> Path:
             continue
 
 
-def free_directory(directory: Path) -> Path:
-    """`directory`, or if it exists the first of directory-2, directory-3, … that does not."""
+def free_directory(directory: Path, unless: Callable[[Path], bool] = lambda path: False) -> Path:
+    """The first of directory, directory-2, directory-3, … that does not exist, or that is free all the same."""
     candidate, n = directory, 1
-    while candidate.exists():
+    while candidate.exists() and not unless(candidate):
         n += 1
         candidate = directory.with_name(f"{directory.name}-{n}")
     return candidate

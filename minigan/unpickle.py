@@ -29,6 +29,7 @@ VALUES = frozenset(  # instructions that push their argument
     BINBYTES SHORT_BINBYTES BINBYTES8 BYTEARRAY8""".split()
 )
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}  # instructions that push these
+LARGEST_KEY = 2**31  # Python's hash repeats above 2⁶¹ − 1, and keys of one hash make a dict slow without limit
 KEYS = (str, bytes, int)  # types of dict keys; not tuples, because hashing a nested tuple can take forever
 
 
@@ -123,6 +124,8 @@ class _Machine:
             case "DUP":
                 stack.append(stack[-1])
             case "PUT" | "BINPUT" | "LONG_BINPUT":
+                if not 0 <= argument < LARGEST_KEY:
+                    raise ValueError("a number in the memo that is too large")
                 memo[argument] = stack[-1]
             case "MEMOIZE":
                 memo[len(memo)] = stack[-1]
@@ -199,6 +202,8 @@ def update(target: Any, items: list[Any]) -> None:
     for key, value in zip(items[::2], items[1::2], strict=True):
         if type(key) not in KEYS:
             raise TypeError(f"a dict key of type {type(key).__name__}")
+        if type(key) is int and abs(key) >= LARGEST_KEY:
+            raise ValueError("a number as dict key that is too large")
         target[key] = value
 
 
@@ -265,6 +270,20 @@ class PickledArray(Buildable):
         self.array = np.frombuffer(data, kind.dtype).reshape(shape, order="F" if fortran else "C")
 
 
+def frombuffer(data: Any, kind: Any, shape: Any, order: Any) -> PickledArray:
+    """In place of numpy._core.numeric._frombuffer, which pickle protocol 5 uses for arrays."""
+    array = PickledArray()
+    array.build((1, shape, kind, order == "F", bytes(data) if type(data) is bytearray else data))
+    return array
+
+
+def scalar(kind: Any, data: Any) -> Any:
+    """In place of numpy._core.multiarray.scalar: one number."""
+    if not isinstance(kind, PickledDType) or type(data) is not bytes or len(data) != kind.dtype.itemsize:
+        raise TypeError("a number of an unknown type")
+    return np.frombuffer(data, kind.dtype)[0]
+
+
 def encode(text: Any, encoding: Any) -> bytes:
     """In place of _codecs.encode, in which Python 3 wraps bytes for the pickle protocols of Python 2."""
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
@@ -275,6 +294,10 @@ def encode(text: Any, encoding: Any) -> bytes:
 NUMPY: dict[tuple[str, str], Any] = {  # for NumPy arrays of numbers, as PickledArray
     ("numpy.core.multiarray", "_reconstruct"): lambda *_: PickledArray(),
     ("numpy._core.multiarray", "_reconstruct"): lambda *_: PickledArray(),
+    ("numpy.core.multiarray", "scalar"): scalar,
+    ("numpy._core.multiarray", "scalar"): scalar,
+    ("numpy.core.numeric", "_frombuffer"): frombuffer,
+    ("numpy._core.numeric", "_frombuffer"): frombuffer,
     ("numpy", "ndarray"): "numpy.ndarray",  # an argument of _reconstruct
     ("numpy", "dtype"): PickledDType,
     ("_codecs", "encode"): encode,

@@ -4,6 +4,7 @@ There are five training batches and a test batch, as Python pickles, which are r
 binary version: for each image a label and a red, a green and a blue plane, 1 + 3072 bytes.
 """
 
+import lzma
 import os
 import tarfile
 import zlib
@@ -14,33 +15,31 @@ import numpy as np
 
 from minigan.data.dataset import Dataset
 from minigan.errors import InputError, NoSuchSplit
+from minigan.files import why
 from minigan.unpickle import NUMPY, PickledArray, restricted_load
 
 _BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 _PLACES = ("", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 _PIXELS = 3 * 32 * 32
-_LARGEST = 1 << 28  # bytes that a batch may have; the real ones have 31 million
+_LARGEST = 1 << 26  # bytes that a batch may have; the real ones have 31 million
 
 
 def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     """Images uint8 (N, 32, 32, 3) and labels, from a tar, its unpacked folder, or a folder that holds one of these."""
-    places = [Path(path, place) for place in _PLACES] if os.path.isdir(path) else [Path(path)]
-    for place in places:
-        files = _files(place, _BATCHES[split])
-        if files:
-            break
-    else:
+    place, files = find_cifar10(path, split)
+    if place is None:
         if not os.path.exists(path):
             raise InputError(f"{path} does not exist; --download fetches CIFAR-10 into a folder")
         raise InputError(f"{path} holds no CIFAR-10: neither cifar-10-python.tar.gz nor data_batch_1; see --download")
     planes, labels = [], []
     for name in _BATCHES[split]:
-        data = files.get(name) or files.get(f"{name}.bin")
+        binary = name not in files
+        data = files.get(f"{name}.bin" if binary else name)
         if data is None:
             error = NoSuchSplit if split == "test" else InputError  # training works without the test batch
             raise error(f"{place} lacks {name}")
         try:
-            batch_planes, batch_labels = _binary(data) if f"{name}.bin" in files else _pickled(data)
+            batch_planes, batch_labels = _binary(data) if binary else _pickled(data)
         except InputError as e:
             raise InputError(f"{place}, {name}: {e}") from e
         planes.append(batch_planes)
@@ -49,12 +48,37 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     return Dataset(np.ascontiguousarray(images), np.concatenate(labels).astype(np.int64), "CIFAR-10", 10)
 
 
+def holds_cifar10(folder: Path) -> bool:
+    """Whether a folder holds CIFAR-10, by the names of its files."""
+    names = [name + suffix for batches in _BATCHES.values() for name in batches for suffix in ("", ".bin")]
+    places = [folder / place for place in _PLACES if place]
+    return any(place.is_file() for place in places) or any(
+        (place / name).is_file() for place in [folder, *places] for name in names
+    )
+
+
+def find_cifar10(path: str | os.PathLike, split: str = "train") -> tuple[Path | None, dict[str, bytes]]:
+    """The tar or folder that holds CIFAR-10, and its batches of a split by name; (None, {}) if there is none.
+
+    Where several places hold batches, the first that holds all of them counts.
+    """
+    some: tuple[Path | None, dict[str, bytes]] = None, {}
+    for place in [Path(path, place) for place in _PLACES] if os.path.isdir(path) else [Path(path)]:
+        files = _files(place, _BATCHES[split])
+        if all(name in files or f"{name}.bin" in files for name in _BATCHES[split]):
+            return place, files
+        if files and not some[1]:
+            some = place, files
+    return some
+
+
 def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
     """The batches in a folder or a tar, pickled or binary (NAME.bin), by name."""
     names = {*batches, *(f"{name}.bin" for name in batches)}
     try:
         if place.is_dir():
-            return {name: (place / name).read_bytes() for name in sorted(names) if (place / name).is_file()}
+            there = [place / name for name in sorted(names) if (place / name).is_file()]
+            return {path.name: path.read_bytes() for path in there if path.stat().st_size <= _LARGEST}
         if not place.is_file():
             return {}
         found: dict[str, bytes] = {}
@@ -63,13 +87,13 @@ def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
                 name = PurePosixPath(member.name).name
                 if name in names and member.isfile() and member.size <= _LARGEST and (file := tar.extractfile(member)):
                     found[name] = file.read()
-                if len(found) == len(batches):  # do not unpack the rest
+                if all(name in found or f"{name}.bin" in found for name in batches):  # do not unpack the rest
                     break
         return found
-    except OSError as e:
-        raise InputError(f"cannot read {place}: {e.strerror or e}") from e
-    except (tarfile.TarError, EOFError, zlib.error) as e:
-        raise InputError(f"{place} is not a complete tar archive: {e}") from e
+    except (tarfile.TarError, EOFError, zlib.error, lzma.LZMAError) as e:
+        raise InputError(f"{place} is not a complete tar archive: {why(e)}") from e
+    except Exception as e:  # tarfile raises nearly anything for damaged heads
+        raise InputError(f"cannot read {place}: {why(e)}") from e
 
 
 def _binary(data: bytes) -> tuple[np.ndarray, np.ndarray]:
@@ -91,8 +115,10 @@ def _array(value: Any) -> np.ndarray:
     """The values of an array or of a list of integers; an empty array for anything else."""
     if isinstance(value, PickledArray):
         return value.array
-    if isinstance(value, list) and all(type(v) is int for v in value):
+    if isinstance(value, list) and all(type(v) is int and abs(v) < 2**31 for v in value):
         return np.array(value, np.float64)
+    if isinstance(value, list) and value and all(isinstance(v, np.integer) for v in value):
+        return np.array(value)
     return np.empty(0)
 
 

@@ -15,6 +15,7 @@ class Dataset:
     name: str
     classes: int | None  # None without labels
     digest: str | None = None  # changes with the images; None if it is not known without reading them all
+    skipped: int = 0  # unreadable pictures that were left out
 
     def __len__(self) -> int:
         return len(self.images)

@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tqdm import tqdm
-
 from minigan.errors import InputError
+from minigan.files import remove
+from minigan.lock import hold_lock
+from minigan.progress import Progress
 
 _TIMEOUT = 30  # seconds to wait for a byte
 _TRIES = 3  # per mirror; the later ones resume or start over
@@ -84,10 +85,16 @@ def download(dataset: str, directory: str | os.PathLike) -> Path:
     directory = Path(directory)
     try:
         directory.mkdir(parents=True, exist_ok=True)
-        for name, (size, md5) in source.files.items():
-            target = directory / name
-            if not _whole(target, size, md5):
-                _fetch(target, size, md5, source.mirrors)
+        if all(_whole(directory / name, size, md5) for name, (size, md5) in source.files.items()):
+            return directory
+        with hold_lock(directory / ".download.lock", f"waiting for another download into {directory}", wait=True):
+            try:
+                for name, (size, md5) in source.files.items():
+                    target = directory / name
+                    if not _whole(target, size, md5):
+                        _fetch(target, size, md5, source.mirrors)
+            finally:
+                remove(directory / ".download.lock")
     except OSError as error:
         raise InputError(f"cannot write to {directory}: {error.strerror or error}") from None
     return directory
@@ -147,7 +154,7 @@ def _transfer(url: str, part: Path, have: int, size: int) -> int:
         if resumed and not response.headers.get("Content-Range", "").startswith(f"bytes {have}-"):
             raise _Failed("the server sent a wrong range", retry=False)
         done = have if resumed else 0
-        bar = tqdm(total=size, initial=done, desc=part.stem, unit="B", unit_scale=True)
+        bar = Progress(total=size, initial=done, desc=part.stem, unit="B", unit_scale=True)
         with part.open("ab" if resumed else "wb") as file, bar:
             while done <= size and (block := _read(response)):
                 file.write(block)

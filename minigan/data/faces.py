@@ -9,9 +9,9 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from minigan.data.portrait import draw
+from minigan.progress import Progress
 
 _CHUNK = 240  # people from one child seed; always a whole chunk, so that face i does not depend on n
 _TILE = 4  # faces painted together: few, so that their arrays stay in the processor's cache
@@ -31,7 +31,7 @@ def faces(n: int, seed: int = 0, size: int = 64) -> np.ndarray:
     """
     factor = -(-_FINEST // size)
     images = np.empty((n, size, size, 3), np.uint8)
-    with tqdm(total=n, desc="drawing faces", unit="face", delay=1) as bar:
+    with Progress(total=n, desc="drawing faces", unit="face", delay=1) as bar:
         for chunk, at in enumerate(range(0, n, _CHUNK)):
             people = _people(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,))))
             for first in range(0, min(_CHUNK, n - at), _TILE):

@@ -1,94 +1,127 @@
-"""A folder of pictures as one array; the pixels of a picture file."""
+"""The pictures of a folder: which they are, and all of them as one array."""
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
-from pathlib import Path, PurePath
-from typing import BinaryIO
+import sys
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path, PurePath, PurePosixPath
+from typing import Any
 
 import numpy as np
-from PIL import Image, ImageOps
 
 from minigan.data.dataset import Dataset
+from minigan.data.decoding import SUFFIXES, is_grey, pixels, refuse
+from minigan.data.stream import fits
 from minigan.errors import InputError
-
-_SUFFIXES = (".png", ".jpg", ".jpeg")
-_GREY = {"1", "L", "LA"}
-_ALIGNED = (178, 218)  # width and height of the aligned CelebA images
+from minigan.files import why
 
 
 def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
-    """All PNG and JPEG files under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
+    """All picture files under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
 
     `size` crops each image to its central square and resizes it; without it, all images must have one size. If every
     image lies in a direct sub-folder of `path`, and there are at least two of them, the sub-folders are the classes.
-    Hidden files, hidden folders and other files are ignored.
+    Hidden files, hidden folders and other files are left out, and stderr says how many.
     """
     root = Path(path)
-    files = _find(root)
+    found = find_pictures(root)
+    files = [root / name for name in found.files]
     if not files:
-        raise InputError(f"{root} holds no PNG or JPEG images")
-    mode = "L" if all(is_grey(file, file) for file in files) else "RGB"
+        raise InputError(f"{root} holds no PNG or JPEG images, nor others that Pillow reads{found.left_out()}")
+    if found.others:
+        print(f"{root}: {len(files):,} pictures{found.left_out()}", file=sys.stderr)
+    bad: dict[str, str] = {}
+    grey = [attempt(bad, file, partial(is_grey, file, file)) for file in files]
+    mode = "L" if all(is_it is not False for is_it in grey) else "RGB"
     images = None
     for i, file in enumerate(files):
-        image = pixels(file, file, mode, size)
+        image = None if str(file) in bad else attempt(bad, file, partial(pixels, file, file, mode, size))
+        if image is None:
+            continue
         if images is None:
-            images = np.empty((len(files), *image.shape), np.uint8)
+            if not fits(len(files) * image.nbytes):
+                raise InputError(f"the pictures of {root} do not fit in memory: give a size, or use experiments.images")
+            first, images = file, np.empty((len(files), *image.shape), np.uint8)
         if image.shape != images.shape[1:]:
             (h, w), (h0, w0) = image.shape[:2], images.shape[1:3]
-            raise InputError(f"{file} is {w}x{h}, but {files[0]} is {w0}x{h0}: give one size for all")
+            raise InputError(f"{file} is {w}x{h}, but {first} is {w0}x{h0}: give one size for all")
         images[i] = image
+    refuse(bad, root)
     assert images is not None
     labels, classes = label([file.relative_to(root) for file in files])
     return Dataset(images, labels, root.resolve().name, classes)
 
 
+def attempt(bad: dict[str, str], name: object, read: Callable[[], Any]) -> Any:
+    """What `read` gives; where it raises InputError, the sentence is noted in `bad`, and None is given."""
+    try:
+        return read()
+    except InputError as e:
+        bad[str(name)] = str(e)
+        return None
+
+
 def is_picture(name: str) -> bool:
-    """Whether a relative path has the suffix of a PNG or JPEG file, and no part of it is hidden."""
-    return name.lower().endswith(_SUFFIXES) and "/." not in f"/{name}"
+    """Whether a relative path has the suffix of a picture file, and no part of it is hidden."""
+    return name.lower().endswith(SUFFIXES) and "/." not in f"/{name}"
 
 
-def walk_pictures(folder: str, prefix: str = "") -> Iterator[tuple[str, os.stat_result]]:
-    """The relative name, with slashes, and the stat of every picture under a folder, in no particular order."""
-    with os.scandir(folder) as entries:
+@dataclass
+class Found:
+    """The picture files under a folder or in an archive, and what else there is."""
+
+    files: dict[str, Any] = field(default_factory=dict)  # relative name with slashes: stat, or member of an archive
+    others: Counter = field(default_factory=Counter)  # suffix, or what it is: how many
+
+    def note(self, name: str, item: Any, regular: bool = True) -> None:
+        """Take a file for a picture, or count it."""
+        if not regular:
+            self.others["link to nothing"] += 1
+        elif is_picture(name):
+            self.files[name] = item
+        elif "/." in f"/{name}":
+            self.others["hidden"] += 1
+        else:
+            self.others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+
+    def left_out(self) -> str:
+        """A clause that says what was left out, "" for nothing."""
+        count = sum(self.others.values())
+        kinds = ", ".join(f"{n} {kind}" for kind, n in self.others.most_common(5))
+        return f"; {count:,} other {'file is' if count == 1 else 'files are'} left out ({kinds})" if count else ""
+
+
+def find_pictures(root: Path) -> Found:
+    """All picture files under a folder, by path. Links are followed; a folder that is reached twice counts once."""
+    found, seen = Found(), set()
+
+    def walk(folder: str, prefix: str) -> None:
+        stat = os.stat(folder)
+        if (stat.st_dev, stat.st_ino) in seen:
+            return
+        seen.add((stat.st_dev, stat.st_ino))
+        with os.scandir(folder) as listed:
+            entries = sorted(listed, key=lambda entry: (entry.is_symlink(), entry.name))
         for entry in entries:
-            if entry.is_dir(follow_symlinks=False) and not entry.name.startswith("."):
-                yield from walk_pictures(entry.path, f"{prefix}{entry.name}/")
-            elif is_picture(entry.name) and entry.is_file():
-                yield prefix + entry.name, entry.stat()
+            if entry.is_dir() and entry.name.startswith("."):
+                found.others["hidden"] += 1
+            elif entry.is_dir():
+                walk(entry.path, f"{prefix}{entry.name}/")
+            elif entry.is_file():
+                found.note(prefix + entry.name, entry.stat())
+            else:
+                found.note(prefix + entry.name, None, regular=False)
 
-
-def is_grey(source: Path | BinaryIO, name: object) -> bool:
-    with _opened(source, name) as image:
-        return image.mode in _GREY
-
-
-def pixels(
-    source: Path | BinaryIO, name: object, mode: str, size: int | None = None, crop: int | None = None
-) -> np.ndarray:
-    """The pixels of a picture, turned upright: uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB".
-
-    `size` resizes the central square. `crop` takes the central crop x crop pixels of an aligned CelebA image instead;
-    InputError for other images. `name` is for error messages.
-    """
-    with _opened(source, name) as image:
-        upright = ImageOps.exif_transpose(image).convert(mode)
-        if crop is not None and upright.size != _ALIGNED:
-            raise InputError(
-                f"{name} is {upright.width}x{upright.height}, not an aligned CelebA image of 178x218; "
-                "experiments.images takes pictures of any size"
-            )
-        return np.asarray(upright if size is None else square(upright, size, crop))
-
-
-def square(image: Image.Image, size: int, side: int | None = None) -> Image.Image:
-    """The central square of an image, by default the largest, resized to size x size (bicubic, antialiased)."""
-    side = side or min(image.size)
-    left, top = (image.width - side) // 2, (image.height - side) // 2
-    box = (left, top, left + side, top + side)
-    return image.crop(box).resize(
-        (size, size), Image.Resampling.BICUBIC
-    )  # resize(box=…) would read pixels beyond the box
+    try:
+        if not root.is_dir():
+            raise InputError(f"{root} is not a folder")
+        walk(str(root), "")
+    except (OSError, RecursionError) as error:
+        raise InputError(f"cannot read {root}: {why(error)}") from None
+    found.files = dict(sorted(found.files.items(), key=lambda item: item[0].split("/")))
+    return found
 
 
 def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
@@ -101,25 +134,3 @@ def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
     order = sorted(names, key=lambda name: (int(name) if numbers else 0, name))  # 2 before 10
     index = {name: i for i, name in enumerate(order)}
     return np.array([index[parent[0]] for parent in parents], np.int64), len(order)
-
-
-def _find(root: Path) -> list[Path]:
-    try:
-        if not root.is_dir():
-            raise InputError(f"{root} is not a folder")
-        return sorted(root / name for name, _ in walk_pictures(str(root)))
-    except OSError as error:
-        raise InputError(f"cannot read {root}: {error.strerror or error}") from None
-
-
-@contextmanager
-def _opened(source: Path | BinaryIO, name: object) -> Iterator[Image.Image]:
-    try:
-        with Image.open(source, formats=("PNG", "JPEG")) as image:
-            if image.mode.startswith("I"):
-                raise InputError(f"{name} has 16-bit pixels: convert it to 8 bits")
-            yield image
-    except InputError:
-        raise
-    except Exception as error:  # for damaged files Pillow raises nearly anything
-        raise InputError(f"{name} is not a readable PNG or JPEG image") from error

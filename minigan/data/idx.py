@@ -6,12 +6,15 @@ Everything is big-endian: two zero bytes, a type code, the number of dimensions,
 import gzip
 import math
 import os
+import struct
 import zlib
 from typing import BinaryIO
 
 import numpy as np
 
+from minigan.data.stream import fits
 from minigan.errors import InputError
+from minigan.hdf5 import EXPANSION
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BLOCK = 1 << 20
@@ -29,6 +32,8 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
                 return _read(unzipped, path)
     except EOFError:
         raise InputError(f"{path} is truncated: its gzip data end too early") from None
+    except struct.error as error:
+        raise InputError(f"{path} is damaged gzip data: {error}") from None
     except (gzip.BadGzipFile, zlib.error) as error:
         raise InputError(f"{path} is damaged gzip data: {error}") from None
     except OSError as error:
@@ -46,6 +51,11 @@ def _read(file: BinaryIO | gzip.GzipFile, path: str | os.PathLike) -> np.ndarray
     dtype = np.dtype(_DTYPES[magic[2]])
     shape = tuple(int(size) for size in np.frombuffer(header, ">u4"))
     expected = math.prod(shape) * dtype.itemsize
+    size, zipped = os.stat(path).st_size, isinstance(file, gzip.GzipFile)
+    if zipped and expected > EXPANSION * size:
+        raise InputError(f"{path} does not fit its header: {size} bytes cannot unpack to {shape} {dtype.name}")
+    if (zipped or expected <= size) and not fits(expected):
+        raise InputError(f"{path}: {shape} {dtype.name} does not fit in memory")
     data = _read_up_to(file, expected + 1)
     if len(data) != expected:
         found = f"only {len(data)}" if len(data) < expected else "more"

@@ -1,6 +1,7 @@
 """Load images from any source."""
 
 import os
+import zipfile
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -9,8 +10,9 @@ from PIL import Image
 
 from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
-from minigan.data.folder import label, load_images, square
-from minigan.data.mnist import find_files, load_dataset, read_images
+from minigan.data.decoding import square
+from minigan.data.folder import label, load_images
+from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
 from minigan.errors import InputError, NoSuchSplit
@@ -29,8 +31,8 @@ def load_data(
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. A single IDX file and a folder of PNG or JPEG images have no
-    splits: every split is the whole.
+    files gives the split, and the `subset` of EMNIST. So does the mnist.npz
+    of Keras. A single IDX file and a folder of pictures have no splits: every split is the whole.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -38,6 +40,8 @@ def load_data(
         raise InputError(f"the image size must be positive, not {size}")
     if path is None:
         return _resize(_draw(n, seed, split), size)
+    if os.path.isfile(path) and zipfile.is_zipfile(path):
+        return _resize(load_npz(Path(path), split), size)
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):
@@ -53,19 +57,21 @@ def load_pictures(
     size: int = 64,
     cache: str | os.PathLike | None = None,
     stream: bool | None = None,
+    skip: bool = False,
 ) -> Dataset:
     """The pictures of a folder, a zip or a tar, cropped to squares and resized once: uint8 (N, size, size[, 3]).
 
-    They are kept in the `cache` directory (see `cached`), and also in memory unless they `stream` (`hold_or_stream`).
+    They are kept in the `cache` directory (see `cached`, also for `skip`), and in memory too unless they `stream` (see
+    `hold_or_stream`).
     """
     if split != "train":
         raise NoSuchSplit(f"{path} has no test images of its own")
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")
-    found = cached(path, Recipe(size), cache)
+    found = cached(path, Recipe(size), cache, skip)
     labels, classes = label([PurePosixPath(name) for name in found.names])
     name = Path(path).resolve().name
-    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest)
+    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest, len(found.skipped))
 
 
 def _draw(n: int, seed: int, split: str) -> Dataset:

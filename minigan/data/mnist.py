@@ -8,11 +8,17 @@ import numpy as np
 
 from minigan.data.dataset import Dataset
 from minigan.data.idx import read_idx
+from minigan.data.stream import free_share
 from minigan.errors import InputError, NoSuchSplit
+from minigan.files import reading
+from minigan.npz import npz_array, npz_headers
 
-_NAME = re.compile(
-    r"(?:(?P<emnist>emnist-\w+)-)?(?P<split>train|t10k|test)-(?P<kind>images|labels)[-.]idx[13]-ubyte(?:\.gz)?"
+_NAME = re.compile(  # sites write the name in several ways: train-images-idx3-ubyte.gz, train-images.idx3-ubyte, …
+    r"(?:(?P<emnist>emnist-\w+)-)?(?P<split>train|t10k|test)[-_.](?P<kind>images|labels)[-_.]idx[13][-_.]ubyte"
+    r"(?:\.idx[13])?(?:\.gz)?",
+    re.IGNORECASE,
 )
+_PLACES = ("", "raw", "*/raw", "gzip", "*/gzip")  # torchvision's MNIST/raw, and the gzip folder of EMNIST's own archive
 
 
 def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], Path]]:
@@ -20,15 +26,33 @@ def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], 
 
     Fashion-MNIST and KMNIST files have the names of MNIST files, so their subset is "mnist" too.
     """
+    for place in _PLACES:
+        folders = sorted(Path(directory).glob(place)) if "*" in place else [Path(directory, place)]
+        found = [files for folder in folders if folder.is_dir() and (files := _find(folder))]
+        if len(found) > 1:
+            names = ", ".join(str(folder) for folder in folders)
+            raise InputError(f"{directory} holds several datasets: give one of {names}")
+        if found:
+            return found[0]
+    return {}
+
+
+def _find(directory: Path) -> dict[str, dict[tuple[str, str], Path]]:
+    """`find_files` of this folder alone."""
     found: dict[str, dict[tuple[str, str], Path]] = {}
     try:
-        paths = sorted(Path(directory).iterdir(), reverse=True)  # reversed, so that a plain file replaces its .gz
+        paths = sorted(directory.iterdir(), reverse=True)  # reversed, so that a plain file replaces its .gz
     except OSError as error:
         raise InputError(f"cannot read {directory}: {error.strerror or error}") from None
     for path in paths:
-        if (match := _NAME.fullmatch(path.name)) and path.is_file():
-            split = "train" if match["split"] == "train" else "test"
-            found.setdefault(match["emnist"] or "mnist", {})[split, match["kind"]] = path
+        if not (match := _NAME.fullmatch(path.name)):
+            continue
+        if (path / path.name).is_file():  # some tools unpack a file into a folder of its name
+            path = path / path.name
+        if path.is_file():
+            split = "train" if match["split"].lower() == "train" else "test"
+            subset = (match["emnist"] or "mnist").lower()
+            found.setdefault(subset, {})[split, match["kind"].lower()] = path
     return found
 
 
@@ -59,8 +83,33 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
         if len(labels) != len(images):
             raise InputError(f"{path} holds {len(labels)} labels for {len(images)} images")
         labels = labels.astype(np.int64)
-    name = Path(directory).resolve().name if subset == "mnist" else subset
+    name = _name(files[split, "images"].parent) if subset == "mnist" else subset
     return Dataset(images, labels, name, None if labels is None else int(labels.max()) + 1)
+
+
+def load_npz(path: Path, split: str = "train") -> Dataset:
+    """MNIST as Keras distributes it: an npz file with x_train, y_train, x_test and y_test."""
+    with reading(path):
+        held = npz_headers(path)
+        if f"x_{split}" not in held:
+            raise InputError(
+                f"{path} is no mnist.npz: it holds {', '.join(sorted(held)[:5]) or 'no arrays'}, not x_{split}"
+            )
+        images = npz_array(path, f"x_{split}", free_share())
+        labels = npz_array(path, f"y_{split}", 8 * len(images)) if f"y_{split}" in held else None
+    if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0:
+        raise InputError(f"{path}: x_{split} is {images.dtype} {images.shape}, not uint8 images (N, H, W)")
+    if labels is None:
+        return Dataset(images, None, path.stem, None)
+    if labels.shape != images.shape[:1] or labels.dtype.kind not in "iu" or not ((labels >= 0) & (labels < 1000)).all():
+        raise InputError(f"{path}: y_{split} is not {len(images)} labels")
+    return Dataset(images, labels.astype(np.int64), path.stem, int(labels.max()) + 1)
+
+
+def _name(folder: Path) -> str:
+    """The name of a dataset: that of its folder, without torchvision's raw."""
+    folder = folder.resolve()
+    return folder.parent.name if folder.name == "raw" else folder.name
 
 
 def read_images(path: str | os.PathLike) -> np.ndarray:
@@ -68,6 +117,6 @@ def read_images(path: str | os.PathLike) -> np.ndarray:
     images = read_idx(path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0:
         raise InputError(f"{path} holds {images.dtype} {images.shape}, not uint8 images (N, H, W)")
-    if Path(path).name.startswith("emnist-"):
+    if Path(path).name.lower().startswith("emnist-"):
         images = np.ascontiguousarray(images.swapaxes(1, 2))
     return images

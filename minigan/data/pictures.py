@@ -2,28 +2,46 @@
 
 import hashlib
 import os
+import posixpath
+import re
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
+from stat import S_ISLNK
+from typing import Any
 
-from minigan.data.folder import is_picture, walk_pictures
+from minigan.data.decoding import FILE_BYTES, read_file
+from minigan.data.folder import Found, find_pictures
 from minigan.errors import InputError
+from minigan.files import why
+from minigan.hdf5 import EXPANSION
+
+LINKS = 20  # that lead to each other, at most
+LINK_BYTES = 4096  # of the target of a link
 
 
 class Pictures:
-    """PNG and JPEG files by number; `files` holds their names, and `key` changes when a file changes."""
+    """Picture files by number; `files` holds their names, and `key` changes when a file changes."""
 
     def __init__(self, path: Path):
         self.path = path
 
     @cached_property
-    def files(self) -> list[str]:
-        """Names relative to the folder or archive, sorted by path, or in the order of a tar."""
+    def found(self) -> Found:
+        """What the folder or archive holds, sorted by path, or in the order of a tar."""
         raise NotImplementedError
+
+    @cached_property
+    def files(self) -> list[str]:
+        """Names relative to the folder or archive, with slashes."""
+        return list(self.found.files)
+
+    @cached_property
+    def items(self) -> list[Any]:
+        return list(self.found.files.values())
 
     @cached_property
     def key(self) -> str:
@@ -45,14 +63,12 @@ class Pictures:
         """Turn every error of the files or the archive into an InputError."""
         try:
             yield
+        except (zipfile.BadZipFile, tarfile.TarError) as e:
+            raise InputError(f"{self.path}{where} is a damaged archive: {why(e)}") from e
         except InputError:
             raise
-        except OSError as e:
-            raise InputError(f"cannot read {self.path}{where}: {e.strerror or e}") from e
-        except (EOFError, RuntimeError, ValueError, NotImplementedError, zlib.error) as e:
-            raise InputError(f"cannot read {self.path}{where}: {e}") from e
-        except (zipfile.BadZipFile, tarfile.TarError) as e:
-            raise InputError(f"{self.path}{where} is a damaged archive: {e}") from e
+        except Exception as e:  # each method of compression raises its own for damaged data
+            raise InputError(f"cannot read {self.path}{where}: {why(e)}") from e
 
     def __enter__(self) -> "Pictures":
         return self
@@ -62,21 +78,16 @@ class Pictures:
 
 
 class Folder(Pictures):
-    def __init__(self, path: Path):
-        super().__init__(path)
-        with self.guarded():
-            self.found = sorted(walk_pictures(str(path)), key=lambda file: file[0].split("/"))
-
     @cached_property
-    def files(self) -> list[str]:
-        return [name for name, _ in self.found]
+    def found(self) -> Found:
+        return find_pictures(self.path)
 
     @cached_property
     def key(self) -> str:
-        return _digest((name, stat.st_size, stat.st_mtime_ns) for name, stat in self.found)
+        return _digest((name, stat.st_size, stat.st_mtime_ns) for name, stat in self.found.files.items())
 
     def content(self, i: int) -> bytes:
-        return (self.path / self.files[i]).read_bytes()
+        return read_file(self.path / self.files[i])
 
 
 class Zip(Pictures):
@@ -84,19 +95,46 @@ class Zip(Pictures):
         super().__init__(path)
         with self.guarded():
             self.archive = zipfile.ZipFile(path)
-        members = [member for member in self.archive.infolist() if is_picture(member.filename)]
-        self.members = sorted(members, key=lambda member: member.filename.split("/"))
 
     @cached_property
-    def files(self) -> list[str]:
-        return [member.filename for member in self.members]
+    def found(self) -> Found:
+        found, members = Found(), {}
+        with self.guarded():
+            for member in self.archive.infolist():  # of two members with one name the later one counts
+                if not (name := plain_name(member.filename)).endswith("/"):
+                    members[name] = member
+            self.check_size(sum(member.file_size for member in members.values()))
+            for name, member in sorted(members.items(), key=lambda item: item[0].split("/")):
+                target = self.resolve(name, member, members)
+                found.note(name, target, regular=target is not None)
+        return found
+
+    def resolve(
+        self, name: str, member: zipfile.ZipInfo, members: dict[str, zipfile.ZipInfo]
+    ) -> zipfile.ZipInfo | None:
+        """The member that a link leads to, within the archive; the member itself if it is none."""
+        for _ in range(LINKS):
+            if not S_ISLNK(member.external_attr >> 16):
+                return member
+            if member.file_size > LINK_BYTES:
+                return None
+            target = self.archive.read(member).decode("utf-8", "replace")
+            name = posixpath.normpath(posixpath.join(posixpath.dirname(name), target))
+            if name not in members:
+                return None
+            member = members[name]
+        return None
+
+    def check_size(self, total: int) -> None:
+        check_expansion(self.path, total)
 
     @cached_property
     def key(self) -> str:
-        return _digest((m.filename, m.file_size, m.CRC) for m in self.members)
+        return _digest((name, m.file_size, m.CRC) for name, m in self.found.files.items())
 
     def content(self, i: int) -> bytes:
-        return self.archive.read(self.members[i])
+        check_member(self.items[i].file_size)
+        return self.archive.read(self.items[i])
 
     def close(self) -> None:
         self.archive.close()
@@ -110,14 +148,32 @@ class Tar(Pictures):
         return tarfile.open(self.path)
 
     @cached_property
-    def members(self) -> list[tarfile.TarInfo]:
+    def found(self) -> Found:
+        found, members, total = Found(), {}, 0
         with self.guarded():
-            members = self.archive.getmembers()
-        return [member for member in members if member.isfile() and is_picture(member.name.removeprefix("./"))]
+            for member in self.archive:
+                total += member.size if member.isreg() else 0
+                check_expansion(self.path, total)
+                if not member.isdir():
+                    members[plain_name(member.name)] = member
+            for name, member in members.items():
+                target = self.resolve(member)
+                found.note(name, target, regular=target is not None)
+        found.files = dict(sorted(found.files.items(), key=lambda item: item[1].offset_data))
+        return found
 
-    @cached_property
-    def files(self) -> list[str]:
-        return [member.name.removeprefix("./") for member in self.members]
+    def resolve(self, member: tarfile.TarInfo) -> tarfile.TarInfo | None:
+        """The file that a link leads to, within the archive; the member itself if it is none."""
+        for _ in range(LINKS):
+            if member.isreg():
+                return member
+            if not (member.islnk() or member.issym()):
+                return None
+            try:
+                member = self.archive._find_link_target(member)  # type: ignore[attr-defined]
+            except KeyError:
+                return None
+        return None
 
     @cached_property
     def key(self) -> str:
@@ -126,17 +182,36 @@ class Tar(Pictures):
         return _digest([("tar", stat.st_size, stat.st_mtime_ns)])
 
     def content(self, i: int) -> bytes:
-        file = self.archive.extractfile(self.members[i])
+        check_member(self.items[i].size)
+        file = self.archive.extractfile(self.items[i])
         assert file is not None  # a regular file
         with file:
             data = file.read()
-        if len(data) != self.members[i].size:
+        if len(data) != self.items[i].size:
             raise EOFError("the archive ends within this file")
         return data
 
     def close(self) -> None:
         if "archive" in self.__dict__:
             self.archive.close()
+
+
+def plain_name(name: str) -> str:
+    """The name of a member as a relative path with slashes, however the archiver wrote it: ./a, a\\b, /a, C:\\a."""
+    name = re.sub(r"^([A-Za-z]:)?/*", "", name.replace("\\", "/"))
+    return re.sub(r"(^|/)(\./)+", r"\1", re.sub("/+", "/", name))
+
+
+def check_member(size: int) -> None:
+    """ValueError if a member of an archive is too large for a picture."""
+    if size > FILE_BYTES:
+        raise ValueError(f"its {size:,} bytes are too many for a picture")
+
+
+def check_expansion(path: Path, total: int) -> None:
+    """ValueError if an archive says that it unpacks to much more than pictures can."""
+    if total > EXPANSION * path.stat().st_size + FILE_BYTES:
+        raise ValueError(f"it says that it unpacks to {total / 2**30:,.0f} GiB")
 
 
 def open_pictures(path: str | os.PathLike) -> Pictures:
@@ -153,8 +228,10 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
             return Tar(path)
     except OSError as e:
         raise InputError(f"cannot read {path}: {e.strerror or e}") from e
-    except (EOFError, zlib.error) as e:  # from is_tarfile, for a damaged compressed tar
-        raise InputError(f"{path} is a damaged archive: {e}") from e
+    except InputError:
+        raise
+    except Exception as e:  # from is_tarfile, for a damaged compressed tar
+        raise InputError(f"{path} is a damaged archive: {why(e)}") from e
     raise InputError(f"{path} is neither a folder nor a zip or tar archive")
 
 

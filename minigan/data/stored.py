@@ -14,9 +14,9 @@ from typing import Any, Literal
 
 import numpy as np
 from numpy.lib.format import open_memmap
-from tqdm import tqdm
 
 from minigan.errors import InputError
+from minigan.progress import Progress
 
 BLOCK_BYTES = 1 << 20
 
@@ -99,7 +99,7 @@ class StoredImages:
     def hold(self) -> np.ndarray:
         """All images in memory; a bar shows the progress when it takes longer than two seconds."""
         out = np.empty(self.shape, np.uint8)
-        for part in tqdm(block_slices(self.shape), "reading images", unit="MB", delay=2):
+        for part in Progress(block_slices(self.shape), "reading images", unit="MB", delay=2):
             out[part] = self[part]
         return out
 

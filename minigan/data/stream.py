@@ -72,9 +72,14 @@ def prefetched(images: Any, seed: int, batch: int, device: str) -> Prefetch:
     return Prefetch(fetch)
 
 
+def free_share(device: str = "cpu") -> float:
+    """Bytes that images may take: half of the free memory, of a device or of the host."""
+    return _SHARE * _free(device)
+
+
 def fits(nbytes: int, device: str = "cpu") -> bool:
     """Whether this many bytes take at most half of the free memory, of a device or of the host."""
-    return nbytes <= _SHARE * _free(device)
+    return nbytes <= free_share(device)
 
 
 def hold_or_stream(images: StoredImages, stream: bool | None) -> np.ndarray | StoredImages:

@@ -8,7 +8,8 @@ pixels), so that experiments and tests run offline. Numbers measured on them say
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
+
+from minigan.progress import Progress
 
 SIZE = 28
 _CHUNK = 250  # images drawn together from one child seed; always a whole chunk, so that image i does not depend on n
@@ -107,7 +108,7 @@ def stroke_digits(n: int, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     images = np.empty((n, SIZE, SIZE), np.uint8)
     labels = np.empty(n, np.int64)
     starts = range(0, n, _CHUNK)
-    bar = tqdm(starts, "drawing digits", delay=1, bar_format="{l_bar}{bar}| {remaining} left")
+    bar = Progress(starts, "drawing digits", delay=1, bar_format="{l_bar}{bar}| {remaining} left")
     for chunk, at in enumerate(bar):
         drawn, digits = _draw_chunk(np.random.default_rng(np.random.SeedSequence(seed, spawn_key=(chunk,))))
         images[at : at + _CHUNK] = drawn[: n - at]

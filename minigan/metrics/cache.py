@@ -1,15 +1,16 @@
 """Features kept between runs, under a key made from the images and the extractor, not from file names."""
 
 import hashlib
-import io
 import os
 from pathlib import Path
 
-import h5py
-
 from minigan.errors import InputError
-from minigan.figures import write_bytes
+from minigan.files import sweep
+from minigan.hdf5 import reading_hdf5, text, writing_hdf5
 from minigan.metrics.features import Features
+
+FORMAT = "minigan features 1"
+DAY = 86_400.0  # seconds
 
 
 class FeatureCache:
@@ -25,25 +26,23 @@ class FeatureCache:
             self.directory.mkdir(parents=True, exist_ok=True)
         except OSError as e:
             raise InputError(f"{directory} cannot be a cache directory: {e.strerror or e}") from e
+        sweep(self.directory, older=DAY)
 
     def path(self, content: str, extractor: str) -> Path:
         return self.directory / f"{hashlib.sha256(f'{content} {extractor}'.encode()).hexdigest()}.h5"
 
     def load(self, content: str, extractor: str) -> Features | None:
         """The features saved for these two digests, or None."""
+        path = self.path(content, extractor)
+        if not path.is_file():
+            return None
         try:
-            with h5py.File(self.path(content, extractor), "r") as f:
-                if (f.attrs["content"], f.attrs["extractor"]) != (content, extractor):
-                    return None
-                return Features(f["features"][()], f["probabilities"][()] if "probabilities" in f else None)
-        except (OSError, KeyError, ValueError, RuntimeError, InputError):
+            with reading_hdf5(path, "is damaged", FORMAT) as f:
+                named = tuple(text(f.attrs[name]) for name in ("content", "extractor"))
+                return Features.read(f) if named == (content, extractor) else None
+        except InputError:
             return None
 
     def save(self, content: str, extractor: str, features: Features) -> None:
-        buffer = io.BytesIO()
-        with h5py.File(buffer, "w") as f:
-            f.attrs.update(content=content, extractor=extractor)
-            f.create_dataset("features", data=features.values, fletcher32=True)
-            if features.probabilities is not None:
-                f.create_dataset("probabilities", data=features.probabilities, fletcher32=True)
-        write_bytes(self.path(content, extractor), buffer.getvalue())
+        with writing_hdf5(self.path(content, extractor), format=FORMAT, content=content, extractor=extractor) as file:
+            features.write(file)

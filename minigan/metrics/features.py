@@ -2,10 +2,12 @@
 
 from dataclasses import dataclass
 
+import h5py
 import numpy as np
 
 from autograd.arrays import to_host
 from minigan.errors import InputError
+from minigan.hdf5 import Writer, read_array
 
 
 @dataclass
@@ -22,6 +24,17 @@ class Features:
             if self.probabilities.ndim != 2 or len(self.probabilities) != len(self.values):
                 n, shape = len(self.values), self.probabilities.shape
                 raise InputError(f"{n} feature vectors need class probabilities of shape ({n}, K), not {shape}")
+
+    def write(self, file: Writer) -> None:
+        """Add them to a new HDF5 file."""
+        file.array("features", self.values)
+        if self.probabilities is not None:
+            file.array("probabilities", self.probabilities)
+
+    @classmethod
+    def read(cls, f: h5py.File) -> "Features":
+        """The features in such a file."""
+        return cls(read_array(f, "features"), read_array(f, "probabilities") if "probabilities" in f else None)
 
     def __len__(self) -> int:
         return len(self.values)

@@ -1,27 +1,30 @@
 """What a path holds, and which array in a file holds its images: decided by the content, never by the file's name."""
 
+import math
 import os
 import tarfile
-import zipfile
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from minigan import checkpoint
+from minigan.data.cifar import holds_cifar10
+from minigan.data.mnist import find_files
+from minigan.data.stream import free_share
 from minigan.errors import InputError
+from minigan.files import reading
+from minigan.hdf5 import CHUNK_BYTES, EXPANSION, SIGNATURE, array_names, reading_hdf5, text
 from minigan.metrics import statistics
-from minigan.metrics.statistics import DAMAGE
+from minigan.npz import Arrays, npz_array, npz_headers
 
 DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
 USUAL = ("images", "arr_0")  # names of image arrays: ours, and NumPy's for an array without a name
-
-Arrays = dict[str, tuple[Any, tuple[int, ...]]]  # name: (dtype, shape)
+IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory at once
 
 
 def detect_kind(spec: str | os.PathLike) -> str:
-    """folder, zip, tar, run, checkpoint, statistics, hdf5, npz, npy or idx; drawn, for a name in `DRAWN` but no path.
+    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx; drawn for a name in `DRAWN`.
 
     InputError for everything else.
     """
@@ -34,19 +37,17 @@ def detect_kind(spec: str | os.PathLike) -> str:
         return _folder_kind(path)
     if not path.is_file():  # a pipe or a device, which may never end
         raise InputError(f"{path} is neither a file nor a folder")
-    try:
+    with reading(path):
         with open(path, "rb") as file:
             head = file.read(8)
-        if head == b"\x89HDF\r\n\x1a\n":
-            with h5py.File(path, "r") as f:
-                form = f.attrs.get("format")
-            return {checkpoint.FORMAT: "checkpoint", statistics.FORMAT: "statistics"}.get(form, "hdf5")
         if head[:4] == b"PK\x03\x04":
             return _zip_kind(path)
         if tarfile.is_tarfile(path):
             return "tar"
-    except DAMAGE as e:
-        raise InputError(f"{path} cannot be read ({e})") from e
+    if head == SIGNATURE:
+        with reading_hdf5(path) as f:
+            form = text(f.attrs.get("format"))
+        return {checkpoint.FORMAT: "checkpoint", statistics.FORMAT: "statistics"}.get(form or "", "hdf5")
     if head[:6] == b"\x93NUMPY":
         return "npy"
     if head[:2] in (b"\0\0", b"\x1f\x8b"):
@@ -64,11 +65,15 @@ def _folder_kind(path: Path) -> str:
         return "run"
     if run := next(path.glob("*/checkpoint.h5"), None):  # the PNG files of a run are grids and curves
         raise InputError(f"{path} holds training runs, not images: give one of them, such as {run.parent}")
+    if find_files(path):
+        return "mnist"
+    if holds_cifar10(path):
+        return "cifar-10"
     return "folder"
 
 
 def _zip_kind(path: Path) -> str:
-    arrays = _npz_headers(path)
+    arrays = npz_headers(path)
     if not arrays:
         return "zip"
     if {"mu", "sigma"} <= arrays.keys() and not _suitable(arrays):
@@ -78,39 +83,34 @@ def _zip_kind(path: Path) -> str:
 
 def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:
     """The name and the shape of the dataset that holds the images."""
-    arrays: Arrays = {}
-
-    def note(name: str, item: Any) -> None:
-        if isinstance(item, h5py.Dataset):
-            arrays[name] = item.dtype, item.shape
-
-    try:
-        with h5py.File(path, "r") as f:
-            f.visititems(note)
-    except DAMAGE as e:
-        raise InputError(f"{path} cannot be read ({e})") from e
-    name = _choose(path, arrays)
+    with reading_hdf5(path) as f:
+        arrays: Arrays = {name: (f[name].dtype, f[name].shape) for name in array_names(f)}
+        name = _choose(path, arrays)
+        dataset, size = f[name], os.path.getsize(path)
+        _check_size(path, name, dataset.nbytes, EXPANSION * size)
+        _check_size(path, f"a chunk of {name}", math.prod(dataset.chunks or ()), CHUNK_BYTES)
+        _check_size(path, f"an image of {name}", math.prod(dataset.shape[1:]), IMAGE_BYTES)
     return name, arrays[name][1]
 
 
 def npz_images(path: Path) -> tuple[str, np.ndarray]:
     """The name and the values of the array that holds the images."""
-    try:
-        name = _choose(path, _npz_headers(path))
-        with np.load(path, allow_pickle=False) as file:
-            return name, file[name]
-    except DAMAGE as e:
-        raise InputError(f"{path} cannot be read ({e})") from e
+    with reading(path):
+        name = _choose(path, npz_headers(path))
+        return name, npz_array(path, name, free_share())
 
 
 def npy_images(path: Path) -> np.ndarray:
     """The images of an npy file, mapped into memory instead of read."""
-    try:
+    with reading(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
-    except DAMAGE as e:
-        raise InputError(f"{path} cannot be read ({e})") from e
     _choose(path, {"the array": (array.dtype, array.shape)})
     return array
+
+
+def _check_size(path: Path, what: str, size: int, most: float) -> None:
+    if size > most:
+        raise InputError(f"{path}: {what} has {size / 2**20:,.0f} MiB, and at most {most / 2**20:,.0f} are read")
 
 
 def upright(images: np.ndarray) -> np.ndarray:
@@ -150,16 +150,3 @@ def _choose(path: Path, arrays: Arrays) -> str:
         )
     held = ", ".join(f"{name} {dtype} {shape}" for name, (dtype, shape) in list(arrays.items())[:4]) or "nothing"
     raise InputError(f"{path} holds no images, uint8 (N, H, W) or (N, H, W, 3), but {held}")
-
-
-def _npz_headers(path: Path) -> Arrays:
-    arrays: Arrays = {}
-    with zipfile.ZipFile(path) as z:
-        for member in z.namelist():
-            if member.endswith(".npy"):
-                with z.open(member) as file:
-                    old = np.lib.format.read_magic(file) == (1, 0)
-                    read = np.lib.format.read_array_header_1_0 if old else np.lib.format.read_array_header_2_0
-                    shape, _, dtype = read(file)
-                    arrays[member.removesuffix(".npy")] = dtype, shape
-    return arrays

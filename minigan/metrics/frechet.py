@@ -1,12 +1,10 @@
 """The Fréchet distance between two Gaussians, and the moments of feature vectors that it compares."""
 
-import sys
-
 import numpy as np
-from tqdm import tqdm
 
 from minigan.errors import InputError
 from minigan.metrics.features import feature_array
+from minigan.progress import Progress
 
 LEAST_FAKES = 20  # images that a distance at infinity needs
 SIZES = 15  # subsets that a distance at infinity is extrapolated from
@@ -96,7 +94,7 @@ def frechet_infinity(fake, mean, cov, *, seed: int = 0, progress: bool = False) 
     rng = np.random.default_rng(seed)
     counts = np.linspace(len(x) // 10, len(x), SIZES).astype(int)
     distances = []
-    for n in tqdm(counts, "distance at infinity", disable=not progress, leave=False, file=sys.stderr):
+    for n in Progress(counts, "distance at infinity", disable=not progress, leave=False):
         moments = Moments().update(x[rng.permutation(len(x))[:n]])
         distances.append(_distance(*_gaussian(moments.mean, moments.cov), mean, cov, factor))
     (_, intercept), covariance = np.polyfit(1 / counts, distances, 1, cov=True)

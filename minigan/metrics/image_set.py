@@ -1,7 +1,6 @@
 """One of the two image sets of a comparison: images that go through an extractor, or a statistics file."""
 
 import os
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -9,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from tqdm import tqdm
 
 from minigan.errors import InputError
 from minigan.metrics.cache import FeatureCache
@@ -19,6 +17,7 @@ from minigan.metrics.formats import detect_kind
 from minigan.metrics.frechet import Moments
 from minigan.metrics.loaders import ImageLoader, open_images
 from minigan.metrics.statistics import Statistics, load_statistics
+from minigan.progress import Progress
 
 ROWS = 4096  # feature vectors that join the moments together
 
@@ -138,7 +137,7 @@ def measure(
             if cache is not None:
                 try:
                     cache.save(loader.digest, extractor.digest, features)
-                except OSError as e:  # do not throw away what may have taken hours
+                except InputError as e:  # do not throw away what may have taken hours
                     warnings.append(f"the features could not be kept in the cache ({e})")
         moments = Moments().update(features.values)
     loader.close()
@@ -183,5 +182,5 @@ def _extract(loader: ImageLoader, extractor: Extractor, bar: str | None) -> Iter
             progress.update(len(images))
 
 
-def _bar(loader: ImageLoader, name: str | None) -> tqdm:
-    return tqdm(total=len(loader), desc=name, unit="img", disable=name is None, file=sys.stderr, dynamic_ncols=True)
+def _bar(loader: ImageLoader, name: str | None) -> Progress:
+    return Progress(total=len(loader), desc=name, unit="img", disable=name is None, dynamic_ncols=True)

@@ -4,17 +4,16 @@ Its weights do not ship: `experiments.export_inception` writes the file that `lo
 """
 
 import hashlib
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from autograd import Tensor, no_grad, ops
 from autograd.arrays import array_module, device_module, keep_freed_memory, to_device
 from minigan.errors import InputError
+from minigan.hdf5 import array_names, read_array, reading_hdf5, text, writing_hdf5
 from minigan.metrics.resize import SIZE
 
 ARCHITECTURE = "fid-inception-v3-2015-12-05"
@@ -289,17 +288,10 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
 def save_inception(path: str | Path, tensors: dict[str, np.ndarray], **source: str) -> None:
     """Write the tensors under /params/<name>, not folded, and `source` as attributes; renamed when complete."""
     check_tensors(tensors)
-    path = Path(path)
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with h5py.File(temporary, "w") as f:
-            f.attrs.update(format=FORMAT, format_version=VERSION, architecture=ARCHITECTURE, bn_eps=BN_EPS, **source)
-            f.attrs["digest"] = digest(tensors)
-            for name, tensor in tensors.items():
-                f[f"params/{name}"] = tensor
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
+    facts: dict[str, Any] = {"format": FORMAT, "format_version": VERSION, "architecture": ARCHITECTURE}
+    with writing_hdf5(path, **facts, bn_eps=BN_EPS, **source, digest=digest(tensors)) as file:
+        for name, tensor in tensors.items():
+            file.array(f"params/{name}", tensor)
 
 
 def load_inception(path: str | Path, device: str = "cpu") -> Inception:
@@ -309,17 +301,18 @@ def load_inception(path: str | Path, device: str = "cpu") -> Inception:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; make it with python -m experiments.export_inception")
     try:
-        with h5py.File(path, "r") as f:
-            if f.attrs.get("format") != FORMAT or f.attrs["format_version"] != VERSION:
-                raise InputError("HDF5, but not Inception weights of python -m experiments.export_inception")
-            if f.attrs["architecture"] != ARCHITECTURE:
-                raise InputError(f"it holds {f.attrs['architecture']}, not {ARCHITECTURE}: their features differ")
-            network = Inception({name: f["params"][name][()] for name in f["params"]}, device)
-            if (f.attrs["digest"], f.attrs["bn_eps"]) != (network.digest, BN_EPS):
-                raise InputError("damaged: the weights have changed since they were written (their SHA-256 differs)")
-            network.source_sha256 = str(f.attrs.get("source_sha256", ""))
-        return network
+        with reading_hdf5(path, "is not a readable file of Inception weights") as f:
+            facts = {name: text(f.attrs.get(name)) for name in ("format", "architecture", "digest", "source_sha256")}
+            if facts["format"] != FORMAT or f.attrs["format_version"] != VERSION:
+                raise InputError(f"{path}: HDF5, but not Inception weights of python -m experiments.export_inception")
+            if facts["architecture"] != ARCHITECTURE:
+                raise InputError(f"{path} holds {facts['architecture']}, not {ARCHITECTURE}: their features differ")
+            tensors = {name.removeprefix("params/"): read_array(f, name) for name in array_names(f)}
+            eps = float(f.attrs["bn_eps"])
+        network = Inception(tensors, device)
     except InputError as e:
-        raise InputError(f"{path}: {e}") from e
-    except (OSError, KeyError, ValueError, TypeError, RuntimeError) as e:  # what h5py raises for damaged files
-        raise InputError(f"{path}: not a readable file of Inception weights ({e})") from e
+        raise InputError(str(e) if str(path) in str(e) else f"{path}: {e}") from e
+    if (facts["digest"], eps) != (network.digest, BN_EPS):
+        raise InputError(f"{path} is damaged: the weights have changed since they were written (their SHA-256 differs)")
+    network.source_sha256 = facts["source_sha256"] or ""
+    return network

@@ -1,11 +1,9 @@
 """The kernel inception distance (KID)."""
 
-import sys
-
 import numpy as np
-from tqdm import tqdm
 
 from minigan.metrics.features import feature_pair
+from minigan.progress import Progress
 
 SUBSETS, SUBSET_SIZE = 100, 1000  # as in torch-fidelity and clean-fid
 
@@ -28,7 +26,7 @@ def kid(
         subsets = 1
     estimates = [
         squared_mmd(fake[rng.permutation(len(fake))[:m]], real[rng.permutation(len(real))[:n]])
-        for _ in tqdm(range(subsets), "KID", disable=not progress, leave=False, file=sys.stderr)
+        for _ in Progress(range(subsets), "KID", disable=not progress, leave=False)
     ]
     return float(np.mean(estimates)), float(np.std(estimates))
 

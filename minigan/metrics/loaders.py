@@ -8,22 +8,24 @@ alone: it is the same for a folder and an HDF5 file of the same images, and it c
 import hashlib
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from io import BytesIO
 from pathlib import Path
 from typing import Any
 
-import h5py
 import numpy as np
 
 from autograd.arrays import to_host
 from minigan import checkpoint
-from minigan.data.celeba import draw_faces
-from minigan.data.folder import is_grey, pixels
+from minigan.data.celeba import draw_faces, find_celeba
+from minigan.data.cifar import load_cifar10
+from minigan.data.dataset import Dataset
+from minigan.data.decoding import is_grey, pixels
 from minigan.data.load import load_data
-from minigan.data.mnist import find_files, read_images
+from minigan.data.mnist import load_dataset, read_images
 from minigan.data.pictures import open_pictures
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
+from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
 from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
 
@@ -106,21 +108,22 @@ class HDF5Loader(ImageLoader):
     def read(self, indices: np.ndarray) -> Images:
         first, last = int(indices[0]), int(indices[-1]) + 1
         rows = slice(first, last) if last - first == len(indices) else indices  # h5py reads a slice much faster
-        try:
-            with h5py.File(self.path, "r") as f:
-                return upright(f[self.dataset][rows])
-        except (OSError, RuntimeError) as e:
-            raise InputError(f"{self.path}: the dataset {self.dataset} is damaged ({e})") from e
+        with reading_hdf5(self.path, f"is damaged: the dataset {self.dataset} cannot be read") as f:
+            return upright(f[self.dataset][rows])
 
 
 class PictureLoader(ImageLoader):
-    """PNG and JPEG files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
+    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
 
     def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
-        if not self.pictures.files:
-            hint = ": give one of its IDX files" if kind == "folder" and find_files(path) else ""
-            raise InputError(f"{path} holds no PNG or JPEG images{hint}")
+        try:
+            if not self.pictures.files:
+                left_out = self.pictures.found.left_out()
+                raise InputError(f"{path} holds no PNG or JPEG images, nor others that Pillow reads{left_out}")
+        except InputError:
+            self.pictures.close()
+            raise
         super().__init__(name, kind, len(self.pictures.files))
         self.jpegs = 0
 
@@ -143,6 +146,8 @@ class PictureLoader(ImageLoader):
 
     def warnings(self) -> list[str]:
         found = super().warnings()
+        if left_out := self.pictures.found.left_out():
+            found.append(f"{self.name}{left_out}")
         if self.jpegs:
             files = "1 JPEG file" if self.jpegs == 1 else f"{self.jpegs:,} JPEG files"
             found.append(f"{files}: lossy compression alone changes these metrics")
@@ -194,7 +199,10 @@ def open_images(spec: Any, num: int | None = None, seed: int = 0, device: str = 
 def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
-        return PictureLoader(path, name, kind)
+        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
+    if kind in ("mnist", "cifar-10"):
+        data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
+        return ArrayLoader(data.images, name, kind, split=split)
     if kind in ("run", "checkpoint"):
         return GeneratorLoader(find_checkpoint(path), name, kind, made, seed, device)
     if kind == "hdf5":
@@ -211,6 +219,14 @@ def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
         drawn = load_data(None, "test", None, seed, made) if name == "stroke-digits" else draw_faces(made, "test", seed)
         return ArrayLoader(drawn.images, name, kind, drawing_seed=seed)
     raise InputError(f"{path} is a statistics file: it holds no images")
+
+
+def _test_images(load: Callable[..., Dataset], path: Path) -> tuple[Dataset, str]:
+    """The images to compare with, as a run takes them: test images, or training images where there are none."""
+    try:
+        return load(path, "test"), "test"
+    except NoSuchSplit:
+        return load(path, "train"), "train"
 
 
 def _open_array(images: Any) -> ImageLoader:

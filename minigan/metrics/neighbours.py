@@ -1,12 +1,11 @@
 """Precision, recall, density and coverage: do generated images lie among the real ones, and real ones among them?"""
 
-import sys
 from collections.abc import Iterator
 
 import numpy as np
-from tqdm import tqdm
 
 from minigan.metrics.features import feature_pair
+from minigan.progress import Progress
 
 ROUNDING = 4e-6  # a squared distance below this share of the vectors' squared lengths is float32 rounding of 0
 
@@ -67,7 +66,7 @@ def _blocks(
     images: rounding is then coarse only far from them, where it decides nothing. A distance no larger than rounding
     becomes 0. So equal vectors have distance 0, and no distance is negative.
     """
-    for i in tqdm(range(0, len(x), block), "neighbours", disable=not progress, leave=False, file=sys.stderr):
+    for i in Progress(range(0, len(x), block), "neighbours", disable=not progress, leave=False):
         a = x[i : i + block] - centre
         for j in range(0, len(y), block):
             b = y[j : j + block] - centre

@@ -7,9 +7,7 @@ images and the extractor. Other tools write npz files with `mu` and `sigma`, whi
 import io
 import json
 import os
-import tokenize
 import zipfile
-import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -18,15 +16,14 @@ import h5py
 import numpy as np
 
 from minigan.errors import InputError
-from minigan.figures import write_bytes
+from minigan.files import reading, write_bytes
+from minigan.hdf5 import read_array, reading_hdf5, text, writing_hdf5
 from minigan.metrics.features import Features
-from minigan.metrics.frechet import Moments
+from minigan.metrics.frechet import TOLERANCE, Moments
+from minigan.npz import npz_array
 
 FORMAT = "minigan statistics 1"
-DAMAGE = (  # what h5py, zipfile and NumPy raise for damaged files
-    OSError, RuntimeError, ValueError, TypeError, KeyError, EOFError, MemoryError, zipfile.BadZipFile, zlib.error,
-    SyntaxError, tokenize.TokenError,
-)  # fmt: skip
+MOST_FEATURES = 1 << 14  # of statistics in an npz file: a covariance of 2 GiB
 
 
 @dataclass
@@ -52,59 +49,55 @@ def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dic
 
     `source`: JSON-able facts about the images, for people to read.
     """
-    buffer = io.BytesIO()
     if Path(path).suffix == ".npz":
+        buffer = io.BytesIO()
         np.savez(buffer, mu=statistics.mean, sigma=statistics.cov)
-    else:
-        with h5py.File(buffer, "w") as f:
-            f.attrs["format"] = FORMAT
-            f.attrs["meta"] = json.dumps(
-                {
-                    "count": statistics.count,
-                    "ddof": 1,
-                    "extractor": statistics.extractor,
-                    "content": statistics.content,
-                    "source": source or {},
-                }
-            )
-            arrays = {"mu": statistics.mean, "sigma": statistics.cov}
-            if statistics.features is not None:
-                arrays["features"] = statistics.features.values
-                if statistics.features.probabilities is not None:
-                    arrays["probabilities"] = statistics.features.probabilities
-            for name, array in arrays.items():
-                f.create_dataset(name, data=array, fletcher32=True)
-    write_bytes(path, buffer.getvalue())
+        write_bytes(path, buffer.getvalue())
+        return
+    meta = {
+        "count": statistics.count,
+        "ddof": 1,
+        "extractor": statistics.extractor,
+        "content": statistics.content,
+        "source": source or {},
+    }
+    with writing_hdf5(path, format=FORMAT, meta=json.dumps(meta)) as file:
+        file.array("mu", statistics.mean)
+        file.array("sigma", statistics.cov)
+        if statistics.features is not None:
+            statistics.features.write(file)
 
 
 def load_statistics(path: str | os.PathLike) -> Statistics:
     """Read a file of either kind; InputError unless it holds a mean and a covariance."""
-    path = Path(path)
-    try:
-        if zipfile.is_zipfile(path):
-            with np.load(path, allow_pickle=False) as file:
-                found = Statistics(file["mu"].astype(np.float64), file["sigma"].astype(np.float64))
-        else:
-            with h5py.File(path, "r") as f:
-                if f.attrs.get("format") != FORMAT:
-                    raise InputError(f"{path}: HDF5, but not a statistics file of this program ({FORMAT})")
-                found = _read(f)
-    except DAMAGE as e:
-        raise InputError(f"{path} is not a readable statistics file ({e})") from e
+    path, what = Path(path), "is not a readable statistics file"
+    with reading(path, what):
+        zipped = zipfile.is_zipfile(path)
+        if zipped:
+            mean, cov = (npz_array(path, name, 8 * MOST_FEATURES**2) for name in ("mu", "sigma"))
+            found = Statistics(mean.astype(np.float64), cov.astype(np.float64))
+    if not zipped:
+        with reading_hdf5(path, what, FORMAT) as f:
+            found = _read(f)
     _check(path, found)
     return found
 
 
 def _read(f: h5py.File) -> Statistics:
-    meta = json.loads(f.attrs["meta"])
-    features = None
-    if "features" in f:
-        features = Features(f["features"][()], f["probabilities"][()] if "probabilities" in f else None)
-    mean, cov = (np.asarray(f[name][()], np.float64) for name in ("mu", "sigma"))
-    extractor = dict(meta["extractor"])
-    if missing := {"features", "dimensions", "digest"} - extractor.keys():
+    meta = json.loads(text(f.attrs["meta"]) or "")
+    extractor, count, content = dict(meta["extractor"]), meta["count"], meta["content"]
+    kinds = {"features": str, "dimensions": int, "digest": str}
+    if missing := kinds.keys() - extractor.keys():
         raise ValueError(f"it does not give the {min(missing)} of its extractor")
-    return Statistics(mean, cov, int(meta["count"]), extractor, meta["content"], features)
+    if any(type(extractor[name]) is not kind for name, kind in kinds.items()):
+        raise ValueError("its extractor is not described by text and a number")
+    if not isinstance(extractor.get("mode"), str | None):
+        raise ValueError("the mode of its extractor is not text")
+    if type(count) is not int or count < 2 or not isinstance(content, str | None):
+        raise ValueError(f"it cannot be of {count} images")
+    features = Features.read(f) if "features" in f else None
+    mean, cov = (np.asarray(read_array(f, name), np.float64) for name in ("mu", "sigma"))
+    return Statistics(mean, cov, count, extractor, content, features)
 
 
 def _check(path: Path, found: Statistics) -> None:
@@ -113,7 +106,10 @@ def _check(path: Path, found: Statistics) -> None:
         raise InputError(f"{path}: mu {mean.shape} and sigma {cov.shape} are not a mean (D,) and a covariance (D, D)")
     if not (np.isfinite(mean).all() and np.isfinite(cov).all()):
         raise InputError(f"{path}: mu and sigma must be finite, these hold NaN or infinity")
-    if (np.diag(cov) < 0).any() or not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-6 * np.abs(cov).max()):
+    largest = np.abs(cov).max()
+    noise = (np.diag(cov) >= -TOLERANCE * largest).all()  # a constant feature has a variance of 0 but for rounding
+    if not noise or not np.allclose(cov, cov.T, rtol=1e-4, atol=1e-6 * largest):
         raise InputError(f"{path}: sigma is not a covariance: it is not symmetric, or has a negative variance")
+    np.fill_diagonal(cov, np.diag(cov).clip(0))
     if found.features is not None and found.features.values.shape != (found.count, len(mean)):
         raise InputError(f"{path}: its features do not fit its {found.count} images and mu {mean.shape}")

@@ -17,10 +17,10 @@ def film(frames: list[tuple[int, Path]], beside: str = "", budget: int = BUDGET)
     script moves the slider. Without scripts the page shows the last picture and the strip.
     """
     pictures = []
-    for step, data in _within(frames, budget):
+    for step, data in _within([frame for frame in frames if _size(frame[1])], budget):
         try:
             pictures.append((step, embed(data, f"samples at step {step:,}")))
-        except OSError:  # a kill cut the file short
+        except Exception:  # for a damaged file Pillow raises nearly anything
             continue
     if not pictures:
         return beside
@@ -30,6 +30,11 @@ def film(frames: list[tuple[int, Path]], beside: str = "", budget: int = BUDGET)
         f"<div class=film><div class=pair><figure class=shown>{image}<figcaption>Generated from the same noise, "
         f"<span class=now>step {last:,}</span></figcaption></figure>{beside}</div>{strip}</div>"
     )
+
+
+def _size(path: Path) -> int:
+    """The bytes of a picture file; 0 for something that is none."""
+    return path.stat().st_size if path.is_file() else 0
 
 
 def _controls(count: int, last: int) -> str:
@@ -59,7 +64,7 @@ def _within(frames: list[tuple[int, Path]], budget: int) -> list[tuple[int, byte
     for step, path in evenly(frames, 2 * FEWEST):
         try:
             lossy[step] = embeddable(path, limit=0)
-        except OSError:
+        except Exception:
             continue
     chosen = _that_fit([(step, len(data)) for step, data in lossy.items()], budget)
     return [(step, data) for step, data in lossy.items() if step in chosen]

@@ -20,7 +20,7 @@ def figure(path: Path, caption: str) -> str:
     """An image file as a <figure>; "" where the file is missing or cannot be read."""
     try:
         image = image_tag(path, caption)
-    except OSError:
+    except Exception:  # for a damaged file Pillow raises nearly anything
         return ""
     return f"<figure>{image}<figcaption>{escape(caption)}</figcaption></figure>"
 
@@ -28,6 +28,18 @@ def figure(path: Path, caption: str) -> str:
 def image_tag(path: Path, text: str) -> str:
     """An <img> with the bytes of an image file inside; OSError for a broken file. `text` describes the image."""
     return embed(embeddable(path), text)
+
+
+def is_readable(path: Path) -> bool:
+    """Whether an image file opens and has pixels."""
+    from PIL import Image
+
+    try:
+        with Image.open(path) as image:
+            image.load()
+    except Exception:
+        return False
+    return True
 
 
 def embed(data: bytes, text: str) -> str:
@@ -62,7 +74,8 @@ def data_uri(data: bytes, kind: str = "png") -> str:
 
 def is_number(value: Any) -> TypeGuard[float]:
     """Whether a value is a finite number; True and False are none."""
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
+    return whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def number(value: Any) -> str:

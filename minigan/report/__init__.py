@@ -1,6 +1,7 @@
 """`report.html`: everything a run left behind, on one page that needs no network and no other file."""
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -8,10 +9,11 @@ from typing import Any
 from minigan.charts import chart_grid, run_colours
 from minigan.curves import run_charts
 from minigan.errors import InputError
-from minigan.figures import step_of, write_bytes
-from minigan.log import last, read_config, read_log
+from minigan.figures import step_of
+from minigan.files import why, write_bytes
+from minigan.log import last, parse_log, read_config
 from minigan.page import figure, film, render, section
-from minigan.page.pieces import plain
+from minigan.page.pieces import is_readable, plain
 from minigan.report.numbers import about_metrics, cards, verdict
 
 Config = dict[str, Any]  # of config.json
@@ -23,21 +25,46 @@ def write_report(run_dir: str | Path) -> Path:
     run = Path(run_dir)
     if not run.is_dir():
         raise InputError(f"{run} is not the directory of a run.")
-    config = read_config(run)
-    records = read_log(run / "log.jsonl") if (run / "log.jsonl").is_file() else []
-    name, variant = run.resolve().name, config.get("variant")
-    body = "\n".join(
-        [
-            _header(name, config, records),
-            f"<div class=top>{_samples(run)}{section('In numbers', cards(run, config, records), 'numbers')}</div>",
-            section("Curves", chart_grid(run_charts(records, variant))),
-            section("To reproduce", _command(config)),
-            section("Configuration", _configuration(config)),
-            section("Data and metrics", _about(config, records)),
-        ]
-    )
-    write_bytes(run / "report.html", render(name, body, accent=run_colours(variant)).encode())
+    left_out: list[str] = []
+
+    def part(what: str, make: Callable[[], Any], instead: Any = "") -> Any:
+        """What `make` gives. A damaged file costs this part alone, and the page names it."""
+        try:
+            return make()
+        except Exception as e:
+            left_out.append(f"{what} ({why(e)})")
+            return instead
+
+    config = part("config.json", lambda: read_config(run), {})
+    log = run / "log.jsonl"
+    records, odd = part("log.jsonl", lambda: parse_log(log) if log.is_file() else ([], 0), ([], 0))
+    if odd:
+        left_out.append(f"{odd} damaged lines of log.jsonl" if odd > 1 else "a damaged line of log.jsonl")
+    left_out += damaged_pictures(run)
+    name = run.resolve().name
+    variant = config.get("variant") if isinstance(config.get("variant"), str) else None
+    top = part("the samples", lambda: _samples(run))
+    top += part("the numbers", lambda: section("In numbers", cards(run, config, records), "numbers"))
+    body = [
+        part("the header", lambda: _header(name, config, records)),
+        f"<div class=top>{top}</div>",
+        part("the curves", lambda: section("Curves", chart_grid(run_charts(records, variant)))),
+        part("the command", lambda: section("To reproduce", _command(config))),
+        part("the configuration", lambda: section("Configuration", _configuration(config))),
+        part("the notes", lambda: section("Data and metrics", _about(config, records))),
+        section("Left out", "".join(f"<p>{escape(what)}</p>" for what in left_out)),
+    ]
+    if left_out:
+        print(f"left out of {run / 'report.html'}: {'; '.join(left_out)}", file=sys.stderr)
+    page = render(name, "\n".join(body), accent=run_colours(variant))
+    write_bytes(run / "report.html", page.encode(errors="backslashreplace"))  # names of files may be no text
     return run / "report.html"
+
+
+def damaged_pictures(run: Path) -> list[str]:
+    """The names of the picture files that are shown but cannot be read."""
+    shown = [run / "real.png", run / "samples.png", *sorted(run.glob("samples/step-*.png"))]
+    return [str(path.relative_to(run)) for path in shown if path.exists() and not is_readable(path)]
 
 
 # The parts of the page: each returns HTML, or "" where the run has nothing to show ---------------------------

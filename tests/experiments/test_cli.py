@@ -3,6 +3,7 @@
 import os
 import re
 import resource
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,6 +20,7 @@ from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
+from minigan.config import usual_patch
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
 
@@ -43,6 +45,16 @@ def folder(tmp_path_factory):
     for i, image in enumerate(stroke_digits(40, seed=3)[0]):
         Image.fromarray(image).save(directory / f"{i}.png")
     return ["--data", str(directory)]
+
+
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory, folder):
+    out = tmp_path_factory.mktemp("trained") / "run"
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("minigan.train.Run.summarise", lambda self: None)
+        assert mnist.main([*folder, *SMALL, *DEVICE, "--features", "none", "--steps", "2", "--out", str(out)]) == 0
+    (out / "samples.h5").unlink()
+    return out
 
 
 @pytest.fixture
@@ -136,6 +148,18 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
         (["--augment", "saturation"], "saturation"),
         (["--augment", "sharpen"], "sharpen"),
+        (["--epochs", "1e308"], "--epochs 1e+308 are more than"),
+        (["--minutes", "1e308"], "--minutes must be at most 5,256,000"),
+        (["--g-mlp-ratio", "1e-9"], "--g-mlp-ratio 1e-09 leaves the MLPs of --g-width 64 without features"),
+        (["--d-width", "16384", "--d-depth", "9"], "make a network of more than 2,147,483,648 weights"),
+        (["--log-every", "100000000"], "--log-every must be at most 1000000"),
+        (["--size", "1"], "images of 1 × 1 pixels cannot be trained on"),
+        (["--size", "2", "--variant", "cnn"], "images of 2 × 2 pixels cannot be trained on"),
+        (["--size", "29"], "images of 29 pixels cannot be cut into a few equal patches"),
+        (
+            ["--size", "29", "--g-patch", "3", "--d-patch", "1"],
+            "--g-patch 3 does not divide the image size 29: use one of 1, 29",
+        ),
     ],
 )
 def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
@@ -145,6 +169,35 @@ def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
         mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
     assert sentence in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("size, patch", [(28, 7), (32, 8), (64, 16), (30, 6), (27, 9), (4, 1), (6, 2), (29, None)])
+def test_the_usual_patch_divides_the_image(size, patch):
+    """The divisor nearest to a quarter of the size, by their ratio."""
+    assert usual_patch(size) == patch
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"steps_done": "3"}, {"steps_done": -1}, {"steps_done": 1e300},
+        {"rng": [1]}, {"rng": [2**70, 0]}, {"rng": None},
+        {"seconds": "long"}, {"seconds": None}, {"best": [1]}, {"best": {"step": "x"}}, {"config": None}, {"config": 7},
+        {"config": {"steps": 0}}, {"config": {"steps": "many"}}, {"config": {"g_width": 10**9}},
+        {"config": {"g_mlp_ratio": 1e400}}, {"config": {"variant": []}}, {"config": {"image_size": 3}},
+        {"command": None}, {"data": None}, {"data": {}}, {"data_hash": 3},
+    ],
+)  # fmt: skip
+def test_a_checkpoint_with_edited_metadata_is_one_sentence(trained, tmp_path, change):
+    shutil.copytree(trained, tmp_path / "run")
+    arrays, meta = checkpoint.load(tmp_path / "run" / "checkpoint.h5")
+    if isinstance(change.get("config"), dict):
+        change = {"config": {**meta["config"], **change["config"]}}
+    checkpoint.save(tmp_path / "run" / "checkpoint.h5", arrays, {**meta, **change})
+    with pytest.raises(InputError) as error:
+        mnist.main(["--resume", str(tmp_path / "run"), *DEVICE])
+    assert str(tmp_path / "run") in str(error.value) and "\n" not in str(error.value)
 
 
 def test_bad_input_is_status_2_without_a_traceback(tmp_path):

@@ -21,6 +21,7 @@ from minigan import checkpoint, figures, sampling
 from minigan.config import build
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_loop
+from minigan.hdf5 import text
 from minigan.sampling import batch_size, closed_path, generate, load_generator, slerp, truncate
 
 
@@ -48,7 +49,8 @@ def call(*arguments):
 
 def samples(path):
     with h5py.File(path / "samples.h5") as f:
-        return f["images"][()], f["z"][()], dict(f.attrs)
+        made = {name: text(value) or value for name, value in f.attrs.items() if name != "sha256"}
+        return f["images"][()], f["z"][()], made
 
 
 def read(path):
@@ -322,9 +324,9 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     for name, sentence in {
         "absent.h5": "there is no checkpoint",
         "text.h5": "not a readable checkpoint",
-        "other.h5": "not a checkpoint of this program",
+        "other.h5": "not of the format 'minigan checkpoint 1'",
         "classifier.h5": "not of a training run",
-        "changed.h5": "this version cannot read this checkpoint",
+        "changed.h5": "cannot be read by this version",
         "empty": "not the directory of a run",
     }.items():
         with pytest.raises(InputError, match=sentence) as error:

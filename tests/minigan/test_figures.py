@@ -159,9 +159,15 @@ def test_animation_enlarges_small_frames(tmp_path):
 def test_animation_refuses_no_frames_and_mixed_sizes(tmp_path):
     with pytest.raises(ValueError, match="at least one"):
         save_animation([], tmp_path / "none.gif")
-    with pytest.raises(ValueError, match="one size"):
-        save_animation(grids(tmp_path, [noise(8, 8), noise(9, 8)]), tmp_path / "mixed.gif")
-    assert not list(tmp_path.glob("*.gif"))
+    first, second, last = grids(tmp_path, [noise(8, 8), noise(9, 8), noise(9, 8)])
+    second.write_bytes(b"")
+    save_animation([first, second, last], tmp_path / "mixed.gif")  # the damaged one and the smaller one are left out
+    with Image.open(tmp_path / "mixed.gif") as animation:
+        assert animation.n_frames == 1
+    last.write_bytes(b"")
+    with pytest.raises(ValueError, match="no frame"):
+        save_animation([second, last], tmp_path / "none.gif")
+    assert [path.name for path in tmp_path.glob("*.gif")] == ["mixed.gif"]
 
 
 # Log and curves
@@ -406,10 +412,23 @@ def test_report_of_an_empty_directory(tmp_path):
 def test_report_refuses_what_is_not_a_run(tmp_path):
     with pytest.raises(InputError, match="not the directory"):
         write_report(tmp_path / "absent")
-    (tmp_path / "config.json").write_text("{")
-    with pytest.raises(InputError, match="not JSON"):
-        write_report(tmp_path)
-    assert not (tmp_path / "report.html").exists()
+
+
+def test_report_leaves_out_what_is_damaged_and_says_so(tmp_path, capsys):
+    full_run(run := tmp_path / "run")
+    grid = sorted((run / "samples").iterdir())[1]
+    grid.write_bytes(b"")
+    (run / "real.png").write_bytes((run / "real.png").read_bytes()[:60])
+    (run / "config.json").write_text("[" * 100_000)
+    log = (run / "log.jsonl").read_text()
+    odd = ["[1, 2]", '{"kind": "eval", "step": "7"}', '{"kind": ["eval"], "step": 7}', "{" * 100_000, '"text"']
+    odd += ['{"kind": "eval", "step": 20, "features": [], "class_shares": {"a": 1}, "fid": "low", "kid": 1e400}']
+    (run / "log.jsonl").write_text("\n".join(odd) + "\n" + log)
+    html = Page(write_report(run)).html
+    said = capsys.readouterr().err
+    for what in ("config.json", "6 damaged lines of log.jsonl", "real.png", f"samples/{grid.name}"):
+        assert what in said and what in html
+    assert "traceback" not in html.lower() and "digit-FID" in html
 
 
 def test_drawing_libraries_wait_until_they_are_needed():

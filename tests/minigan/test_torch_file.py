@@ -461,3 +461,12 @@ def test_the_state_dict_of_a_module_and_not_the_module(torch, tmp_path, zipped):
     torch.save(module, tmp_path / "module.pth", _use_new_zipfile_serialization=zipped)
     with pytest.raises(InputError, match="torch.nn.modules.container.Sequential"):
         load_torch(tmp_path / "module.pth")
+
+
+def test_a_prefix_of_parallel_training_is_dropped_if_all_names_have_it(tmp_path):
+    torch = pytest.importorskip("torch")
+    one, other = torch.ones(2), torch.zeros(3)
+    torch.save({"module.a": one, "module.b.c": other}, tmp_path / "w.pth")
+    assert {name: a.tolist() for name, a in load_torch(tmp_path / "w.pth").items()} == {"a": [1, 1], "b.c": [0, 0, 0]}
+    torch.save({"module.a": one, "b": other}, tmp_path / "w.pth")
+    assert sorted(load_torch(tmp_path / "w.pth")) == ["b", "module.a"]

@@ -155,7 +155,7 @@ def test_a_failed_save_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
     before = (tmp_path / "run" / "checkpoint.h5").read_bytes()
     run.gan.step()
     monkeypatch.setattr(os, "replace", lambda *a: (_ for _ in ()).throw(OSError("disk full")))
-    with pytest.raises(OSError, match="disk full"):
+    with pytest.raises(InputError, match="disk full"):
         run.save()
     assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
 

@@ -258,16 +258,13 @@ def test_resizing_takes_the_centre_and_averages(tmp_path):
     assert abs(load_images(tmp_path, size=8).images.astype(int) - 100).max() < 30  # aliasing would give 0 or 200
 
 
-@pytest.mark.parametrize("content", ["text", "cut", "flipped", "empty", "gif"])
+@pytest.mark.parametrize("content", ["text", "cut", "flipped", "empty"])
 def test_a_broken_image_is_named(tmp_path, content):
     good = save(tmp_path / "a.png", random_images(1, 30, 30)[0])
     bad = tmp_path / "b.png"
     data = good.read_bytes()
-    if content == "gif":
-        Image.fromarray(random_images(1, 30, 30)[0]).save(bad, format="GIF")
-    else:
-        broken = {"text": b"hello", "cut": data[:-300], "flipped": data[:60] + b"????" + data[64:], "empty": b""}
-        bad.write_bytes(broken[content])
+    broken = {"text": b"hello", "cut": data[:-300], "flipped": data[:60] + b"????" + data[64:], "empty": b""}
+    bad.write_bytes(broken[content])
     with pytest.raises(InputError, match="b.png is not a readable"):
         load_images(tmp_path)
 

@@ -1,0 +1,48 @@
+"""Progress on stderr: a bar on a terminal, and in a file or a pipe a line now and then."""
+
+import io
+import sys
+from typing import Any
+
+from tqdm import tqdm
+
+SECONDS = 60.0  # between lines, and before the first one
+
+
+class Progress(tqdm):
+    """tqdm on stderr. Where there is no terminal, each display is a line of its own, at most one a minute."""
+
+    def __init__(self, *args: Any, **options: Any):
+        file = options.setdefault("file", sys.stderr)
+        self.terminal = is_terminal(file)
+        if not self.terminal:
+            options |= {"mininterval": SECONDS, "maxinterval": 10 * SECONDS, "ascii": True, "ncols": 100}
+            options |= {"delay": SECONDS, "dynamic_ncols": False}
+        super().__init__(*args, **options)
+
+    @staticmethod
+    def status_printer(file: Any) -> Any:
+        if is_terminal(file):
+            return tqdm.status_printer(file)
+
+        def line(text: str) -> None:
+            if text.strip():
+                file.write(text.strip() + "\n")
+                file.flush()
+
+        return line
+
+    def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
+        super().set_postfix_str(s, refresh and self.terminal)
+
+    def close(self) -> None:
+        if not self.terminal:
+            self.leave, self.fp = False, io.StringIO()  # the last display is a line already: nothing to clear
+        super().close()
+
+
+def is_terminal(file: Any) -> bool:
+    try:
+        return bool(file.isatty())
+    except (AttributeError, ValueError):  # no stderr, or a closed one
+        return False
