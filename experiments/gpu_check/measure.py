@@ -158,10 +158,12 @@ def step(folder: Path, name: str, rounding: str) -> dict[str, Any]:
         found["capture, s"] = time.perf_counter() - started
         found["nodes"] = len(set(re.findall(r"graph_\d+_node_\d+", captured.graph.debug_dot_str(0)))) or None
         found["memory of the graph, MiB"] = captured.pool.total_bytes() / MIB
+        for _ in range(10):
+            gan.step()
+        stats = cupy.asnumpy(gan.stats)  # of the first steps: noise is no data to train on for long
         found["captured"] = timed(gan, 200)
         found["waits"] = waits(gan)
         found |= grown(gan, found["captured"]["ms"])
-        stats = cupy.asnumpy(gan.stats)
         del gan, captured
         gc.collect()
         cupy.get_default_memory_pool().free_all_blocks()

@@ -9,7 +9,7 @@ import numpy as np
 
 from experiments.bench import show
 from experiments.gpu_check.stages import BESIDE_TORCH, PROFILED, STEPS, Stage
-from minigan.charts import LIGHT, Chart, Line, chart_grid, run_colours
+from minigan.charts import DARK, LIGHT, Chart, Line, chart_grid, run_colours
 from minigan.figures import write_bytes
 from minigan.page import figure, render, section
 from minigan.page.pieces import count, duration, is_number, number, percent, plain
@@ -25,6 +25,8 @@ ABOUT_STEPS = (
     "faster than PyTorch."
 )
 MOST_KERNELS = 15  # shown of a profile
+TORCH = {"plain": "eager", "best": "reduce-overhead"}  # the sides of the benchmark, and what they are on a GPU
+SVG = '<svg viewBox="-125 -9 250 18" width=250 height=18 fill=currentColor font-size=12 text-anchor=middle>'
 STYLE = f"""<style>
 section {{ max-width: 1280px }}
 .scroll {{ overflow-x: auto; margin-bottom: 20px }}
@@ -36,10 +38,11 @@ section {{ max-width: 1280px }}
 .words :is(th, td), .words thead th {{ text-align: left; white-space: normal }}
 .words :is(th, td).short {{ white-space: nowrap }}
 .words .time {{ text-align: right }}
-.passed {{ color: {LIGHT["D"]} }}
+.passed {{ color: light-dark({LIGHT["D"]}, {DARK["D"]}) }}
 .bad {{ color: var(--accent); font-weight: 600 }}
 .bar {{ display: block; height: 10px; min-width: 1px; background: var(--accent) }}
 .quiet {{ color: var(--quiet); font-size: 15px }}
+.cards {{ margin-bottom: 28px }}
 .pair {{ align-items: start }}
 .pair img {{ image-rendering: auto }}
 summary {{ color: var(--quiet); cursor: pointer }}
@@ -85,7 +88,8 @@ def header(record: dict[str, Any], stages: Sequence[Stage]) -> str:
         verdict = f"There is no GPU here, so nothing was measured: {escape(lacking)}."
     else:
         passed, others = states.count("passed"), [s for s in dict.fromkeys(states) if s != "passed"]
-        rest = "".join(f", {states.count(state)} {state}" for state in others)
+        words = {"no time left": "had no time", "skipped": "cannot run there"}
+        rest = "".join(f", {states.count(state)} {words.get(state, state)}" for state in others)
         verdict = f"<strong>{passed} of {len(states)} stages passed</strong>{rest}."
         verdict += f" What is wrong: {escape(', '.join(bad))}." if bad else ""
     gpu = environment.get("gpu", "no GPU")
@@ -156,21 +160,24 @@ def unit(x: Any, name: str) -> str:
 
 
 def steps(entries: Entries) -> str:
+    """What is wrong with the steps, or that nothing is, and their table."""
     rows = step_rows(entries)
-    head = ["step", "products in", *COLUMNS]
-    body = [f"<tr><th>{name}<td>{rounding}{''.join(f'<td>{text}' for text in texts)}" for name, rounding, texts in rows]
-    measured = {(name, rounding): found(entries, f"step {name} {rounding}") for name, rounding, _ in rows}
-    wrong = [f"{n} in {r}: {w}" for (n, r), f in measured.items() for w in f.get("wrong", [])]
     if not rows:
         return ""
-    most = max((f.get("steps", 0) for f in measured.values()), default=0)
-    verdict = "; ".join(wrong) or f"No step waits for the device, and none takes more memory after up to {most:,} steps"
-    return f"<p>{escape(verdict)}.</p>{tabulated(head, body)}<p class=quiet>{ABOUT_STEPS}</p>"
+    measured = {f"{name} in {rounding}": found(entries, f"step {name} {rounding}") for name, rounding, _ in rows}
+    measured = {name: f for name, f in measured.items() if "waits" in f}
+    says = [f"{name}: {wrong}" for name, f in measured.items() for wrong in f["wrong"]]
+    if measured and not says:
+        most = max(f["steps"] for f in measured.values())
+        says = ["No captured step waits for the device", f"none takes more memory after up to {most:,} steps"]
+    verdict = says and f"<p>{escape('; '.join(says))}.</p>"
+    body = [f"<tr><th>{name}<td>{rounding}{''.join(f'<td>{text}' for text in texts)}" for name, rounding, texts in rows]
+    return f"{verdict or ''}{tabulated(['step', 'products in', *COLUMNS], body)}<p class=quiet>{ABOUT_STEPS}</p>"
 
 
 def tabulated(head: Sequence[str], body: Sequence[str], kind: str = "") -> str:
-    """An HTML table. head: plain texts; body: rows of HTML."""
-    titles, rows = "".join(f"<th>{escape(title)}" for title in head), "".join(body)
+    """An HTML table. head: the HTML of its titles; body: the HTML of its rows."""
+    titles, rows = "".join(f"<th>{title}" for title in head), "".join(body)
     return f'<div class=scroll><table class="{kind}"><thead><tr>{titles}</thead><tbody>{rows}</tbody></table></div>'
 
 
@@ -201,13 +208,15 @@ def beside_torch(entries: Entries) -> str:
         for row in f.get("rows", []):
             cells = show.cells(row, 1e9 * f["machine"]["peak GFLOP/s"])
             texts = [cells.get(c, "") for c in ("ours", "plain", "best", "ours/plain", "ours/best")]
-            chart = f'<svg viewBox="-125 -9 250 18" width=250 height=18 fill=currentColor>{show.chart(row)}</svg>'
+            chart = f"{SVG}{show.chart(row)}</svg>"
             rounding = "TF32" if name.endswith("TF32") else "float32"
             line = f"<tr><th>{escape(row['name'])}<td>{rounding}<td>{chart}{''.join(f'<td>{text}' for text in texts)}"
             shown["step" if row["section"] == "step" else ""].append(f"{line}<td>{escape(show.note(row))}")
     if not shown["step"] and not shown[""]:
         return ""
-    head = ["", "products in", "½ · 1 · 2", "ours", "eager", "reduce-overhead", "to eager", "to reduce-overhead", ""]
+    axis = f'{SVG}<text x="-60" y="4">½</text><text y="4">1</text><text x="60" y="4">2</text></svg>'
+    eager, best = (f'<span style="color: {show.COLOURS[kind]}">to {name}</span>' for kind, name in TORCH.items())
+    head = ["", "products in", axis, "ours", *TORCH.values(), eager, best, ""]
     summary = f"<summary>Hot ops and memory: {len(shown[''])} lines</summary>"
     more = f"<details>{summary}{tabulated(head, shown[''])}</details>" if shown[""] else ""
     return tabulated(head, shown["step"]) + more
@@ -220,12 +229,12 @@ def profiles(entries: Entries) -> str:
         f = found(entries, f"profile {name} {rounding}")
         if not f.get("kernels"):
             continue
-        busy, rows, all_rows = f["µs busy"], [], f["kernels"]
+        busy, longest, rows, all_rows = f["µs busy"], f["kernels"][0][1], [], f["kernels"]
         rest = [sum(row[i] for row in all_rows[MOST_KERNELS:]) for i in (1, 2)]
         others = [[f"{len(all_rows) - MOST_KERNELS} others", *rest]] if len(all_rows) > MOST_KERNELS else []
         for kernel, us, launches in [*all_rows[:MOST_KERNELS], *others]:
-            width, short = 100 * us / max(busy, 1e-9), kernel if len(kernel) <= 70 else kernel[:69] + "…"
-            bar = f'<td style="min-width: 160px"><span class=bar style="width: {width:.1f}%"></span>'
+            width, short = min(100, 100 * us / longest), kernel if len(kernel) <= 70 else kernel[:69] + "…"
+            bar = f'<td style="min-width: 200px"><span class=bar style="width: {width:.1f}%"></span>'
             rows.append(f"<tr><th>{escape(short)}{bar}<td>{number(us)}<td>{percent(us / busy)}<td>{number(launches)}")
         title = f"{name} in {rounding}: {number(busy)} µs busy of {number(f['µs in all'])}"
         head = [title, "", "µs", "share", "launches"]

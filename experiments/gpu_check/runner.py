@@ -97,6 +97,7 @@ class Runner:
             found = what_it_left(folder)
             if bad := [*found.get("wrong", []), *(": ".join(test) for test in found.get("failed tests", []))]:
                 says = bad[:3] + ([f"and {len(bad) - 3} more"] if len(bad) > 3 else [])
+                status = "failed" if status == "passed" else status
                 why = "; ".join([*([] if status == "failed" else filter(None, [why])), *says])
             entry = {"status": status, "why": why, "seconds": round(time.monotonic() - started, 1)}
             entry |= {"commit": self.commit, "found": found}
@@ -157,13 +158,17 @@ def measured(folder: Path) -> dict[str, Any]:
 
 
 def tested(folder: Path) -> dict[str, Any]:
-    """Of junit.xml: how many tests passed and were skipped, and the name and message of each that failed."""
+    """Of junit.xml: how many tests passed and were skipped, and the name and message of each that failed.
+
+    Tests that are all skipped have shown nothing, which is wrong.
+    """
     cases = list(xml.parse(folder / "junit.xml").iter("testcase"))
     bad = [(c.get("name"), fault) for c in cases for fault in (*c.findall("failure"), *c.findall("error"))]
     failed = [[name, (fault.get("message") or "").strip().partition("\n")[0][:200]] for name, fault in bad]
-    skipped = sum(case.find("skipped") is not None for case in cases)
-    passed = len(cases) - skipped - len({name for name, _ in failed})
-    return {"tests passed": passed, "tests skipped": skipped, "failed tests": failed}
+    skipped = [skip.get("message") for case in cases for skip in case.findall("skipped")]
+    passed = len(cases) - len(skipped) - len({name for name, _ in failed})
+    wrong = [f"every test was skipped: {skipped[0]}"] if len(skipped) == len(cases) > 0 else []
+    return {"tests passed": passed, "tests skipped": len(skipped), "failed tests": failed, "wrong": wrong}
 
 
 def benchmarked(folder: Path) -> dict[str, Any]:

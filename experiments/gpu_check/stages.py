@@ -54,7 +54,7 @@ def sanitizer(tool: str, shows: str, limit: float, *files: str) -> Stage:
 def every_stage() -> list[Stage]:
     bench = [sys.executable, "-m", "experiments.bench", "--device", "cuda", "--seconds", "1", "--out", FOLDER]
     train = [sys.executable, "-m", "experiments.mnist", "--device", "cuda", "--out", FOLDER]
-    step = "ms of a step, eager and captured; nodes and memory; that nothing waits and nothing grows"
+    step = "time, nodes and memory of a step, eager and captured; that nothing waits or grows"
     return [
         Stage("environment", "the GPU, the driver and the libraries found", measure("environment"), 60, ()),
         Stage(

@@ -8,8 +8,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from emulation import nvrtc
+from fake_cuda import fake_cuda
+from slow import slow_but_the_first
+from strict_device import StrictArray, strict
 
-from autograd.arrays import best_device
+from autograd import accelerate, ops
+from autograd.accelerate.gpu import launch
+from autograd.arrays import DEVICES, best_device, to_host
+from autograd.registry import TWINS
 from experiments.cli import run_main
 from experiments.gpu_check import __main__ as command
 from experiments.gpu_check import measure, page, runner, stages
@@ -119,8 +126,16 @@ def test_tests_that_failed_are_listed(tmp_path):
         "tests passed": 1,
         "tests skipped": 1,
         "failed tests": [["bad[cuda]", "AssertionError: 1 < 2"], ["worse", "failed on setup"]],
+        "wrong": [],
     }
     assert entry["why"] == "bad[cuda]: AssertionError: 1 < 2; worse: failed on setup"
+
+
+def test_tests_that_are_all_skipped_have_shown_nothing(tmp_path):
+    code = "import pathlib, sys; pathlib.Path(sys.argv[1], 'junit.xml').write_text(sys.argv[2])"
+    skipped = '<testsuite><testcase name="a"><skipped message="there is no GPU"/></testcase></testsuite>'
+    entry = run(tmp_path, python("tests", code, skipped))["tests"]
+    assert entry["status"] == "failed" and entry["why"] == "every test was skipped: there is no GPU"
 
 
 def test_what_commands_leave_is_read(tmp_path):
@@ -319,7 +334,50 @@ def test_a_step_that_waits_or_grows_or_diverges_is_wrong(how, stats, wrong, tmp_
     found = measure.step(tmp_path, "small", "float32")
     assert found["wrong"] == wrong and found["nodes"] == 2 and found["memory of the graph, MiB"] == 5
     assert found["captured"]["ms"] == 2 and found["eager"]["ms"] == 20 and found["steps"] == 1000
-    assert len(taken) == (5 + 200) + 3 + 1000 + (5 + 20)
+    assert len(taken) == 10 + (5 + 200) + 3 + 1000 + (5 + 20)
+
+
+@pytest.fixture
+def stand_in(monkeypatch):
+    """A stand-in for CuPy, on which no kernel of ours runs."""
+    monkeypatch.setitem(DEVICES, "cuda", strict)
+    monkeypatch.setattr(accelerate, "GPU", {})
+    monkeypatch.delitem(TWINS, strict, raising=False)
+    yield
+    TWINS.pop(strict, None)
+
+
+def test_every_kernel_is_loaded_and_large_attention_compared(stand_in, monkeypatch, tmp_path):
+    asked, wanted = [], ("num_regs", "local_size_bytes", "shared_size_bytes", "max_threads_per_block")
+    function = SimpleNamespace(**dict.fromkeys(wanted, 7))
+    module = SimpleNamespace(get_function=lambda name: asked.append(name) or function)
+    monkeypatch.setattr(launch, "_cupy_module", lambda source: module)
+    found = measure.kernels(tmp_path)
+    assert asked == list(launch.kernels()) == list(found["kernels"]) and found["wrong"] == []
+    monkeypatch.setattr(ops, "attention", lambda q, k, v, similarity, right=ops.attention: wrong(right(q, k, v), q))
+    assert len(measure.kernels(tmp_path)["wrong"]) == 2
+
+
+def wrong(y, q):
+    return y * 1.001 if isinstance(q.data, StrictArray) else y
+
+
+@pytest.mark.parametrize("name", slow_but_the_first(stages.STEPS))
+def test_a_gan_of_each_configuration_is_captured(name, stand_in, monkeypatch):
+    tiny = {"batch": 2, "latent": 8, "g_head_width": 8, "cnn_width": 4}
+    tiny |= {f"{net}_{size}": n for net in "gd" for size, n in (("width", 24), ("depth", 1))}
+    monkeypatch.setitem(stages.STEPS, name, stages.STEPS[name] | tiny)
+    with fake_cuda() as cuda:
+        gan = measure.gan_of(name, graph=True)
+        gan.step()
+        assert cuda.launches == 1 and np.isfinite(to_host(gan.stats)).all()
+
+
+def test_the_kernel_that_holds_the_device_up_compiles():
+    library = nvrtc.library()
+    if library is None:
+        pytest.skip("needs the wheel nvidia-cuda-nvrtc")
+    assert [*nvrtc.compile_cuda(library, measure.HOLDER, 90)] == ["hold"]
 
 
 def test_a_trace_is_summed_by_kernel():
@@ -427,7 +485,17 @@ def test_a_wrong_step_is_said_above_the_table(tmp_path):
     record = gpu_record()
     record["stages"]["step small TF32"]["found"]["wrong"] = ["a captured step waits for the device"]
     text = Page(page.page(record, every_stage(), tmp_path)).text
-    assert "small in TF32: a captured step waits for the device." in text and "No step waits" not in text
+    assert "small in TF32: a captured step waits for the device." in text and "No captured step waits" not in text
+    for name in stages.STEPS:  # killed before they found anything: of these nothing is claimed
+        for rounding in ("float32", "TF32"):
+            record["stages"][f"step {name} {rounding}"] = {
+                "status": "timed out",
+                "why": "",
+                "seconds": 120.0,
+                "found": {},
+            }
+    text = Page(page.page(record, every_stage(), tmp_path)).text
+    assert "waits for the device" not in text and "to PyTorch eager" in text
 
 
 def test_the_table_for_the_readme(tmp_path):
