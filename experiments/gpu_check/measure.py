@@ -47,8 +47,8 @@ def environment(folder: Path) -> dict[str, Any]:
         return found
     import cupy
 
-    if shutil.which("nvidia-smi"):
-        subprocess.run(["nvidia-smi"], check=False)  # into the log
+    with contextlib.suppress(OSError, subprocess.SubprocessError):
+        subprocess.run(["nvidia-smi"], timeout=15)  # into the log
     runtime, device = cupy.cuda.runtime, cupy.cuda.Device()
     properties = runtime.getDeviceProperties(device.id)
     found |= {
@@ -79,10 +79,13 @@ def missing() -> dict[str, str]:
     if not importlib.util.find_spec("torch"):
         lacking["torch"] = "PyTorch is not installed (pip install -e '.[torch]')"
     else:
-        import torch
+        try:
+            import torch
 
-        if not torch.cuda.is_available():
-            lacking["torch"] = "this PyTorch finds no GPU"
+            if not torch.cuda.is_available():
+                lacking["torch"] = "this PyTorch finds no GPU"
+        except Exception as e:
+            lacking["torch"] = f"PyTorch is installed, but cannot be used ({e})"
     if not shutil.which("compute-sanitizer"):
         lacking["compute-sanitizer"] = "compute-sanitizer is not there (it comes with the CUDA toolkit)"
     return lacking
@@ -90,11 +93,11 @@ def missing() -> dict[str, str]:
 
 def libraries() -> dict[str, str]:
     """Where each library of CUDA was found, or why not."""
-    from cuda.pathfinder import load_nvidia_dynamic_lib
-
     paths = {}
     for name in ("cublas", "nvrtc", "cudart"):
         try:
+            from cuda.pathfinder import load_nvidia_dynamic_lib
+
             paths[name] = str(load_nvidia_dynamic_lib(name).abs_path)
         except Exception as e:
             paths[name] = f"not found: {e}"

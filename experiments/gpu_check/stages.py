@@ -81,7 +81,7 @@ def every_stage() -> list[Stage]:
             needs=("torch",),
         ),
         *(
-            Stage(name, "our step and hot ops beside PyTorch’s", [*bench, *flags], 120, ("gpu", "torch"))
+            Stage(name, "our step and hot ops beside PyTorch’s", [*bench, *flags], 150, ("gpu", "torch"))
             for name, flags in BESIDE_TORCH.items()
         ),
         *(
