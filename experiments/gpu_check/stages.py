@@ -1,0 +1,100 @@
+"""The table of stages, in the order of their worth: a borrowed GPU may be gone before the last one."""
+
+import sys
+from typing import Any, NamedTuple
+
+FOLDER = "{folder}"  # in a command: the folder of its stage, where it leaves what it found
+STEPS: dict[
+    str, dict[str, Any]
+] = {  # configurations whose training step is measured, as keywords of minigan.config.resolve
+    "small": {},
+    "poster": {"preset": "poster"},
+    "paper": {"preset": "paper", "image_size": 32, "channels": 3},
+    "exact": {"penalty": "exact"},
+    "cnn": {"variant": "cnn"},
+}
+PROFILED = (("small", "float32"), ("poster", "TF32"), ("paper", "TF32"))
+BESIDE_TORCH = {  # names of stages, and the flags of the benchmark
+    "bench small": ["--only", "small"],
+    "bench poster TF32": ["--only", "poster", "--tf32"],
+    "bench paper TF32": ["--only", "paper", "--tf32"],
+    "bench cnn": ["--only", "CNN 28"],
+    "bench poster": ["--only", "poster"],
+    "bench paper": ["--only", "paper"],
+}
+PYTEST = ["-p", "no:cacheprovider", "-m", "", "-o", "filterwarnings=default", "--tb=short"]
+PYTEST += [f"--junitxml={FOLDER}/junit.xml"]
+KERNELS, BLAS, GPU = "tests/minigan/test_kernels.py", "tests/autograd/test_blas.py", "tests/test_gpu.py"
+PLAIN = "import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
+
+
+class Stage(NamedTuple):
+    name: str
+    shows: str  # what it shows, as the end of a sentence
+    command: list[str]
+    limit: float  # seconds, after which the stage and all its children are killed
+    needs: tuple[str, ...] = ("gpu",)  # what `measure.missing` may name
+
+
+def measure(*args: str) -> list[str]:
+    return [sys.executable, "-m", "experiments.gpu_check.measure", FOLDER, *args]
+
+
+def tests(name: str, shows: str, limit: float, *args: str, needs: tuple[str, ...] = ()) -> Stage:
+    return Stage(name, shows, [sys.executable, "-m", "pytest", *PYTEST, *args], limit, ("gpu", "tests", *needs))
+
+
+def sanitizer(tool: str, shows: str, limit: float, *files: str) -> Stage:
+    """Tests under compute-sanitizer. In CuPy's pool all arrays share one allocation; without it each has its own."""
+    program = ["compute-sanitizer", "--tool", tool, "--error-exitcode", "9", "--log-file", f"{FOLDER}/sanitizer.txt"]
+    command = [*program, sys.executable, "-c", PLAIN, *PYTEST, *files, "-k", "cuda"]
+    return Stage(tool, shows, command, limit, ("gpu", "tests", "compute-sanitizer"))
+
+
+def every_stage() -> list[Stage]:
+    bench = [sys.executable, "-m", "experiments.bench", "--device", "cuda", "--seconds", "1", "--out", FOLDER]
+    train = [sys.executable, "-m", "experiments.mnist", "--device", "cuda", "--out", FOLDER]
+    step = "time, nodes and memory of a step, eager and captured; that nothing waits or grows"
+    return [
+        Stage("environment", "the GPU, the driver and the libraries found", measure("environment"), 60, ()),
+        Stage(
+            "kernels",
+            "that every kernel loads, with its registers, and that attention above 48 KiB of shared memory is right",
+            measure("kernels"),
+            90,
+        ),
+        tests("tests of kernels", "every kernel against its readable twin", 120, KERNELS, "-k", "cuda"),
+        tests("tests of cuBLAS", "products of every layout against NumPy", 60, BLAS, "-k", "cuda"),
+        tests("tests of graphs", "replays against eager steps, bit for bit", 180, GPU, "-k", "not tf32 and not torch"),
+        *(
+            Stage(f"step {name} {rounding}", step, measure("step", name, rounding), 120)
+            for rounding in ("float32", "TF32")
+            for name in STEPS
+        ),
+        Stage("training", "the default run to its end, and its digit-FID beside the CPU’s", train, 300),
+        tests("tests of TF32", "that TF32 rounds when it is asked for, and only then", 60, GPU, "-k", "tf32"),
+        tests(
+            "tests beside PyTorch",
+            "values and two orders of gradients against PyTorch on the same GPU",
+            180,
+            *(GPU, "-k", "torch and not tf32"),
+            needs=("torch",),
+        ),
+        *(
+            Stage(name, "our step and hot ops beside PyTorch’s", [*bench, *flags], 150, ("gpu", "torch"))
+            for name, flags in BESIDE_TORCH.items()
+        ),
+        *(
+            Stage(
+                f"profile {name} {rounding}",
+                "where the time of a replay goes, kernel by kernel",
+                measure("profile", name, rounding),
+                60,
+                ("gpu", "torch"),
+            )
+            for name, rounding in PROFILED
+        ),
+        tests("tests of ops", "every op in float64 against NumPy", 150, "tests/autograd/test_ops.py", "-k", "cupy"),
+        sanitizer("memcheck", "that kernels and products stay inside their arrays", 180, KERNELS, BLAS),
+        sanitizer("racecheck", "that no kernel has a race in shared memory", 180, KERNELS),
+    ]
