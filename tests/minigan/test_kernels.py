@@ -18,6 +18,7 @@ from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import adam as adam_kernel
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.gpu import random as random_kernel
+from autograd.accelerate.gpu.activation import leaky_relu, leaky_relu_backward, softplus, softplus_backward
 from autograd.accelerate.gpu.adam import adam_step, move_average
 from autograd.accelerate.gpu.attention import attention, attention_backward, fits
 from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_gelu_backward, bias_sine, bias_sine_backward
@@ -27,7 +28,6 @@ from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
 from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
-from autograd.accelerate.gpu.softplus import softplus, softplus_backward
 from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
 from autograd.arrays import MODULES, best_device, to_device, to_host
 from autograd.ops.windows import Windows
@@ -111,8 +111,12 @@ def check_softmax(device: str, rng: np.random.Generator) -> None:
     close(run(device, softmax_backward, g, y), expected[1], 1e-5)
 
 
-def check_softplus(device: str, rng: np.random.Generator) -> None:
-    x, g = 20 * normal(rng, 3, 111), normal(rng, 3, 111)  # e^60 is far from the end of float32, 1 + e^−60 is 1
+def check_activation(device: str, rng: np.random.Generator) -> None:
+    x, g = normal(rng, 3, 111), normal(rng, 3, 111)
+    expected = reference(lambda x: ops.leaky_relu(x, 0.2), g, x)
+    close(run(device, leaky_relu, x, 0.2), expected[0])
+    close(run(device, leaky_relu_backward, g, x, 0.2), expected[1])
+    x *= 20  # to ±60, where 1 + e⁻ˣ is 1 or far beyond 1
     expected = reference(ops.softplus, g, x)
     close(run(device, softplus, x), expected[0])
     close(run(device, softplus_backward, g, x), expected[1])
