@@ -478,6 +478,9 @@ def test_many_arrays_are_passed_by_value(device):
             launch.launch("copy_arrays", (1, 1), (32,), *args)
 
 
+STRUCTS: dict[int, list] = {}  # by address: what a struct was made of, which its bytes do not say in full
+
+
 class LikeCuPy:
     """A RawKernel as far as `launch` uses it: takes what CuPy would copy byte by byte, and runs it in the emulator."""
 
@@ -489,11 +492,16 @@ class LikeCuPy:
         assert shared_mem <= self.max_dynamic_shared_size_bytes
         values: list = []
         for p, a in zip(self.kernel.parameters, args, strict=True):
+            if p.c_type in launch.BY_VALUE:
+                assert a.size == 1 and a.dtype == launch.BY_VALUE[p.c_type]  # CuPy copies the whole struct
+                values.append(STRUCTS[a.ctypes.data])
+                continue
             if p.pointer and not isinstance(a, np.ndarray):
                 assert type(a) is np.uint64 and a == 0
                 a = None
             assert p.pointer or type(a) is p.dtype
             values.append(a)
+        STRUCTS.clear()
         self.emulator(self.kernel, grid, block, shared_mem, values)
 
 
@@ -501,8 +509,16 @@ def test_what_cupy_is_given(emulator, monkeypatch):
     module = SimpleNamespace(get_function=lambda name: LikeCuPy(name, emulator))
     monkeypatch.setattr(launch, "_cupy_module", lambda code: module)
     monkeypatch.setitem(launch.RUNNERS, np, launch._run_cupy)
+    make = launch.by_value
+
+    def noted(p, values):
+        struct = make(p, values)
+        STRUCTS[struct.ctypes.data] = values
+        return struct
+
+    monkeypatch.setattr(launch, "by_value", noted)
     try:
-        for name in ("attention", "adam", "random"):
+        for name in ("attention", "adam", "random", "copy_arrays", "spectral"):
             CHECKS[name]("cpu", np.random.default_rng(0))
         # 63 KiB of shared memory in the backward
         compare_attention("cpu", np.random.default_rng(0), (1, 100, 1, 64), "l2")
