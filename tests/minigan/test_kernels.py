@@ -466,7 +466,9 @@ def test_many_arrays_are_passed_by_value(device):
     assert struct.shape == (1,) and struct.nbytes == 8 * launch.MOST_ARRAYS
     assert struct["at"][0, :4].tolist() == [x.ctypes.data + 12, 0, x.ctypes.data, 0]
     assert launch.by_value(sizes, [7, 8]).tobytes() == np.array([7, 8, *[0] * 62], np.int32).tobytes()
-    assert sum(launch.BY_VALUE[p.c_type].itemsize for p in kernel.parameters) <= 4096
+    for other in launch.kernels().values():  # CUDA before 12.1, and GPUs before Volta, take 4 KiB of arguments
+        sizes_of = [launch.BY_VALUE[p.c_type].itemsize if p.c_type in launch.BY_VALUE else 8 for p in other.parameters]
+        assert sum(sizes_of) <= 4096, other.name
     many = [x] * (launch.MOST_ARRAYS + 1)
     for args, error, message in (
         ((many, many, [6] * len(many)), ValueError, "to takes at most 64 values, got 65"),
