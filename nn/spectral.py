@@ -82,9 +82,9 @@ def normalized(module: Module) -> Iterator[None]:
     however often the layers run."""
     layers = _layers(module)
     results = each(ops.spectral_normalize, [spectral.inputs(weight) for weight, spectral in layers])
-    for (weight, spectral), y in zip(layers, results, strict=True):
-        _normed[spectral] = _shaped(y, weight.shape)
     try:
+        for (weight, spectral), y in zip(layers, results, strict=True):
+            _normed[spectral] = _shaped(y, weight.shape)
         yield
     finally:
         for _, spectral in layers:

@@ -13,7 +13,7 @@ from autograd.tensor import Node, Tensor
 class Each:
     """Many calls of an op as one node on the tape, and a node for each result.
 
-    A subclass has three functions. `fits(calls)`: whether it takes these inputs, arrays by call. `forward(xp, calls)`
+    `cls` has three functions. `fits(calls)`: whether it takes these inputs, arrays by call. `forward(xp, calls)`
     returns the results and, behind them, what the backward needs besides. `fused(xp, gs, calls, kept, need)` returns
     the gradients by call, None for an input that needs none; of an input that several calls share it may give all to
     the first. Second derivatives and `use_fused(False)` go the readable way, call by call.
@@ -48,13 +48,18 @@ class Each:
         if create_graph or not state.fused:
             found: Any = [self._by_rule(node, i, gs[i], needed[i], create_graph) for i in range(len(calls))]
         else:
-            found = self._run("backward", self.fused, node.xp, gs, calls, kept, needed)
+            flat = iter(self._run("backward", self._flat, node.xp, gs, calls, kept, needed))
+            found = [[next(flat) for _ in of_call] for of_call in places]
         total: list[Any] = [None] * len(need)
         for of_call, grads, wanted in zip(places, found, needed, strict=True):
             for p, gp, is_needed in zip(of_call, grads, wanted, strict=True):
                 if is_needed and gp is not None:
                     total[p] = gp if total[p] is None else total[p] + gp
         return total
+
+    def _flat(self, *args: Any) -> tuple:
+        """The gradients by call as one tuple, as hooks know the results of a rule."""
+        return tuple(gp for of_call in self.fused(*args) for gp in of_call)
 
     def _by_rule(self, node: Node, i: int, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
         """The gradients of the inputs of call i by the rule of the op."""

@@ -38,7 +38,13 @@ def counted() -> Iterator[SimpleNamespace]:
 
     def count(op: Any, kind: str, call: Any) -> Any:
         y = call()
-        if op.name in FORWARD:
+        name = op.name.removesuffix(".each")
+        if name != op.name and name in FORWARD:  # many calls at once: (xp, calls), or (xp, gs, calls, kept, need)
+            calls = call.args[1 if kind == "forward" else 2]
+            results, needs = (y, [(True, False)] * len(calls)) if kind == "forward" else (call.args[1], call.args[4])
+            for inputs, result, need in zip(calls, results, needs, strict=False):
+                total.flops += FORWARD[name](dict(zip(op.op.inputs, inputs, strict=True)), result) * sum(need[:2])
+        elif op.name in FORWARD:
             # call is functools.partial(forward or rule, xp, arrays…, options…): here its arguments by name
             x = inspect.signature(call.func).bind(*call.args, **call.keywords).arguments
             if kind == "forward":

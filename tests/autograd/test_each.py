@@ -165,3 +165,8 @@ def test_hooks_see_the_results(stacked):
     with hook(look):
         ys = products(x, [v, w])
     assert seen == [("linear.each", "forward", 2)] and len(ys) == 2
+    y = ys[0].sum()
+    seen.clear()
+    with hook(look):
+        grad(y, [x, v])
+    assert ("linear.each", "backward", 3) in seen  # of x (all of it with the first call), and both weights

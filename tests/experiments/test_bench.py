@@ -11,7 +11,10 @@ import pytest
 from fake_cuda import fake_cuda
 
 from autograd import Tensor, grad, ops
+from autograd.accelerate.each import Each
 from autograd.modes import state
+from autograd.operation import each
+from autograd.registry import TWINS
 from experiments.bench import __main__ as command
 from experiments.bench import case as cases
 from experiments.bench import cases as table
@@ -172,6 +175,27 @@ def test_arithmetic_by_closed_forms():
     x, w = random(2, 5, 4, 4), random(5, 3, 4, 4)
     assert flops_of(lambda x, w: ops.conv_transpose2d(x, w, None, 2, 1), x, w) == (product, 2 * product)
     assert flops_of(ops.gelu, x) == (0, 0)
+
+
+def test_many_calls_at_once_count_as_one_by_one(monkeypatch):
+    class Loop:
+        def fits(calls):
+            return True
+
+        def forward(xp, calls):
+            return (*(x @ w.T for x, w, _ in calls), None)
+
+        def fused(xp, gs, calls, kept, need):
+            return [(g @ w, g.T @ x, None) for g, (x, w, _) in zip(gs, calls, strict=True)]
+
+    def both(x, v, w):
+        return ops.concatenate(each(ops.linear, [(x, v, None), (x, w, None)]), axis=1)
+
+    arrays = random(5, 6), random(4, 6), random(3, 6)
+    one_by_one = flops_of(both, *arrays), flops_of(both, *arrays, wrt=[arrays[2]])
+    monkeypatch.setitem(TWINS, np, {"linear.each": Each(ops.linear, Loop)})
+    assert (flops_of(both, *arrays), flops_of(both, *arrays, wrt=[arrays[2]])) == one_by_one
+    assert one_by_one == ((2 * 30 * 7, 2 * 2 * 30 * 7), (2 * 30 * 7, 2 * 30 * 3))
 
 
 def test_a_rule_on_tensors_is_counted_by_its_ops():

@@ -199,6 +199,11 @@ CASES = {  # f, inputs, kernels that run
         ["layer_norm_forward", "layer_norm_backward_x"],
     ),
     "softplus": (ops.softplus, [normal(3, 5, 9)], ["softplus_forward", "softplus_backward"]),
+    "leaky relu": (
+        lambda x: ops.leaky_relu(x.swapaxes(0, 1), 0.2),
+        [normal(3, 5, 9)],
+        ["leaky_relu_forward", "leaky_relu_backward"],
+    ),
     "gelu": (ops.gelu, [normal(3, 5, 9)], ["bias_gelu_forward", "bias_gelu_backward"]),
     "gelu by tanh": (lambda x: ops.gelu(x, approximate="tanh"), [normal(9)], ["bias_gelu_forward"]),
     "sine": (
@@ -343,6 +348,14 @@ def test_ops_run_as_kernels_where_they_fit(name, launched):
         assert found.dtype == np.float32
         np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4 * np.abs(expected).max())
     assert set(kernels) <= set(launched) and bool(kernels) == bool(launched)
+
+
+def test_maps_of_a_large_x_are_products_of_their_own(launched, monkeypatch):
+    x, w = strict.asarray(normal(3, 5)), [Tensor(strict.asarray(normal(4, 5)), requires_grad=True) for _ in range(2)]
+    for most, one_node in ((15, True), (14, False)):
+        monkeypatch.setattr(autograd.accelerate.gpu.twins, "LARGE", most)
+        ys = each(ops.linear, [(Tensor(x), v, None) for v in w])
+        assert (ys[0].node.parents == ys[1].node.parents) == one_node
 
 
 def test_float64_and_unfused_passes_go_the_readable_way(launched):

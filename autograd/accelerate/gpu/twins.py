@@ -9,6 +9,7 @@ import math
 
 from autograd import ops
 from autograd.accelerate.gpu import (
+    activation,
     adam,
     attention,
     bias_activation,
@@ -21,7 +22,6 @@ from autograd.accelerate.gpu import (
     power_iteration,
     random,
     softmax,
-    softplus,
     spectral,
 )
 from autograd.accelerate.twin import GPU
@@ -89,13 +89,16 @@ def _pointers(targets):
     return [None if isinstance(target, int | float) else target for target in targets]
 
 
+LARGE = 2**20  # elements of an x whose products take far longer than their launches: then copies would cost more
+
+
 @GPU.each(ops.linear)
 class linear_products:
     """Weights of one shape on the same x, as one batch of products."""
 
     def fits(calls):
         (x, weight, bias), *others = calls
-        if x.ndim < 2 or x.size == 0 or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
+        if x.ndim < 2 or not 0 < x.size <= LARGE or weight.ndim != 2 or x.shape[-1] != weight.shape[1]:
             return False
         alike = all(a is x and w.shape == weight.shape and (b is None) == (bias is None) for a, w, b in others)
         arrays = [x, *(w for _, w, _ in calls), *(b for *_, b in calls if b is not None)]
@@ -165,10 +168,22 @@ class softplus_kernels:
         return True
 
     def forward(xp, x):
-        return softplus.softplus(xp.ascontiguousarray(x))
+        return activation.softplus(xp.ascontiguousarray(x))
 
     def fused(xp, g, x):
-        return softplus.softplus_backward(*map(xp.ascontiguousarray, (g, x)))
+        return activation.softplus_backward(*map(xp.ascontiguousarray, (g, x)))
+
+
+@GPU.of(ops.leaky_relu)
+class leaky_relu_kernels:
+    def fits(x, *, negative_slope):
+        return True
+
+    def forward(xp, x, *, negative_slope=0.01):
+        return activation.leaky_relu(xp.ascontiguousarray(x), negative_slope)
+
+    def fused(xp, g, x, *, negative_slope):
+        return activation.leaky_relu_backward(*map(xp.ascontiguousarray, (g, x)), negative_slope)
 
 
 @GPU.of(ops.bias_sine)
