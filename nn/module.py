@@ -8,8 +8,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor
-from autograd.arrays import array_module, to_device, to_host
-from autograd.tensor import WRITES
+from autograd.arrays import WRITES, array_module, to_device, to_host
 
 
 class Parameter(Tensor):

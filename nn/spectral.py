@@ -5,10 +5,9 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, ops
-from autograd.arrays import array_module, to_host
+from autograd.arrays import WRITES, array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
-from autograd.tensor import WRITES
 from nn.module import Buffer, Module
 
 

@@ -8,9 +8,9 @@ import pytest
 
 import nn
 from autograd import Tensor, debug, explain, grad, gradcheck, hook, mermaid, op, ops
+from autograd.arrays import WRITES
 from autograd.gradcheck import GradcheckError
 from autograd.operation import Op
-from autograd.tensor import WRITES
 
 
 def leaf(*values: float) -> Tensor:
