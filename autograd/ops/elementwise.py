@@ -272,6 +272,8 @@ class where:
     "y = a if condition else b  ∂L/∂a = g [condition],   ∂L/∂b = g [not condition]"
 
     def forward(xp, condition, a, b):
+        if hasattr(condition, "dtype") and condition.dtype.kind == "f":
+            raise TypeError(f"the condition is boolean, as x > 0 is, not {condition.dtype}")
         return xp.where(condition, a, b)
 
     def backward(xp, g, condition):

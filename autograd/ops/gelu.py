@@ -19,6 +19,8 @@ class gelu:
     residuals = ("phi",)  # Φ(x)
 
     def forward(xp, x, *, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
         if approximate == "tanh":
             z = numerics.within(xp, x)
             phi = z * z

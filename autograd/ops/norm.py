@@ -154,6 +154,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used.
     """
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm outside training needs running_mean and running_var")
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
     channels = (1, -1) + (1,) * (len(x.shape) - 2)
     axes = (0, *range(2, len(x.shape)))
