@@ -5,7 +5,9 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 """
 
 import ctypes
-from collections.abc import Iterator
+import itertools
+import zlib
+from collections.abc import Iterator, Sequence
 from types import ModuleType
 from typing import Any
 
@@ -117,3 +119,59 @@ def keep_freed_memory() -> None:
 
 
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from malloc.h
+
+
+# Arrays that come from elsewhere, and arrays that change.
+
+
+def host_array(x: Any) -> np.ndarray:
+    """A NumPy array of numbers, a list of them, or anything with `__array__` or `__dlpack__`; TypeError for others."""
+    foreign = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
+    try:
+        a = np.from_dlpack(x) if foreign else np.asarray(x)
+    except ValueError as e:  # lists of different lengths
+        raise TypeError(f"{type(x).__name__} is no array of numbers: {e}") from None
+    if a.dtype.kind not in "fiubc":
+        raise TypeError(f"{type(x).__name__} is no array of numbers: its elements are {a.dtype}")
+    return a
+
+
+NUMBERS = itertools.count()  # of nodes and of writes, in the order of time
+
+
+class Writes:
+    """When arrays were last written to in place: a rule that read one afterwards would return a wrong gradient.
+
+    Written through our own interface, that is: `tensor[i] = …`, `tensor.data -= …`, optimisers, `load_state_dict`.
+    Nodes and writes draw their numbers from one counter, so a write is later than a node if its number is larger.
+    """
+
+    def __init__(self) -> None:
+        self.last = -1.0  # number of the last write: younger nodes look nothing up. Infinite once in debug mode
+        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory
+
+    def note(self, *arrays: Any) -> None:
+        """These arrays have been written to."""
+        now = next(NUMBERS)
+        self.last = max(self.last, now)
+        for a in arrays:
+            self.numbers[_owner(a)] = now
+
+    def since(self, number: int, a: Any) -> bool:
+        """Whether memory of a was written to after the node of that number was recorded."""
+        return self.numbers.get(_owner(a), -1) > number
+
+
+def _owner(a: Any) -> int:
+    """The id of the array that owns the memory of a. If a later array gets it, that is younger than the write."""
+    while is_array(a.base):
+        a = a.base
+    return id(a)
+
+
+WRITES = Writes()
+
+
+def checksums(arrays: Sequence) -> list[int | None]:
+    """One of each array; from a GPU this copies and waits."""
+    return [zlib.crc32(to_host(a).tobytes()) if is_array(a) else None for a in arrays]

@@ -22,6 +22,9 @@ def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = Fa
     and with each other: copy before writing into them.
     """
     xs = [xs] if isinstance(xs, Tensor) else list(xs)
+    for x in (y, *xs):
+        if not isinstance(x, Tensor):
+            raise TypeError(f"grad(y, xs) takes Tensors, not {type(x).__name__}: a gradient flows only through them")
     targets = {x.node for x in xs if x.node is not None}
     found = _sweep(y, targets, _cotangent(y, g, create_graph), create_graph)
     return [found.get(x.node) for x in xs]
@@ -119,6 +122,8 @@ def _cotangent(y: Tensor, g: Any, create_graph: bool) -> Any:
         array = g = array_module(y.data).asarray(array, dtype=y.dtype)
     if array.shape != y.shape:
         raise ValueError(f"g has shape {tuple(array.shape)}, y has shape {y.shape}")
+    if array.dtype.kind == "c":
+        raise TypeError(f"g is {array.dtype}: complex numbers are not differentiated here")
     if array.dtype != y.dtype:
         g = g.astype(y.dtype)
     if create_graph:

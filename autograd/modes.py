@@ -84,12 +84,14 @@ def hooked(op: Any, kind: str, call: functools.partial) -> Any:
             raise TypeError(f"{what} returned None: a `return` is missing")
         return value
 
+    @functools.wraps(call.func)  # a hook may ask for its signature
     def itself(*args: Any, inner: Callable = call.func, **options: Any) -> Any:
         return returned(f"{kind} of {op.name}", inner(*args, **options))
 
     call = functools.partial(itself, *call.args, **call.keywords)
     for f in reversed(HOOKS):
 
+        @functools.wraps(call.func)
         def around(*args: Any, f: Callable = f, inner: functools.partial = call, **options: Any) -> Any:
             return returned(f"hook {getattr(f, '__name__', f)}", f(op, kind, inner))
 

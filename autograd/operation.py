@@ -7,19 +7,19 @@ import math
 import os
 import re
 import traceback
-import zlib
 from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from autograd.arrays import MODULES, array_module, is_array, to_host
+from autograd.arrays import MODULES, WRITES, array_module, checksums, host_array, is_array
 from autograd.modes import HOOKS, hooked, state
 from autograd.registry import OPS, TWINS, ops
-from autograd.tensor import WRITES, Node, Seen, Tensor, host_array
+from autograd.tensor import Node, Seen, Tensor
 
+HOST = np.ndarray
 FLOAT16, FLOAT32, FLOAT64 = map(np.dtype, ("float16", "float32", "float64"))
-NUMBERS = (int, float, bool, type(None), np.generic)  # inputs that pass as they are; None is an input left out
+SCALARS = (int, float, bool, type(None), np.generic)  # inputs that pass as they are; None is an input left out
 
 
 class Rule:
@@ -66,7 +66,7 @@ class Rule:
             saved = node.saved[name]
             arrays = saved if isinstance(saved, tuple) else (saved,)
             noted = any(is_array(a) and WRITES.since(node.id, a) for a in arrays)
-            if noted or node.seen is not None and node.seen.seal.get(name) != _checksums(arrays):
+            if noted or node.seen and node.seen.seal.get(name) != checksums(arrays):
                 where = f" (recorded at {node.seen.site})" if node.seen else ""
                 raise RuntimeError(
                     f"{name} of {self.op.name}{where} was written to in place after the op had run, so the gradient "
@@ -159,8 +159,9 @@ class Op:
             if isinstance(x, Tensor):
                 parent, x = x.node, x._data
                 recorded = recorded or parent is not None
-            if type(x) is np.ndarray:
-                half = half or x.dtype is FLOAT16
+            if type(x) is HOST:
+                if x.dtype is FLOAT16:
+                    half = True
             else:
                 x = _input(x)
                 half = half or getattr(x, "dtype", None) == FLOAT16
@@ -184,12 +185,13 @@ class Op:
             y, *kept = _with_residuals(op, y)
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
             y = _output(op, xp, y)
-        dtype = y.dtype
-        if recorded and dtype is not FLOAT32 and dtype is not FLOAT64:
-            recorded = _differentiable(op, dtype)
         result = Tensor.__new__(Tensor)  # no checks: y is an array
         result._data = y
         if not (recorded and state.recording):
+            result.node = None
+            return result
+        dtype = y.dtype
+        if dtype is not FLOAT32 and dtype is not FLOAT64 and not _differentiable(op, dtype):
             result.node = None
             return result
         saved = op._saved(arrays, y, kept) if op.keeps else {}
@@ -329,7 +331,7 @@ def op(cls: type) -> Op:
 
 def _input(x: Any) -> Any:
     """An input that is no NumPy array: a number, None or a device's array as it is, anything else as an array."""
-    return x if isinstance(x, NUMBERS) or type(x) in MODULES else host_array(x)
+    return x if isinstance(x, SCALARS) or type(x) in MODULES else host_array(x)
 
 
 def _output(op: Op, xp: Any, y: Any) -> Any:
@@ -360,11 +362,7 @@ def _differentiable(op: Op, dtype: Any) -> bool:
 
 def _seal(node: Node) -> dict[str, Any]:
     """Checksums of what a node saved, in debug mode: from a GPU this copies and waits."""
-    return {name: _checksums(saved if isinstance(saved, tuple) else (saved,)) for name, saved in node.saved.items()}
-
-
-def _checksums(arrays: Sequence) -> list[int | None]:
-    return [zlib.crc32(to_host(a).tobytes()) if is_array(a) else None for a in arrays]
+    return {name: checksums(saved if isinstance(saved, tuple) else (saved,)) for name, saved in node.saved.items()}
 
 
 # What follows is for messages.

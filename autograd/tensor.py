@@ -1,16 +1,13 @@
 """Tensor: an array and its place in the graph. Operators and methods mirror NumPy's ndarray."""
 
-import itertools
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.arrays import is_array, to_host
+from autograd.arrays import NUMBERS, WRITES, host_array, is_array, to_host
 from autograd.registry import ops
-
-_ids = itertools.count()
 
 
 class Seen(NamedTuple):
@@ -21,41 +18,6 @@ class Seen(NamedTuple):
     inputs: tuple  # arrays and numbers
     y: Any  # the output, an array
     seal: dict[str, Any]  # checksums of what is saved
-
-
-class Writes:
-    """When arrays were last written to in place: a rule that read one afterwards would return a wrong gradient.
-
-    Written through our own interface, that is: `tensor[i] = …`, `tensor.data -= …`, optimisers, `load_state_dict`.
-    Nodes and writes draw their numbers from one counter, so a write is later than a node if its number is larger.
-    """
-
-    def __init__(self) -> None:
-        self.last = (
-            -1.0
-        )  # number of the last write: for younger nodes nothing is looked up; infinite once in debug mode
-        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory
-
-    def note(self, *arrays: Any) -> None:
-        """These arrays have been written to."""
-        now = next(_ids)
-        self.last = max(self.last, now)
-        for a in arrays:
-            self.numbers[_owner(a)] = now
-
-    def since(self, number: int, a: Any) -> bool:
-        """Whether memory of a was written to after the node of that number was recorded."""
-        return self.numbers.get(_owner(a), -1) > number
-
-
-def _owner(a: Any) -> int:
-    """The id of the array that owns the memory of a. If a later array gets it, that is younger than the write."""
-    while is_array(a.base):
-        a = a.base
-    return id(a)
-
-
-WRITES = Writes()
 
 
 class Node:
@@ -71,7 +33,7 @@ class Node:
         self.options = options
         self.shape, self.dtype = y.shape, y.dtype
         self.xp = xp
-        self.id = next(_ids)
+        self.id = next(NUMBERS)
         self.grad: Any = None  # filled by backward(), in leaves only
         self.seen: Seen | None = None  # in debug mode
 
@@ -307,15 +269,3 @@ class Tensor:
 
 def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
-
-
-def host_array(x: Any) -> np.ndarray:
-    """A NumPy array of numbers, a list of them, or anything with `__array__` or `__dlpack__`; TypeError for others."""
-    foreign = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
-    try:
-        a = np.from_dlpack(x) if foreign else np.asarray(x)
-    except ValueError as e:  # lists of different lengths
-        raise TypeError(f"{type(x).__name__} is no array of numbers: {e}") from None
-    if a.dtype.kind not in "fiubc":
-        raise TypeError(f"{type(x).__name__} is no array of numbers: its elements are {a.dtype}")
-    return a

@@ -7,10 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from autograd.arrays import Numbers, array_module, to_host
+from autograd.arrays import WRITES, Numbers, array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
-from autograd.tensor import WRITES
 from nn.module import Module, Parameter
 
 
@@ -44,9 +43,9 @@ class FlatParameters:
             raise ValueError(
                 f"got {len(grads)} gradients for {len(self.parameters)} parameters: give one for each, or None"
             )
-        for i, (p, g) in enumerate(zip(self.parameters, grads, strict=True)):
-            if g is not None and g.shape != p.shape:
-                raise ValueError(f"gradient {i} has shape {tuple(g.shape)}, and its parameter {p.shape}")
+        for i, (view, g) in enumerate(zip(self.views, grads, strict=True)):
+            if g is not None and g.shape != view.shape:
+                raise ValueError(f"gradient {i} has shape {tuple(g.shape)}, and its parameter {view.shape}")
 
     def gather(self, grads: Sequence[Any]) -> Any:
         """The gradients, aligned with the parameters, as one array; None counts as zero."""

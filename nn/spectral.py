@@ -7,11 +7,10 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, ops
-from autograd.arrays import array_module, to_host
+from autograd.arrays import WRITES, array_module, to_host
 from autograd.operation import each
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
-from autograd.tensor import WRITES
 from nn.module import Buffer, Module
 
 

@@ -33,6 +33,10 @@ class attention:
     residuals = ("p",)  # P (B, H, Nq, Nk)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
+        if q.shape[-1:] != k.shape[-1:] or k.shape[-2:-1] != v.shape[-2:-1]:
+            raise ValueError(
+                f"queries {q.shape} and keys {k.shape} need as many features, keys and values {v.shape} as many tokens"
+            )
         p = _scores(xp, q, k, similarity, scale)
         p -= largest(p, -1)
         xp.maximum(p, LEAST_EXPONENT, out=p)

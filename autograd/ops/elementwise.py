@@ -225,7 +225,7 @@ class silu:
         return xp.maximum(x, -FAR) * numerics.sigmoid(xp, x)
 
     def backward(xp, g, x):
-        x = xp.clip(x, -FAR, FAR)
+        x = numerics.within(xp, x)
         s = numerics.sigmoid(xp, x)
         return g * s * (1 + x * (1 - s))
 
@@ -237,8 +237,9 @@ class maximum:
     def forward(xp, a, b):
         return xp.maximum(a, b)
 
-    def backward(xp, g, a, b):
-        return to_extremes(xp, g, a == b, a < b, b < a)
+    def backward(xp, g, a, b, need):
+        g = xp.where(a == b, 0.5 * g, g)
+        return xp.where(a < b, 0, g) if need[0] else None, xp.where(b < a, 0, g) if need[1] else None
 
 
 @op
@@ -248,14 +249,9 @@ class minimum:
     def forward(xp, a, b):
         return xp.minimum(a, b)
 
-    def backward(xp, g, a, b):
-        return to_extremes(xp, g, a == b, b < a, a < b)
-
-
-def to_extremes(xp, g, tie, not_a, not_b):
-    """The gradients of the larger, or the smaller, of a and b. NaN is both, as in PyTorch."""
-    g = xp.where(tie, 0.5 * g, g)
-    return xp.where(not_a, 0, g), xp.where(not_b, 0, g)
+    def backward(xp, g, a, b, need):
+        g = xp.where(a == b, 0.5 * g, g)
+        return xp.where(b < a, 0, g) if need[0] else None, xp.where(a < b, 0, g) if need[1] else None
 
 
 @op
@@ -276,6 +272,8 @@ class where:
     "y = a if condition else b  ∂L/∂a = g [condition],   ∂L/∂b = g [not condition]"
 
     def forward(xp, condition, a, b):
+        if hasattr(condition, "dtype") and condition.dtype.kind == "f":
+            raise TypeError(f"the condition is boolean, as x > 0 is, not {condition.dtype}")
         return xp.where(condition, a, b)
 
     def backward(xp, g, condition):

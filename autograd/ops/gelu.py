@@ -19,8 +19,10 @@ class gelu:
     residuals = ("phi",)  # Φ(x)
 
     def forward(xp, x, *, approximate="none"):
+        if approximate not in ("none", "tanh"):
+            raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
         if approximate == "tanh":
-            z = xp.clip(x, -FAR, FAR)
+            z = numerics.within(xp, x)
             phi = z * z
             phi *= 0.044715 * _TANH_SCALE
             phi += _TANH_SCALE
@@ -33,7 +35,7 @@ class gelu:
         return xp.maximum(x, -FAR) * phi, phi
 
     def backward(xp, g, x, *, approximate):
-        x = xp.clip(x, -FAR, FAR)
+        x = numerics.within(xp, x)
         if approximate == "tanh":
             t = xp.tanh(_TANH_SCALE * (x + 0.044715 * x * x * x))
             slope = _TANH_SCALE * (1 + 3 * 0.044715 * x * x)
@@ -42,7 +44,7 @@ class gelu:
         return g * (0.5 * (1 + numerics.erf(xp, x * math.sqrt(0.5))) + x * density)
 
     def fused(xp, g, x, phi, *, approximate):
-        x = xp.clip(x, -FAR, FAR)
+        x = numerics.within(xp, x)
         slope = xp.square(x, out=xp.empty_like(x))
         if approximate == "tanh":  # Φ = σ(2z), so y' = Φ + x Φ (1 − Φ) 2z'
             slope *= 6 * 0.044715 * _TANH_SCALE

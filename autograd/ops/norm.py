@@ -45,19 +45,19 @@ class cross_entropy:
     "y = mean over rows of (ln Σ eˣ − x[target])     ∂L/∂x = g (softmax(x) − onehot(target)) / rows"
 
     def forward(xp, x, target):
-        target = _checked(xp, x, target)
+        of_target = _of_target(xp, x, target)
         m = largest(x, 1)
         logs = xp.log(xp.sum(xp.exp(x - m), axis=1)) + m[:, 0]
-        return xp.mean(logs - xp.where(target < 0, xp.nan, x[xp.arange(len(x)), target]))
+        return xp.mean(logs - of_target)
 
     def backward(xp, g, x, target):
         e = xp.exp(x - x.max(axis=1, keepdims=True))
         return (g / x.shape[0]) * (e / e.sum(axis=1, keepdims=True) - _one_hot(target, x)), None
 
 
-def _checked(xp, x, target):
-    """The targets, if there is one class number for each row of x. A number that is no class is refused on the host; on
-    another device, where looking at it would mean to wait, it becomes −1, and the loss NaN."""
+def _of_target(xp, x, target):
+    """x[target] of each row. A number that is no class is refused on the host; on another device, where looking at it
+    would mean to wait, its x is NaN."""
     if x.ndim != 2 or getattr(target, "shape", ()) != x.shape[:1]:
         raise ValueError(
             f"cross_entropy takes logits (rows, classes) and a target for each row, (rows,), not {x.shape} and "
@@ -65,10 +65,14 @@ def _checked(xp, x, target):
         )
     if target.dtype.kind not in "iu":
         raise TypeError(f"targets are the numbers of the classes, integers, not {target.dtype}")
-    wrong = (target < 0) | (target >= x.shape[1])
-    if xp is np and wrong.any():
-        raise ValueError(f"target {target[wrong][0]} is none of the {x.shape[1]} classes, 0 to {x.shape[1] - 1}")
-    return target if xp is np else xp.where(wrong, -1, target)
+    rows, classes = x.shape
+    if xp is not np:
+        known = (target >= 0) & (target < classes)
+        return xp.where(known, x[xp.arange(rows), xp.where(known, target, 0)], xp.nan)
+    if rows and not 0 <= target.min() <= target.max() < classes:
+        wrong = target[(target < 0) | (target >= classes)]
+        raise ValueError(f"target {wrong[0]} is none of the {classes} classes, 0 to {classes - 1}")
+    return x[xp.arange(rows), target]
 
 
 def _one_hot(target, x):
@@ -84,7 +88,8 @@ class normalize:
     residuals = ("normed", "rstd")
 
     def forward(xp, x, weight, bias, *, axes, eps):
-        normed = real(x) - _means(xp, real(x), axes)
+        x = real(x)
+        normed = x - _means(xp, x, axes)
         rstd = 1 / xp.sqrt(_means(xp, normed, axes, normed) + eps)
         normed *= rstd
         y = normed if weight is None else normed * weight
@@ -149,6 +154,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used.
     """
+    if not training and (running_mean is None or running_var is None):
+        raise ValueError("batch_norm outside training needs running_mean and running_var")
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
     channels = (1, -1) + (1,) * (len(x.shape) - 2)
     axes = (0, *range(2, len(x.shape)))

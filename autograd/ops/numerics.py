@@ -43,6 +43,11 @@ def scatter_add(xp: Any, x: Any, index: Any, shape: tuple[int, ...]) -> Any:
     return out
 
 
+def within(xp: Any, x: Any) -> Any:
+    """x from −FAR to FAR; NaN stays NaN."""
+    return xp.minimum(xp.maximum(x, -FAR), FAR)
+
+
 def real(x: Any) -> Any:
     """x in floating-point numbers: integers wrap around where a formula subtracts them, and cannot hold its values."""
     return x if x.dtype.kind == "f" else x * 1.0

@@ -30,7 +30,7 @@ def count(shape, axis):
 
 def as_rows(a):
     """a (…, D) as a matrix (rows, D), also where it is empty."""
-    return a.reshape(math.prod(a.shape[:-1]), a.shape[-1])
+    return a.reshape(-1 if a.size else math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def column_sums(xp, a, b=None):
@@ -120,10 +120,10 @@ class logsumexp:
 
     def forward(xp, x, *, axis=None, keepdims=False):
         axis = over(x, axis)
-        m = largest(x, axis)
-        m = xp.where(abs(m) < math.inf, m, 0)  # ∞ − ∞ would be NaN
-        with np.errstate(divide="ignore", over="ignore"):  # ln 0 = −∞ is right where every x is −∞
-            y = m + xp.log(xp.sum(xp.exp(x - m), axis=axis, keepdims=True))
+        m = largest(x, axis) if x.size else largest(x, axis) - math.inf
+        most = float(np.finfo(m.dtype).max)
+        finite = xp.minimum(xp.maximum(m, -most), most)  # ∞ − ∞ would be NaN
+        y = m + xp.log(xp.maximum(xp.sum(xp.exp(x - finite), axis=axis, keepdims=True), 1))  # e⁰ = 1 is in the sum
         return y if keepdims else xp.squeeze(y, axis=axis)
 
     def backward(xp, g, x, y, *, axis, keepdims):

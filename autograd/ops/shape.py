@@ -70,6 +70,8 @@ class concatenate:
         return tuple(out)
 
     def call(apply, arrays, axis=0):
+        if axis is None:  # as NumPy: of the flattened arrays
+            arrays, axis = [reshape(a, (-1,)) for a in arrays], 0
         return apply(*arrays, axis=axis)
 
 
@@ -96,11 +98,11 @@ def _along(ndim, axis, index):
 def split(x, indices_or_sections, axis=0):
     """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch."""
     n = x.shape[axis]
-    if isinstance(indices_or_sections, int):
-        if n % indices_or_sections:
-            raise ValueError(f"cannot split {n} elements into {indices_or_sections} equal parts")
-        size = n // indices_or_sections
-        bounds = list(range(0, n + 1, size))
+    if isinstance(indices_or_sections, (int, np.integer)):
+        parts = int(indices_or_sections)
+        if parts < 1 or n % parts:
+            raise ValueError(f"cannot split {n} elements into {parts} equal parts")
+        bounds = [i * (n // parts) for i in range(parts + 1)]
     else:
         bounds = [0, *indices_or_sections, n]
     return [getitem(x, _along(x.ndim, axis, slice(a, b))) for a, b in zip(bounds, bounds[1:], strict=False)]

@@ -6,13 +6,15 @@ that no whole window reaches are left out.
 
 from typing import NamedTuple
 
+import numpy as np
+
 from autograd.operation import op
 
 
 def pair(v):
     """v as (rows, columns); an integer counts for both."""
     both = tuple(v) if isinstance(v, (tuple, list)) else (v, v)
-    if len(both) != 2 or not all(isinstance(n, int) for n in both):
+    if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
         raise ValueError(f"expected an integer or a pair of integers, not {v!r}")
     return both
 

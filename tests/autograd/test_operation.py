@@ -8,9 +8,9 @@ import pytest
 
 import nn
 from autograd import Tensor, debug, explain, grad, gradcheck, hook, mermaid, op, ops
+from autograd.arrays import WRITES
 from autograd.gradcheck import GradcheckError
 from autograd.operation import Op
-from autograd.tensor import WRITES
 
 
 def leaf(*values: float) -> Tensor:
@@ -88,6 +88,49 @@ def test_integers_and_booleans_carry_no_gradient(dtype):
 def test_complex_results_are_refused():
     with pytest.raises(TypeError, match="mul returned complex numbers, which are not differentiated"):
         leaf(1.0) * np.array([1j])
+
+
+def test_grad_takes_tensors_and_real_numbers():
+    x = leaf(1.0)
+    for y, xs in ((x.sum(), [np.ones(1)]), (np.ones(1), [x]), (3.0, [x])):
+        with pytest.raises(TypeError, match=r"grad\(y, xs\) takes Tensors, not"):
+            grad(y, xs)
+    with pytest.raises(TypeError, match="g is complex128: complex numbers are not differentiated"):
+        grad(x, [x], g=np.array([1j]))
+
+
+# What forward accepts, the rule can differentiate
+
+
+def test_options_and_conditions_that_are_none():
+    x = leaf(1.0, 2.0)
+    with pytest.raises(ValueError, match="approximate='erf': use 'none' or 'tanh'"):
+        ops.gelu(x, approximate="erf")
+    with pytest.raises(TypeError, match="the condition is boolean, as x > 0 is, not float64"):
+        ops.where(x, x, 0.0)
+    with pytest.raises(ValueError, match="batch_norm outside training needs running_mean and running_var"):
+        ops.batch_norm(np.ones((2, 2)), None, None)
+
+
+@pytest.mark.parametrize("similarity", ops.SIMILARITIES)
+def test_attention_refuses_what_does_not_fit(similarity):
+    q, wide, long = np.ones((1, 1, 2, 3)), np.ones((1, 1, 2, 4)), np.ones((1, 1, 3, 3))
+    for k, v in ((wide, q), (q, long), (long, q)):
+        with pytest.raises(ValueError, match="in attention.*need as many features"):
+            ops.attention(q, k, v, similarity=similarity)
+
+
+def test_concatenate_of_flattened_arrays_and_splits():
+    """numpy.concatenate(axis=None) and numpy.split."""
+    a, b = leaf(1.0, 2.0), Tensor(np.ones((1, 2)), requires_grad=True)
+    y = ops.concatenate([a, b], axis=None)
+    ga, gb = grad(y, [a, b], np.arange(4.0))
+    assert y.data.tolist() == [1, 2, 1, 1] and ga.tolist() == [0, 1] and gb.tolist() == [[2, 3]]
+    assert [p.shape for p in ops.split(np.zeros((0, 2)), 2)] == [(0, 2), (0, 2)]
+    assert [p.data.tolist() for p in ops.split(a, np.int64(2))] == [[1], [2]]
+    with pytest.raises(ValueError, match="cannot split 2 elements into 0 equal parts"):
+        ops.split(a, 0)
+    assert ops.max_pool2d(np.ones((1, 1, 4, 4)), np.int64(2)).shape == (1, 1, 2, 2)
 
 
 # What forward, a rule and a hook return

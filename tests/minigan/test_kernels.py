@@ -110,6 +110,10 @@ def check_softmax(device: str, rng: np.random.Generator) -> None:
     y = run(device, softmax, x)
     close(y, expected[0])
     close(run(device, softmax_backward, g, y), expected[1], 1e-5)
+    inf, nan = np.inf, np.nan  # a masked place, and rows without a distribution, as ops.softmax has them
+    rows = np.float32([[-inf, 0, 0], [-inf, -inf, -inf], [inf, 0, 0], [nan, 0, 0], [1e30, 0, -1e30]])
+    expected = np.float32([[0, 0.5, 0.5], [nan] * 3, [nan] * 3, [nan] * 3, [1, 0, 0]])
+    np.testing.assert_array_equal(run(device, softmax, rows), expected)
 
 
 def check_activation(device: str, rng: np.random.Generator) -> None:
