@@ -136,20 +136,21 @@ def _encoded(text: str) -> bytes:
 
 
 @contextmanager
-def reading_hdf5(path: str | os.PathLike, what: str = "cannot be read", form: str | None = None) -> Iterator[h5py.File]:
+def reading_hdf5(
+    path: str | os.PathLike, what: str = "cannot be read", form: str | None = None, ours: bool = False
+) -> Iterator[h5py.File]:
     """Open a file after a check. InputError, "`path` `what`", if it is damaged.
 
-    form: the attribute `format` that the file must have. Files of this project without a SHA-256 are of older versions:
-    they are read, and stderr says so.
+    form: the attribute `format` that the file must have. Files of this project (those with a form, or `ours`) without a
+    SHA-256 are of older versions: they are read, and stderr says so.
     """
     path = Path(path)
     with reading(path, what):
         check_file(path)
         with h5py.File(path, "r") as f:
-            ours = text(f.attrs.get("format"))
-            if form is not None and ours != form:
+            if form is not None and text(f.attrs.get("format")) != form:
                 raise ValueError(f"it is HDF5, but not of the format {form!r}")
-            if form is not None and "sha256" not in f.attrs and path not in _noted:
+            if (ours or form is not None) and "sha256" not in f.attrs and path not in _noted:
                 _noted.add(path)
                 print(f"{path} has no SHA-256, as an older version wrote it: damage would not show", file=sys.stderr)
             yield f
