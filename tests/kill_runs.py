@@ -173,6 +173,8 @@ def main() -> int:
     rng, counts, directory = np.random.default_rng(args.seed), Counter(), Path(tempfile.mkdtemp())
     begun = time.monotonic()
     problems: list[str] = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that it tells what it has counted so far
+        signal.signal(number, signal.default_int_handler)
     try:
         if args.builds:
             kill_builds(args.builds, directory / "builds", rng, counts, problems)
