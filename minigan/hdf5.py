@@ -26,7 +26,7 @@ from minigan.files import reading, write_all, writing
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SEAL = b"\nminigan sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
-PROBE_SECONDS = 15  # of computing that the process may take; it reads at most a few hundred MiB
+PROBE_SECONDS = 5  # of computing that the process may take; it reads at most 128 MiB
 EXPANSION = 1100  # bytes of an array for a byte of the file: more than gzip can reach
 CHUNK_BYTES = 1 << 28  # of a compressed dataset are in memory at once, at most
 _BLOCK = 1 << 20
@@ -190,7 +190,7 @@ def probe(path: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=8 * PROBE_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise ValueError("it is damaged: the HDF5 library finds no end in it") from None
+        raise ValueError(f"the HDF5 library does not come to an end in {8 * PROBE_SECONDS} s") from None
     except OSError:  # no process can be started here
         return
     if done.returncode < 0:
