@@ -10,7 +10,9 @@ from typing import Any, BinaryIO
 
 from minigan.errors import InputError
 
-_TEMPORARY = re.compile(r"\..+\.\d+\.tmp|.+\.h5\.tmp|\.(?!writing\.).+\.\d+")  # the last two are of older versions
+_TEMPORARY = re.compile(  # the last two are of older versions
+    r"\..+\.\d+\.tmp|(checkpoint|best|samples)\.h5\.tmp|\.[\w-]+\.(png|gif|html|json|h5)\.\d+"
+)
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:

@@ -26,7 +26,7 @@ from minigan.files import reading, write_all, writing
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SEAL = b"\nminigan sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
-PROBE_SECONDS = 15  # of computing that the process may take; it reads at most a few hundred MiB
+PROBE_SECONDS = 5  # of computing that the process may take; it reads at most 128 MiB
 EXPANSION = 1100  # bytes of an array for a byte of the file: more than gzip can reach
 CHUNK_BYTES = 1 << 28  # of a compressed dataset are in memory at once, at most
 _BLOCK = 1 << 20
@@ -136,20 +136,21 @@ def _encoded(text: str) -> bytes:
 
 
 @contextmanager
-def reading_hdf5(path: str | os.PathLike, what: str = "cannot be read", form: str | None = None) -> Iterator[h5py.File]:
+def reading_hdf5(
+    path: str | os.PathLike, what: str = "cannot be read", form: str | None = None, ours: bool = False
+) -> Iterator[h5py.File]:
     """Open a file after a check. InputError, "`path` `what`", if it is damaged.
 
-    form: the attribute `format` that the file must have. Files of this project without a SHA-256 are of older versions:
-    they are read, and stderr says so.
+    form: the attribute `format` that the file must have. Files of this project (those with a form, or `ours`) without a
+    SHA-256 are of older versions: they are read, and stderr says so.
     """
     path = Path(path)
     with reading(path, what):
         check_file(path)
         with h5py.File(path, "r") as f:
-            ours = text(f.attrs.get("format"))
-            if form is not None and ours != form:
+            if form is not None and text(f.attrs.get("format")) != form:
                 raise ValueError(f"it is HDF5, but not of the format {form!r}")
-            if form is not None and "sha256" not in f.attrs and path not in _noted:
+            if (ours or form is not None) and "sha256" not in f.attrs and path not in _noted:
                 _noted.add(path)
                 print(f"{path} has no SHA-256, as an older version wrote it: damage would not show", file=sys.stderr)
             yield f
@@ -189,7 +190,7 @@ def probe(path: Path) -> None:
             command, env=environment, stdin=subprocess.DEVNULL, capture_output=True, timeout=8 * PROBE_SECONDS
         )
     except subprocess.TimeoutExpired:
-        raise ValueError("it is damaged: the HDF5 library finds no end in it") from None
+        raise ValueError(f"the HDF5 library does not come to an end in {8 * PROBE_SECONDS} s") from None
     except OSError:  # no process can be started here
         return
     if done.returncode < 0:

@@ -1,6 +1,7 @@
 """Reading what a run writes: `config.json`, and `log.jsonl`, one JSON object a line, of kind "train" or "eval"."""
 
 import json
+import shlex
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +18,10 @@ FEATURES = {"digits": "digit features", "inception": "Inception features", "rand
 
 
 def read_config(directory: str | Path) -> dict[str, Any]:
-    """The config.json of a run, or {} where there is none yet. InputError if it is not a JSON object."""
+    """The config.json of a run, or {} where there is none yet; values of a wrong type are left out.
+
+    InputError if it is not a JSON object.
+    """
     path = Path(directory) / "config.json"
     if not path.is_file():
         return {}
@@ -27,7 +31,19 @@ def read_config(directory: str | Path) -> dict[str, Any]:
         raise InputError(f"{path} is not JSON ({why(error)})") from error
     if not isinstance(config, dict):
         raise InputError(f"{path} must hold a JSON object")
-    return config
+    return {name: value for name, value in config.items() if _fits(name, value)}
+
+
+def _fits(name: str, value: Any) -> bool:
+    """Whether a value of config.json has its type; others would stop whoever reads it."""
+    if name in ("options", "data", "parameters", "machine"):
+        return isinstance(value, dict)
+    if name == "command":
+        try:
+            return bool(shlex.split(value))
+        except (ValueError, AttributeError, TypeError):
+            return False
+    return name not in ("variant", "preset") or isinstance(value, str)
 
 
 def read_log(path: str | Path) -> list[dict[str, Any]]:

@@ -10,7 +10,7 @@ from typing import Any
 import h5py
 
 SMALL = 1 << 22  # bytes: an array up to this size is read whole
-MOST = 1 << 28  # bytes that are read in all
+MOST = 1 << 27  # bytes that are read in all
 MEMORY = 1 << 32  # bytes that this process may ask for
 
 

@@ -10,11 +10,11 @@ SECONDS = 60.0  # between lines, and before the first one
 
 
 class Progress(tqdm):
-    """tqdm on stderr. Where there is no terminal, each display is a line of its own, at most one a minute."""
+    """tqdm on stderr. Where there is no terminal, each display is a line: at most one a minute, and one at the end."""
 
     def __init__(self, *args: Any, **options: Any):
         file = options.setdefault("file", sys.stderr)
-        self.terminal = is_terminal(file)
+        self.terminal, self.patience = is_terminal(file), options.get("delay", 0)
         if not self.terminal:
             options |= {"mininterval": SECONDS, "maxinterval": 10 * SECONDS, "ascii": True, "ncols": 100}
             options |= {"delay": SECONDS, "dynamic_ncols": False}
@@ -36,7 +36,9 @@ class Progress(tqdm):
         super().set_postfix_str(s, refresh and self.terminal)
 
     def close(self) -> None:
-        if not self.terminal:
+        if not self.terminal and not self.disable:
+            if self.leave and self.n > self.last_print_n and self._time() - self.start_t >= self.patience:
+                self.display()
             self.leave, self.fp = False, io.StringIO()  # the last display is a line already: nothing to clear
         super().close()
 

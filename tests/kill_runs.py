@@ -92,9 +92,8 @@ def litter(directory: Path) -> list[str]:
     return [name for name in names if name.endswith((".tmp", ".part", ".owner")) or name.startswith(".writing")]
 
 
-def kill_trainings(kills: int, directory: Path, rng: Any, counts: Counter) -> list[str]:
+def kill_trainings(kills: int, directory: Path, rng: Any, counts: Counter, problems: list[str]) -> None:
     """Kill trainings `kills` times in all, each run until it ends by itself."""
-    problems: list[str] = []
     whole = directory / "whole"
     begun = time.monotonic()
     end(start("plain", "mnist", [*TRAINING, "--out", str(whole)], 0), None, problems, whole)
@@ -124,17 +123,15 @@ def kill_trainings(kills: int, directory: Path, rng: Any, counts: Counter) -> li
         if max(record["step"] for record in records) != 60:
             problems.append(f"{out}: the log ends before the last step")
         counts["runs"] += 1
-    return problems
 
 
-def kill_builds(kills: int, directory: Path, rng: Any, counts: Counter) -> list[str]:
+def kill_builds(kills: int, directory: Path, rng: Any, counts: Counter, problems: list[str]) -> None:
     """Kill builds of a cache `kills` times in all, each until it is complete."""
     import numpy as np
     from PIL import Image
 
     from minigan.data.cache import Recipe, cached
 
-    problems: list[str] = []
     pictures = directory / "pictures"
     pictures.mkdir(parents=True)
     for i in range(600):
@@ -163,7 +160,6 @@ def kill_builds(kills: int, directory: Path, rng: Any, counts: Counter) -> list[
         if found := [path.name for path in place.iterdir() if not path.is_dir() or path.name.endswith(".part")]:
             problems.append(f"{place}: {found} stayed")
         counts["caches"] += 1
-    return problems
 
 
 def main() -> int:
@@ -176,8 +172,16 @@ def main() -> int:
     args = p.parse_args()
     rng, counts, directory = np.random.default_rng(args.seed), Counter(), Path(tempfile.mkdtemp())
     begun = time.monotonic()
-    problems = kill_builds(args.builds, directory / "builds", rng, counts) if args.builds else []
-    problems += kill_trainings(args.trainings, directory / "trainings", rng, counts) if args.trainings else []
+    problems: list[str] = []
+    for number in (signal.SIGINT, signal.SIGTERM):  # so that it tells what it has counted so far
+        signal.signal(number, signal.default_int_handler)
+    try:
+        if args.builds:
+            kill_builds(args.builds, directory / "builds", rng, counts, problems)
+        if args.trainings:
+            kill_trainings(args.trainings, directory / "trainings", rng, counts, problems)
+    except KeyboardInterrupt:
+        print("interrupted: so far")
     for what, count in sorted(counts.items()):
         print(f"{what}: {count}")
     print(f"seed {args.seed}, {time.monotonic() - begun:.0f} s, {len(problems)} problems, in {directory}")

@@ -9,7 +9,6 @@ from minigan.files import sweep
 from minigan.hdf5 import reading_hdf5, text, writing_hdf5
 from minigan.metrics.features import Features
 
-FORMAT = "minigan features 1"
 DAY = 86_400.0  # seconds
 
 
@@ -37,12 +36,12 @@ class FeatureCache:
         if not path.is_file():
             return None
         try:
-            with reading_hdf5(path, "is damaged", FORMAT) as f:
+            with reading_hdf5(path, "is damaged", ours=True) as f:
                 named = tuple(text(f.attrs[name]) for name in ("content", "extractor"))
                 return Features.read(f) if named == (content, extractor) else None
         except InputError:
             return None
 
     def save(self, content: str, extractor: str, features: Features) -> None:
-        with writing_hdf5(self.path(content, extractor), format=FORMAT, content=content, extractor=extractor) as file:
+        with writing_hdf5(self.path(content, extractor), content=content, extractor=extractor) as file:
             features.write(file)

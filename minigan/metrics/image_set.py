@@ -121,6 +121,7 @@ def measure(
     names a progress bar on stderr.
     """
     started = time.perf_counter()
+    loader.check()
     features = None
     warnings: list[str] = []
     if cache is not None:

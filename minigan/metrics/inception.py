@@ -301,7 +301,7 @@ def load_inception(path: str | Path, device: str = "cpu") -> Inception:
     if not path.is_file():
         raise InputError(f"{path}: there is no such file; make it with python -m experiments.export_inception")
     try:
-        with reading_hdf5(path, "is not a readable file of Inception weights") as f:
+        with reading_hdf5(path, "is not a readable file of Inception weights", ours=True) as f:
             facts = {name: text(f.attrs.get(name)) for name in ("format", "architecture", "digest", "source_sha256")}
             if facts["format"] != FORMAT or f.attrs["format_version"] != VERSION:
                 raise InputError(f"{path}: HDF5, but not Inception weights of python -m experiments.export_inception")

@@ -9,6 +9,7 @@ import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator
+from functools import partial
 from io import BytesIO
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,8 @@ from minigan import checkpoint
 from minigan.data.celeba import draw_faces, find_celeba
 from minigan.data.cifar import load_cifar10
 from minigan.data.dataset import Dataset
-from minigan.data.decoding import is_grey, pixels
+from minigan.data.decoding import is_grey, pixels, refuse
+from minigan.data.folder import attempt
 from minigan.data.load import load_data
 from minigan.data.mnist import load_dataset, read_images
 from minigan.data.pictures import open_pictures
@@ -63,6 +65,9 @@ class ImageLoader:
                 self.shapes[image.shape] += 1
                 self.hashes.append(hashlib.sha256(repr(image.shape).encode() + image.tobytes()).digest())
             yield images
+
+    def check(self) -> None:
+        """InputError if it can be known early that some images cannot be read."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -134,6 +139,15 @@ class PictureLoader(ImageLoader):
     def read(self, indices: np.ndarray) -> Images:
         images = [self._open(i) for i in indices]
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
+
+    def check(self) -> None:
+        """Look at the heads of all files, so that no bad one ends an hour of work; all bad ones are listed together."""
+        bad: dict[str, str] = {}
+        for i in self.indices.tolist():
+            name = self.pictures.path / self.pictures.files[i]
+            if (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
+                attempt(bad, name, partial(is_grey, BytesIO(data), name))
+        refuse(bad, self.pictures.path)
 
     def close(self) -> None:
         self.pictures.close()

@@ -61,6 +61,7 @@ def test_commands_go_on_without_stderr(monkeypatch, capsys):
     with pytest.raises(SystemExit) as stop:
         cli.run_main(main)
     assert stop.value.code == 2 and capsys.readouterr().out == ""
+    sys.stderr.stream.close()
 
 
 def test_progress_in_a_file_is_a_line_now_and_then():
@@ -78,11 +79,12 @@ def test_progress_in_a_file_is_a_line_now_and_then():
     assert all("step" in line for line in lines[:-1])
 
 
-def test_progress_of_a_short_job_says_nothing_in_a_file():
+def test_progress_of_a_short_job_is_one_line_or_none():
     file = io.StringIO()
-    for _ in Progress(range(1000), file=file):
-        pass
-    assert file.getvalue() == ""
+    for options in ({"delay": 60}, {"leave": False}, {}):
+        for _ in Progress(range(1000), "short", file=file, **options):
+            pass
+    assert file.getvalue().count("\n") == 1 and file.getvalue().startswith("short: 100%")
 
 
 def test_without_a_home_the_sentence_names_the_flag(tmp_path, monkeypatch):

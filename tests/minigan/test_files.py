@@ -15,6 +15,8 @@ from minigan import checkpoint, hdf5
 from minigan.errors import InputError
 from minigan.files import sweep, write_bytes, writing
 from minigan.hdf5 import SEAL_BYTES, array_names, reading_hdf5, writing_hdf5
+from minigan.metrics.cache import FeatureCache
+from minigan.metrics.features import Features
 
 RNG = np.random.default_rng(0)
 ARRAYS = {"a": {"x": RNG.normal(size=(40, 50)), "y": np.arange(7)}, "b": {"z": np.float32(3.5)}}
@@ -96,11 +98,11 @@ def test_a_limit_on_the_size_of_files_is_one_sentence(tmp_path):
 
 def test_litter_is_swept_and_nothing_else(tmp_path):
     litter = [".curves.png.1234", ".c.h5.77.tmp", "checkpoint.h5.tmp"]
-    kept = ["checkpoint.h5", ".hidden", ".lock", "notes.tmp", "curves.png"]
+    kept = ["checkpoint.h5", ".hidden", ".lock", "notes.tmp", "my.h5.tmp", ".backup.2024"]
     for name in litter + kept:
         (tmp_path / name).write_text("")
     sweep(tmp_path, older=1000)
-    assert len(os.listdir(tmp_path)) == 8
+    assert len(os.listdir(tmp_path)) == 9
     sweep(tmp_path)
     assert sorted(os.listdir(tmp_path)) == sorted(kept)
 
@@ -204,3 +206,16 @@ def test_a_heap_without_an_end_is_left_after_a_while(tmp_path, monkeypatch):
     monkeypatch.setattr(hdf5, "PROBE_SECONDS", 1)
     with pytest.raises(InputError, match="cannot be read"), reading_hdf5(path):
         pass
+
+
+def test_features_of_an_older_version_are_used_and_it_is_said(tmp_path, capsys):
+    cache, values = FeatureCache(tmp_path), RNG.normal(size=(4, 3)).astype(np.float32)
+    with h5py.File(cache.path("content", "extractor"), "w") as f:
+        f.attrs.update(content="content", extractor="extractor")
+        f.create_dataset("features", data=values, fletcher32=True)
+    np.testing.assert_array_equal(cache.load("content", "extractor").values, values)
+    assert "has no SHA-256" in capsys.readouterr().err
+    cache.save("content", "extractor", Features(values + 1))
+    path = cache.path("content", "extractor")
+    path.write_bytes(path.read_bytes().replace((values + 1).tobytes(), values.tobytes()))
+    assert cache.load("content", "extractor") is None

@@ -1,7 +1,6 @@
 """A run that is killed, stopped or held by another process loses nothing; what a killed process left is swept."""
 
 import errno
-import fcntl
 import importlib
 import json
 import os
@@ -22,6 +21,7 @@ from minigan.errors import InputError
 from minigan.lock import NO_LOCKS, hold_lock
 from minigan.train import stop_signals
 
+fcntl = pytest.importorskip("fcntl")
 download_module = importlib.import_module("minigan.data.download")  # its name is that of the function beside it
 SMALL = (
     "--g-width 8 --g-heads 2 --g-depth 1 --d-width 8 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 --batch 4 "

@@ -236,6 +236,12 @@ def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
     assert cached(damaged, Recipe(16, mode="RGB"), tmp_path / "cache").skipped == {}
 
 
+def test_fid_lists_them_before_its_work(damaged):
+    loader = open_images(damaged)
+    with pytest.raises(InputError, match=r"2 pictures of .*02\.png.*07\.png"):
+        loader.check()
+
+
 @pytest.mark.parametrize("mode", ["RGB", None])
 def test_skipped_pictures_are_recorded_and_the_others_right(damaged, tmp_path, mode, capsys):
     found = cached(damaged, Recipe(64, mode=mode), tmp_path / "cache", skip=True)

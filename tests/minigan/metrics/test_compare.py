@@ -79,7 +79,8 @@ def test_the_seed_fixes_every_draw():
     assert {name for name in first if first[name] != other[name]} == drawn
 
 
-def test_progress_goes_to_stderr_and_only_when_asked_for(pair, capsys):
+def test_progress_goes_to_stderr_and_only_when_asked_for(pair, capsys, monkeypatch):
+    monkeypatch.setattr("minigan.progress.is_terminal", lambda file: True)
     compare(*pair, metrics=METRICS, kid_subsets=3)
     assert capsys.readouterr() == ("", "")
     compare(*pair, metrics=METRICS, kid_subsets=3, progress=True)
