@@ -28,6 +28,7 @@ class Case:
     g: np.ndarray  # the cotangent, in any shape
     parts: np.ndarray  # the numeric gradient through each element of y alone: y.shape + x.shape
     others: dict[str, np.ndarray]  # the numeric gradients of the other inputs of x's shape, by name
+    inputs: dict[str, np.ndarray]  # all of them, x too
 
     def __post_init__(self):
         self.wrong = ~self.near(self.analytic, self.numeric)
@@ -38,14 +39,21 @@ class Case:
         return abs(a - b) <= 10 * self.error + 1e-6 * (abs(a) + abs(b)) + floor
 
 
-def report(case: Case) -> str:
+UNNAMED = "no simple pattern: compare the formula term by term"
+
+
+def name(case: Case) -> str | None:
+    """The mistake in words; None if it is none of the known ones."""
+    return next(filter(None, (pattern(case) for pattern in PATTERNS)), None)
+
+
+def report(case: Case, found: str | None) -> str:
     """The diagnosis of a wrong gradient, and a table of its worst elements."""
-    found = next(filter(None, (pattern(case) for pattern in PATTERNS)), None)
     lines = []
     if case.y is None and case.wrong.any():
         lines.append("  the first order is right, the second order is wrong:")
         lines.append("  something in the rule was treated as a constant (raw .data?)")
-    lines.append(f"  {found or 'no simple pattern: compare the formula term by term'}")
+    lines.append(f"  {found or UNNAMED}")
     count = case.wrong.sum()
     lines += [f"  {count} of {case.wrong.size} elements {'is' if count == 1 else 'are'} wrong, the worst:", ""]
     return "\n".join([*lines, *_table(case)])

@@ -673,3 +673,19 @@ def test_a_rule_that_forgot_g_is_told_so():
 
     with pytest.raises(GradcheckError, match="the rule forgot g"):
         gradcheck(Op(forgetful), np.array([0.3, 1.0, 2.0]))
+
+
+# Hints come in steps
+
+
+def failure(op, *xs, **options):
+    with pytest.raises(GradcheckError) as caught:
+        gradcheck(op, *xs, **options)
+    return caught.value
+
+
+def test_the_first_hint_is_what_is_wrong():
+    found = "analytic = 0.5 × numeric everywhere: look for a missing factor 2"
+    assert failure(halved, X).hints[0] == f"the gradient of x is wrong: {found}"
+    kink = failure(ops.relu, np.array([0.0, 1.0]))
+    assert kink.hints == [str(kink)]  # nothing is wrong with the rule, so there is nothing to change
