@@ -92,3 +92,10 @@ def scale(x: np.ndarray) -> np.ndarray:
     """The natural step of each element: its own size, or for a zero the geometric mean of the other sizes."""
     sizes = abs(x[x != 0])
     return np.where(x != 0, abs(x), np.exp(np.log(sizes).mean()) if sizes.size else 1.0)
+
+
+def nearby(points: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
+    """Other points for a second opinion, each element moved by some per cent of itself."""
+    rng = np.random.default_rng(len(points))
+    for size in (0.2, 0.03):
+        yield [x * (1 + size * rng.uniform(-1, 1, x.shape)) for x in points]

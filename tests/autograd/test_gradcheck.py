@@ -1,5 +1,7 @@
 """Wrong rules must be caught, and named for what they are; right ones must pass at nasty places."""
 
+import inspect
+import linecache
 import re
 
 import numpy as np
@@ -689,3 +691,110 @@ def test_the_first_hint_is_what_is_wrong():
     assert failure(halved, X).hints[0] == f"the gradient of x is wrong: {found}"
     kink = failure(ops.relu, np.array([0.0, 1.0]))
     assert kink.hints == [str(kink)]  # nothing is wrong with the rule, so there is nothing to change
+
+
+class wrong_tanh:
+    "y = tanh x                 ∂L/∂x = g y     (wrong: 1 − y²)"
+
+    def forward(xp, x):
+        return xp.tanh(x)
+
+    def backward(xp, g, y):
+        return g * y
+
+
+LINE = inspect.getsourcelines(wrong_tanh.backward)[1] + 1
+
+
+def test_hints_name_the_line_and_the_edit_that_makes_the_rule_right():
+    error = failure(Op(wrong_tanh), X)
+    _, where, what = error.hints
+    assert where == f"look at line {LINE} of test_gradcheck.py"
+    assert what == f"line {LINE}: `g * y` becomes `g * (1 - y * y)`"
+    assert where not in str(error) and what not in str(error)
+    assert where in str(failure(Op(wrong_tanh), X, hints=2)) and what not in str(failure(Op(wrong_tanh), X, hints=2))
+    assert str(failure(Op(wrong_tanh), X, hints=3)).endswith(f"\n\n  {where}\n  {what}")
+    again = failure(Op(wrong_tanh), X)  # the search left the rule as it was
+    assert str(again) == str(error)
+
+
+# What a student writes: the forward, the wrong rule, its inputs, and the repair.
+SLIPS = {
+    "x for y": ("xp.tanh(x)", "x", "g * (1 - x * x)", (X,), "`g * (1 - y * y)`, and the signature names y"),
+    "a term forgotten": ("x * x + x", "x", "g * (2 * x)", (X,), "`g * (2 * x + 1)`"),
+    "the wrong function": ("xp.sin(x)", "x", "g * xp.sin(x)", (X,), "`g * xp.cos(x)`"),
+    "the wrong axis": (
+        "xp.exp(x) / xp.exp(x).sum(axis=0, keepdims=True)",
+        "y",
+        "y * (g - (g * y).sum(axis=1, keepdims=True))",
+        (SQUARE,),
+        "`y * (g - (g * y).sum(axis=0, keepdims=True))`",
+    ),
+    "keepdims forgotten": (
+        "xp.exp(x) / xp.exp(x).sum(axis=1, keepdims=True)",
+        "y",
+        "y * (g - (g * y).sum(axis=1))",
+        (X,),
+        "`y * (g - (g * y).sum(axis=1, keepdims=True))`",
+    ),
+    "factors exchanged": (
+        "xp.matmul(a, b)",
+        "a, b",
+        "(xp.matmul(g, xp.swapaxes(b, -1, -2)), xp.matmul(g, xp.swapaxes(a, -1, -2)))",
+        (SQUARE, SQUARE[::-1]),
+        "`xp.matmul(xp.swapaxes(a, -1, -2), g)`",
+    ),
+    "gradients exchanged": ("a * b", "a, b", "(g * a, g * b)", (X, ROWS[0]), "`(g * b, g * a)`"),
+    "a transpose forgotten": (
+        "xp.matmul(a, b)",
+        "a, b",
+        "(xp.matmul(g, b), xp.matmul(xp.swapaxes(a, -1, -2), g))",
+        (X, ROWS[:4]),
+        "`xp.matmul(g, xp.swapaxes(b, -1, -2))`",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", SLIPS)
+def test_one_edit_mends_a_slip(name):
+    forward, kept, rule, xs, mended = SLIPS[name]
+    inputs = "a, b" if len(xs) == 2 else "x"
+    lines = [
+        "class slip:\n",
+        "    'y = f(x)    a formula'\n",
+        f"    def forward(xp, {inputs}): return {forward}\n",
+        f"    def backward(xp, g, {kept}):\n",
+        f"        return {rule}\n",
+    ]
+    file = f"<cell {name}>"  # as a notebook does it: the source stands in linecache alone
+    linecache.cache[file] = (len("".join(lines)), None, lines, file)
+    scope: dict = {}
+    exec(compile("".join(lines), file, "exec"), scope)
+    assert failure(Op(scope["slip"]), *xs).hints[2].endswith(f"becomes {mended}")
+
+
+def test_a_rule_typed_at_the_prompt_has_no_line():
+    scope: dict = {}
+    exec("class f:\n 'y = x'\n def forward(xp, x): return x * 1.0\n def backward(xp, g): return g * 2", scope)
+    assert len(failure(Op(scope["f"]), X).hints) == 1
+
+
+def test_each_new_version_that_fails_is_told_more():
+    versions = [wrong_tanh, *(type("wrong_tanh", (wrong_tanh,), dict(vars(wrong_tanh))) for _ in range(2))]
+
+    def second(xp, g, y):
+        return g * (y + 1)
+
+    def third(xp, g, y):
+        return g * (1 + y * y)
+
+    versions[1].backward, versions[2].backward = second, third
+    lengths = []
+    for version in versions:
+        message = [str(failure(Op(version), X)) for _ in range(2)]  # the same one again is no new try
+        lengths.append(len(message[0].splitlines()))
+        assert message[0] == message[1]
+    assert lengths == [lengths[0], lengths[0] + 2, lengths[0] + 3]
+    right = Op(type("wrong_tanh", (), {**vars(wrong_tanh), "backward": lambda xp, g, y: g * (1 - y * y)}))
+    gradcheck(right, X)
+    assert "look at line" not in str(failure(Op(wrong_tanh), X))
