@@ -104,7 +104,7 @@ class AlongDirections(NamedTuple):
         """What is wrong in one sentence, and the whole message."""
         order = "second-order " if self.claim.y is None else ""
         what = f"the {order}gradient of {self.claim.names[found.k]} is wrong"
-        return _report(self.claim, found, self.g, what, f"\n\n  {found.along}")
+        return _report(self.claim, self.claim.pull, found, self.g, what, f"\n\n  {found.along}")
 
 
 def _along_directions(claim: Claim, rng: np.random.Generator) -> AlongDirections:
@@ -153,16 +153,20 @@ class ArraysWithTensors(NamedTuple):
             f"the gradient of {self.claim.names[found.k]} is right on arrays and different on Tensors: `fused` and "
             "`backward` disagree, or the rule depends on the type of its arguments"
         )
-        return _report(self.claim, found, self.g.ravel(), what, "")
+
+        def pull(points, c):
+            return first_gradients(self.f, points, c.reshape(self.g.shape), create_graph=True)
+
+        return _report(self.claim, pull, found, self.g.ravel(), what, "")
 
 
-def _report(claim: Claim, found: Found, g: np.ndarray, what: str, tail: str) -> tuple[str, str]:
-    """`what` and the name of the mistake, and the message with a table of the worst elements."""
+def _report(claim: Claim, pull: Callable, found: Found, g: np.ndarray, what: str, tail: str) -> tuple[str, str]:
+    """`what` and the name of the mistake, and the message with a table of the worst elements; pull: gives gradients."""
     if found.gradient.size > SMALL:
         few = f"{claim.names[found.k]} has {found.gradient.size} elements: check fewer of them for a diagnosis"
         return what, f"{claim.title}: {what}\n\n  {few}{tail.replace(chr(10) * 2, chr(10))}"
     case = claim.case(found.k, found.gradient, g)
-    name = diagnosis.name(case)
+    name = diagnosis.name(case, functools.cache(lambda: claims.elsewhere(claim, pull, found.k, g)))
     return f"{what}: {name or diagnosis.UNNAMED}", f"{claim.title}: {what}\n\n{diagnosis.report(case, name)}{tail}"
 
 

@@ -21,6 +21,10 @@ class Claim(NamedTuple):
     typical: np.ndarray  # (n,): how large the elements of value would be if nothing cancelled
     y: np.ndarray | None  # the value in its own shape; None in the second order
 
+    def at(self, points: list[np.ndarray], value: np.ndarray) -> "Claim":
+        """The same claim at other points, where it has this value."""
+        return self._replace(points=points, y=None if self.y is None else value.reshape(self.y.shape))
+
     def slope(self, k: int, v: np.ndarray) -> Slope:
         """The numeric derivative of value along the direction v of input k."""
         points = self.points
@@ -94,8 +98,22 @@ def scale(x: np.ndarray) -> np.ndarray:
     return np.where(x != 0, abs(x), np.exp(np.log(sizes).mean()) if sizes.size else 1.0)
 
 
+def elsewhere(claim: Claim, pull: Callable, k: int, g: np.ndarray) -> list[Case]:
+    """The wrong gradient of input k at other points and for other cotangents, where it can be measured."""
+    cases = []
+    for points, (u,) in zip(nearby(claim.points), nearby([g]), strict=True):
+        y = claim.value(points)
+        try:
+            case = claim.at(points, y).case(k, pull(points, u)[k], u)
+        except Exception:  # whatever a wrong rule does at another point
+            continue
+        if np.isfinite(case.numeric).all() and np.isfinite(case.analytic).all() and case.wrong.any():
+            cases.append(case)
+    return cases
+
+
 def nearby(points: Sequence[np.ndarray]) -> Iterator[list[np.ndarray]]:
-    """Other points for a second opinion, each element moved by some per cent of itself."""
+    """Other points for a second opinion: each element moved by some per cent of itself; then also shuffled."""
     rng = np.random.default_rng(len(points))
-    for size in (0.2, 0.03):
-        yield [x * (1 + size * rng.uniform(-1, 1, x.shape)) for x in points]
+    yield [x * rng.uniform(0.8, 1.2, x.shape) for x in points]
+    yield [rng.permutation(x.ravel()).reshape(x.shape) * rng.uniform(0.97, 1.03, x.shape) for x in points]

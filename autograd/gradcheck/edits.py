@@ -40,11 +40,15 @@ class Place(NamedTuple):
 def places(node: ast.AST, numeric: bool = True) -> Iterator[Place]:
     """Every expression under node, those of loops without a certain end left out."""
     for field, value in ast.iter_fields(node):
+        if field in ("targets", "target"):
+            continue
         for i, child in enumerate(value if isinstance(value, list) else [value]):
-            if isinstance(child, (ast.While, ast.arguments)) or not isinstance(child, ast.AST) or field == "targets":
+            if not isinstance(child, ast.AST) or isinstance(child, (ast.While, ast.arguments)):
+                continue
+            if called(child) == "isinstance":
                 continue
             below = numeric and not _is_option(node, field, i)
-            if isinstance(child, ast.expr) and field not in ("func", "target"):
+            if isinstance(child, ast.expr) and field != "func":
                 yield Place(node, field, i if isinstance(value, list) else None, below)
             yield from places(child, below)
 
@@ -71,7 +75,7 @@ def edits(function: ast.AST, names: Sequence[str]) -> Iterator[tuple[Place, ast.
     everywhere = list(places(function))
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     names = [*dict.fromkeys([*names, *assigned])]
-    for rewrite in (_small, _drop, _functions, _axes):
+    for rewrite in (_drop, _small, _functions, _axes):
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
@@ -110,12 +114,12 @@ def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
             yield ast.BinOp(node.right, node.op, node.left)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Invert, ast.Not)):
         yield node.operand
-    elif isinstance(node, ast.Name) and node.id in names:
+    elif isinstance(node, ast.Name) and node.id in names and not isinstance(place.parent, ast.IfExp):
         yield from (_name(other) for other in names if other != node.id)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         v: Any = node.value
         near: list = [v + 1, v - 1] if isinstance(v, int) else []
-        near += [2 * v, v / 2, -v] if place.numeric else [-v]
+        near = [-v, *near, *([2 * v, v / 2] if place.numeric else [])]
         yield from (ast.Constant(n) for n in near if n != v)
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
         yield ast.Constant(not node.value)
@@ -204,8 +208,8 @@ def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], l
     compared = [ast.Compare(v, [ast.Gt()], [ast.Constant(0)]) for v in values]
     squares = [ast.BinOp(p, ast.Mult(), p) for p in small[:20] if not isinstance(p, (ast.Name, ast.Constant))]
     rests = [ast.BinOp(one, ast.Sub(), p) for p in [*small[:20], *squares] if not isinstance(p, ast.Name)]
-    factors = [two, *values, *forms, *small, *compared, *rests, *squares, *functions]
     products = [ast.BinOp(a, ast.Mult(), b) for a, b in combinations([*values, *small[:12]], 2)]
+    factors = [two, *values, *forms, *small, *compared, *rests, *squares, *functions, *products]
     axes = _axis_choices(names)
     spread = ast.keyword("keepdims", ast.Constant(True))
     means = [

@@ -14,7 +14,8 @@ from autograd import modes
 from autograd.gradcheck.edits import Place, edits
 from autograd.operation import Op, Rule
 
-TRIALS = 3000  # of one search: about two seconds
+WORK = 30_000  # calls of ops in one search: about two seconds
+A_TRIAL = 10  # calls: what it costs to compile an edit
 WIDE = 50  # characters: the most that is shown around an edit
 
 
@@ -40,7 +41,7 @@ class Edit(NamedTuple):
 @np.errstate(all="ignore")
 @modes.switched(recording=True)
 def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bool]) -> Edit | None:
-    """The first edit of a rule of one of `ops` with which the check holds; None after TRIALS edits.
+    """The first edit of a rule of one of `ops` with which the check holds; None after WORK.
 
     agrees: whether the comparison that failed holds now; it is asked for each edit. right: whether the whole check
     does, at other points too; it is asked where `agrees` holds.
@@ -52,13 +53,15 @@ def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
         except Exception:  # whatever a nonsensical edit does
             return False
 
-    rules = [(op, rule) for op in ops for rule in (op.rule, op.fused_rule) if rule is not None and _runs(rule, agrees)]
+    every = [(op, rule) for op in ops for rule in (op.rule, op.fused_rule) if rule is not None]
+    rules = [(op, rule) for op, rule in every if _runs(rule, agrees)]
+    trials = WORK // (A_TRIAL + _calls(agrees))
     for op, rule in rules:
         source = Source.of(rule.f)
         if source is None:
             continue
-        trials = edits(source.function, [n for n in _usable(op, rule) if n not in ("shapes", "need")])
-        for _, (place, new) in zip(range(TRIALS // len(rules)), trials, strict=False):
+        candidates = edits(source.function, [n for n in _usable(op, rule) if n not in ("shapes", "need")])
+        for _, (place, new) in zip(range(trials // len(rules)), candidates, strict=False):
             try:
                 with source.edited(place, new):
                     f, named = source.compiled(_usable(op, rule))
@@ -86,6 +89,20 @@ def _runs(rule: Rule, agrees: Callable[[], bool]) -> bool:
     finally:
         rule.f = original
     return bool(called)
+
+
+def _calls(agrees: Callable[[], bool]) -> int:
+    """How many ops and rules one comparison runs."""
+    count = 0
+
+    def note(op, kind, call):
+        nonlocal count
+        count += 1
+        return call()
+
+    with modes.hook(note):
+        agrees()
+    return count
 
 
 def _usable(op: Op, rule: Rule) -> list[str]:

@@ -798,3 +798,61 @@ def test_each_new_version_that_fails_is_told_more():
     right = Op(type("wrong_tanh", (), {**vars(wrong_tanh), "backward": lambda xp, g, y: g * (1 - y * y)}))
     gradcheck(right, X)
     assert "look at line" not in str(failure(Op(wrong_tanh), X))
+
+
+# The forward, the wrong rule, its inputs, and what must be said: a fact about the values, derived by hand.
+NAMED = {
+    "a factor forgotten": ("xp.tanh(x)", "y", "g * 1.0", (X,), r"the gradient lacks the factor \(1 − y²\)"),
+    "at one element": ("xp.tanh(x)", "y", "g * 1.0", (np.array(0.3),), r"the gradient lacks the factor \(1 − y²\)"),
+    "a factor twice": ("xp.exp(x)", "y", "g * y * y", (X,), "the gradient has one factor too many: y$"),
+    "another factor": (
+        "xp.sin(x)",
+        "x",
+        "g * xp.sin(x)",
+        (X,),
+        "the gradient has the factor y where cos x belongs",
+    ),
+    "another input": ("a * b", "a, b", "(g * a, g * b)", (X, ROWS[0]), "has the factor a where b belongs"),
+    "a term forgotten": ("x * x + x", "x", "g * (2 * x)", (X,), "analytic − numeric = −g: this term is missing"),
+    "a product turned round": (
+        "xp.matmul(a, b)",
+        "a, b",
+        "(xp.matmul(g, xp.swapaxes(b, -1, -2)), xp.matmul(g, xp.swapaxes(a, -1, -2)))",
+        (SQUARE, SQUARE[::-1]),
+        "the rule returns g aᵀ where aᵀ g belongs",
+    ),
+    "the sum over the wrong axis": (
+        "a + b",
+        "y",
+        "(g, g.sum(axis=1))",
+        (SQUARE, ROWS[0]),
+        "the rule returns Σ[(]g[)] over axis 1 where Σ[(]g[)] over axis 0 belongs",
+    ),
+    "an axis reversed": ("x[::-1] * 1.0", "y", "g * 1.0", (X,), "the numeric gradient reversed along axis 0"),
+    "an axis moved": ("xp.roll(x, 1, axis=1)", "y", "g * 1.0", (X,), "moved by 1 along axis 1"),
+    "g forgotten in a sum": (
+        "(x * x).sum(axis=1)",
+        "x",
+        "2 * x + 0 * g.sum()",
+        (X,),
+        "the gradient of Σ y, not of Σ g y: the rule forgot g",
+    ),
+    "axes exchanged": (
+        "xp.transpose(x, (1, 2, 0))",
+        "y",
+        "xp.transpose(g, (1, 2, 0))",
+        (normal(3, 3, 3),),
+        "transposed, its axes in the order",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NAMED)
+def test_mistakes_are_named(name):
+    forward, kept, rule, xs, words = NAMED[name]
+    scope: dict = {}
+    inputs = "a, b" if len(xs) == 2 else "x"
+    body = f" def forward(xp, {inputs}): return {forward}\n def backward(xp, g, {kept}): return {rule}\n"
+    exec(f"class slip:\n 'y = f(x)    a formula'\n{body}", scope)
+    found = failure(Op(scope["slip"]), *xs, order=1).hints[0]
+    assert re.search(words, found), found
