@@ -3,6 +3,7 @@
 import functools
 import inspect
 import os
+import re
 import traceback
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -256,12 +257,24 @@ def _located(e: Exception, op: Op, values: Sequence, options: dict, node: Node |
     what = ", ".join([*map(show, values), *(f"{k}={show_option(v)}" for k, v in options.items())])
     where = f" recorded at {node.site}" if node is not None and node.site else ""
     hint = "; call the function of xp, not of np" if "__array_ufunc__" in str(e) else ""
-    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {e}{hint}"
+    told = f"{_mismatch(e)}{hint}"
+    message = f"in {'the rule of ' if node is not None else ''}{op.name}({what}){where}: {told}"
     e.args = (message,)
     if message not in str(e):  # NumPy's AxisError and out-of-memory errors write their own
         builtin = next(c for c in type(e).__mro__ if c.__module__ == "builtins")
         return builtin(message).with_traceback(e.__traceback__)
     return e
+
+
+def _mismatch(e: Exception) -> str:
+    """The message of an exception; for shapes that do not fit, with the usual cause."""
+    product = re.search(r"gufunc signature .*size (\d+) is different from (\d+)", str(e), re.DOTALL)
+    if product:
+        b, a = product.groups()
+        return f"a matrix product over axes of length {a} and {b}: is a factor transposed, or are the two exchanged?"
+    if "could not be broadcast" in str(e):
+        return f"{str(e).strip()}: is one transposed, or does a sum lack keepdims=True?"
+    return str(e)
 
 
 _PACKAGE = os.path.dirname(os.path.abspath(__file__)) + os.sep

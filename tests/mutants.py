@@ -6,7 +6,9 @@
 
 Each mutant is checked on the examples of its op (tests/support/op_examples.py) until one fails.
 caught: a check failed. named: the message says what is wrong. raised: the rule failed, and the message names the op
-and the shapes. located: one edit was found that makes the rule right, and it is in the line that was changed.
+and the shapes. located: one edit was found that makes the rule right, in the line that was changed; elsewhere: in
+another line.
+told: named or located.
 """
 
 import argparse
@@ -181,12 +183,16 @@ class Outcome(NamedTuple):
 
     @property
     def told(self) -> bool:
-        return self.named or self.raised or self.located
+        return self.named or self.located
+
+    @property
+    def told_or_raised(self) -> bool:
+        return self.told or self.raised
 
 
 def judge(mutant: Mutant) -> Outcome:
     """Check a mutant on the examples of its op."""
-    start = time.perf_counter()
+    start = time.process_time()
     for example in EXAMPLES[mutant.op.name]:
         f, xs = _checkable(mutant.op, example)
         if not xs or mutant.op.name == "astype":
@@ -194,15 +200,15 @@ def judge(mutant: Mutant) -> Outcome:
         try:
             gradcheck(f, *xs)
         except GradcheckError as error:
-            checked = time.perf_counter()
+            checked = time.process_time()
             hints = error.hints
-            seconds = checked - start, time.perf_counter() - checked
+            seconds = checked - start, time.process_time() - checked
             raised = "wrong" not in hints[0] and "different on Tensors" not in hints[0]
             named = not raised and UNNAMED not in hints[0]
             there = error.edit is not None and error.edit.line == mutant.line
             return Outcome(mutant, "caught", hints, named, raised, there, bool(error.edit) and not there, seconds)
     verdict = "missed" if _changed(mutant.op) else "equivalent"
-    return Outcome(mutant, verdict, [], False, False, False, False, (time.perf_counter() - start, 0.0))
+    return Outcome(mutant, verdict, [], False, False, False, False, (time.process_time() - start, 0.0))
 
 
 def _checkable(op: Op, example: Example) -> tuple[Callable, list]:
@@ -241,13 +247,14 @@ def table(outcomes: list[Outcome]) -> str:
     kinds = collections.defaultdict(list)
     for o in outcomes:
         kinds[o.mutant.kind].append(o)
-    rows = [("kind", "made", "equal", "missed", "caught", "named", "raised", "located", "elsewhere", "told")]
+    heads = ("named", "raised", "located", "elsewhere", "told", "told_or_raised")
+    rows = [("kind", "made", "equal", "missed", "caught", *(h.replace("_", " ") for h in heads))]
     for kind, some in [*sorted(kinds.items()), ("all", outcomes)]:
         verdicts = collections.Counter(o.verdict for o in some)
-        counts = [sum(getattr(o, a) for o in some) for a in ("named", "raised", "located", "elsewhere", "told")]
-        told = f"{100 * counts[-1] / max(verdicts['caught'], 1):.0f} %"
-        whole = [len(some), verdicts["equivalent"], verdicts["missed"], verdicts["caught"], *counts[:-1]]
-        rows.append((kind, *map(str, whole), told))
+        counts = [sum(getattr(o, h) for o in some) for h in heads]
+        shares = [f"{100 * n / max(verdicts['caught'], 1):.0f} %" for n in counts[-2:]]
+        whole = [len(some), verdicts["equivalent"], verdicts["missed"], verdicts["caught"], *counts[:-2]]
+        rows.append((kind, *map(str, whole), *shares))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return "\n".join(
         "  ".join(c.ljust(w) if i == 0 else c.rjust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True)))
@@ -276,7 +283,7 @@ def main() -> None:
     found = all_mutants(args.op)
     if args.sample:
         found = random.Random(args.seed).sample(found, min(args.sample, len(found)))
-    start = time.perf_counter()
+    start = time.process_time()
     outcomes = []
     for mutant in found:
         outcome = judge(mutant)
@@ -291,10 +298,11 @@ def main() -> None:
         ):
             print(told(outcome), flush=True)
     print(table(outcomes))
-    searches = sorted(o.seconds[1] for o in outcomes if o.verdict == "caught")
+    searches = sorted((o.seconds[1], o.mutant.op.name) for o in outcomes if o.verdict == "caught")
     if searches:
-        print(f"search: median {searches[len(searches) // 2]:.2f} s, longest {searches[-1]:.2f} s")
-    print(f"{len(outcomes)} mutants in {time.perf_counter() - start:.0f} s")
+        median, (longest, name) = searches[len(searches) // 2][0], searches[-1]
+        print(f"search: median {median:.2f} s, longest {longest:.2f} s of processor time ({name})")
+    print(f"{len(outcomes)} mutants in {time.process_time() - start:.0f} s of processor time")
 
 
 if __name__ == "__main__":

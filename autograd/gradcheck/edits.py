@@ -5,8 +5,8 @@
 
 import ast
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from itertools import combinations
+from collections.abc import Callable, Container, Iterator, Sequence
+from itertools import combinations, zip_longest
 from typing import Any, NamedTuple
 
 REDUCTIONS = ("sum", "mean", "max", "min")
@@ -70,9 +70,9 @@ def called(node: ast.AST) -> str:
     return f.attr if isinstance(f, ast.Attribute) else f.id if isinstance(f, ast.Name) else ""
 
 
-def edits(function: ast.AST, names: Sequence[str]) -> Iterator[tuple[Place, ast.expr]]:
-    """Edits of a function, the likely ones first; `names`: the values that it may use."""
-    everywhere = list(places(function))
+def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Iterator[tuple[Place, ast.expr]]:
+    """Edits of a function, the likely ones first. names: the values that it may use. lines: those that were run."""
+    everywhere = [p for p in places(function) if p.node.lineno in lines]
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     names = [*dict.fromkeys([*names, *assigned])]
     for rewrite in (_drop, _small, _functions, _axes):
@@ -81,23 +81,11 @@ def edits(function: ast.AST, names: Sequence[str]) -> Iterator[tuple[Place, ast.
                 yield place, new
     factors, terms = _pools(everywhere, names)
     values = [p for p in everywhere if p.numeric and _is_value(p.node)]
-    operands = [p for p in values if isinstance(p.parent, (ast.BinOp, ast.Call))]
-    yield from _in_turn(operands, lambda node: iter(factors))
-    for insert in (_reduced, lambda node: _with_factors(node, factors), lambda node: _with_terms(node, terms)):
-        yield from _in_turn(values, insert)
-
-
-def _in_turn(values: list[Place], insert: Callable) -> Iterator[tuple[Place, ast.expr]]:
-    """The first insertion at every place, then the second, and so on."""
-    rows = [(place, insert(place.node)) for place in values]
-    while rows:
-        left = []
-        for place, row in rows:
-            for new in row:
-                yield place, new
-                left.append((place, row))
-                break
-        rows = left
+    rows = [(place, _inserted(place, factors, terms, names)) for place in values]
+    while rows:  # the first insertion at every place, then the second, and so on
+        some = [(place, row, next(row, None)) for place, row in rows]
+        yield from ((place, new) for place, _, new in some if new is not None)
+        rows = [(place, row) for place, row, new in some if new is not None]
 
 
 # Without new material
@@ -226,31 +214,31 @@ def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
     return [square, *(ast.BinOp(one, op, e) for e in (v, square) for op in (ast.Sub(), ast.Add()))]
 
 
-def _with_factors(node: ast.expr, factors: list[ast.expr]) -> Iterator[ast.expr]:
-    for factor in factors:
-        yield ast.BinOp(node, ast.Mult(), factor)
-        yield ast.BinOp(node, ast.Div(), factor)
+def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Iterator[ast.expr]:
+    """A factor more, a term more, something else in its place, a sum of it; each time the next one."""
+    node, operand = place.node, isinstance(place.parent, (ast.BinOp, ast.Call))
+    for factor, term, reduced in zip_longest(factors, terms, _reduced(node, names)):
+        if factor is not None:
+            yield ast.BinOp(node, ast.Mult(), factor)
+            yield ast.BinOp(node, ast.Div(), factor)
+            if operand:
+                yield factor
+        if term is not None:
+            yield ast.BinOp(node, ast.Add(), term)
+            yield ast.BinOp(node, ast.Sub(), term)
+            yield ast.BinOp(term, ast.Sub(), node)
+        if reduced is not None:
+            yield reduced
 
 
-def _with_terms(node: ast.expr, terms: list[ast.expr]) -> Iterator[ast.expr]:
-    for term in terms:
-        yield ast.BinOp(node, ast.Sub(), term)
-        yield ast.BinOp(node, ast.Add(), term)
-        yield ast.BinOp(term, ast.Sub(), node)
-
-
-def _reduced(node: ast.expr) -> Iterator[ast.expr]:
+def _reduced(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
     """The sum or mean of node, or node transposed or turned round."""
     spread = ast.keyword("keepdims", ast.Constant(True))
-    for f in ("sum", "mean"):
-        for keywords in ([], *([axis, spread] for axis in _axis_choices(["axis", "axes"])), *_axis_lists()):
-            yield ast.Call(ast.Attribute(node, f, ast.Load()), [], list(keywords))
+    alone = [[ast.keyword("axis", ast.Constant(axis))] for axis in (0, 1, -1)]
+    for keywords in (*([axis, spread] for axis in _axis_choices(names)), *alone, []):
+        yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], list(keywords)) for f in ("sum", "mean"))
     yield _transposed(node)
-    yield from (_method(_name("xp"), f, node) for f in ("flip", "transpose", *UNARY))
-
-
-def _axis_lists() -> list[list[ast.keyword]]:
-    return [[ast.keyword("axis", ast.Constant(axis))] for axis in (0, 1, -1)]
+    yield from (_method(_name("xp"), f, node) for f in (*UNARY, "flip", "transpose"))
 
 
 def _axis_choices(names: Sequence[str]) -> list[ast.keyword]:

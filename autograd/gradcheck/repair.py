@@ -3,6 +3,7 @@
 import ast
 import contextlib
 import inspect
+import sys
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -54,13 +55,14 @@ def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
             return False
 
     every = [(op, rule) for op in ops for rule in (op.rule, op.fused_rule) if rule is not None]
-    rules = [(op, rule) for op, rule in every if _runs(rule, agrees)]
+    rules = [(op, rule, lines) for op, rule in every if (lines := _lines(rule, agrees))]
     trials = WORK // (A_TRIAL + _calls(agrees))
-    for op, rule in rules:
+    for op, rule, lines in rules:
         source = Source.of(rule.f)
         if source is None:
             continue
-        candidates = edits(source.function, [n for n in _usable(op, rule) if n not in ("shapes", "need")])
+        names = [n for n in _usable(op, rule) if n not in ("shapes", "need")]
+        candidates = edits(source.function, names, source.whole(lines))
         for _, (place, new) in zip(range(trials // len(rules)), candidates, strict=False):
             try:
                 with source.edited(place, new):
@@ -73,22 +75,22 @@ def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
     return None
 
 
-def _runs(rule: Rule, agrees: Callable[[], bool]) -> bool:
-    """Whether the comparison calls this rule."""
-    original, called = rule.f, []
+def _lines(rule: Rule, agrees: Callable[[], bool]) -> set[int]:
+    """The lines of a rule that the comparison runs."""
+    code, lines, before = rule.f.__code__, set(), sys.gettrace()
 
-    def note(*args, **options):
-        called.append(True)
-        return original(*args, **options)
+    def trace(frame, event, arg):
+        if frame.f_code is not code:
+            return None
+        lines.add(frame.f_lineno)
+        return trace
 
-    rule.f = note
+    sys.settrace(trace)
     try:
         agrees()
-    except Exception:  # the rule fails, so it was called
-        pass
     finally:
-        rule.f = original
-    return bool(called)
+        sys.settrace(before)
+    return lines
 
 
 def _calls(agrees: Callable[[], bool]) -> int:
@@ -126,6 +128,11 @@ def _ruled(op: Op, rule: Rule, f: Callable, named: tuple[str, ...]) -> Iterator[
         vars(op).update(saved)
 
 
+def _simple(node: ast.stmt | ast.Lambda) -> bool:
+    """Whether it is a statement without statements inside."""
+    return isinstance(node, ast.Lambda) or not hasattr(node, "body")
+
+
 class Source:
     """The source of a function as a syntax tree, to edit and to compile again."""
 
@@ -154,6 +161,12 @@ class Source:
             return cls(f, tree, Path(inspect.getsourcefile(f) or "?").name)
         except (OSError, TypeError, SyntaxError, StopIteration):
             return None
+
+    def whole(self, lines: set[int]) -> set[int]:
+        """These lines, and those of the statements that they belong to."""
+        parts = [n for n in ast.walk(self.function) if isinstance(n, (ast.stmt, ast.Lambda)) and _simple(n)]
+        spans = [range(n.lineno, (n.end_lineno or n.lineno) + 1) for n in parts]
+        return {*lines, *(line for span in spans if lines & {*span} for line in span)}
 
     @contextlib.contextmanager
     def edited(self, place: Place, new: ast.expr) -> Iterator[None]:

@@ -856,3 +856,52 @@ def test_mistakes_are_named(name):
     exec(f"class slip:\n 'y = f(x)    a formula'\n{body}", scope)
     found = failure(Op(scope["slip"]), *xs, order=1).hints[0]
     assert re.search(words, found), found
+
+
+# Shapes that do not fit: the op, both shapes, the usual cause
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (
+            lambda: ops.matmul(Tensor(X), Tensor(X)),
+            r"in matmul\(float64\[3, 4\], float64\[3, 4\]\): a matrix product over axes of length 4 and 3: "
+            "is a factor transposed",
+        ),
+        (
+            lambda: ops.linear(Tensor(normal(2, 5)), Tensor(X)),
+            r"in linear\(float64\[2, 5\], float64\[3, 4\], NoneType\): a matrix product over axes of length 5 and 4",
+        ),
+        (
+            lambda: ops.add(Tensor(X), Tensor(X[:, 0])),
+            r"in add\(float64\[3, 4\], float64\[3\]\): .*is one transposed, or does a sum lack keepdims=True\?",
+        ),
+    ],
+)
+def test_shapes_that_do_not_fit_are_told_with_the_cause(call, message):
+    with pytest.raises(ValueError, match=message):
+        call()
+
+
+@pytest.mark.parametrize(
+    "rule, cause",
+    [
+        ("xp.swapaxes(xp.matmul(g, xp.swapaxes(b, -1, -2)), -1, -2)", r"shape \(4, 3\) .* \(3, 4\): transposed\?"),
+        ("xp.matmul(g, xp.swapaxes(b, -1, -2)).sum(axis=1)", r"shape \(3,\) .* \(3, 4\): is there a sum too many\?"),
+        ("xp.broadcast_to(b, (2, 4, 2))", r"shape \(2, 4, 2\) .* \(3, 4\): is a sum missing\?"),
+        ("b", r"shape \(4, 2\) .* \(3, 4\), which is the shape of another input: are two gradients exchanged\?"),
+        ("xp.matmul(g, b)", r"rule of slip\(float64\[3, 2\], .*: a matrix product over axes of length 2 and 4"),
+    ],
+)
+def test_gradients_of_a_wrong_shape_are_told_with_the_cause(rule, cause):
+    class slip:
+        "Y = A B       ∂L/∂A = G Bᵀ   (wrong)"
+
+        def forward(xp, a, b):
+            return xp.matmul(a, b)
+
+    scope: dict = {}
+    exec(f"def backward(xp, g, b): return {rule}, None", scope)
+    slip.backward = scope["backward"]
+    assert re.search(cause, str(failure(Op(slip), X, ROWS[:4, :2])))
