@@ -145,8 +145,19 @@ def _fitted(gp: Any, p: Node, node: Node, create_graph: bool) -> Any:
         try:
             gp = sum_to(gp, p.shape)
         except ValueError as e:
-            _misruled(node, str(e))
+            _misruled(node, f"{e}{_usual_cause(tuple(gp.shape), p, node)}")
     return gp if gp.dtype == p.dtype else gp.astype(p.dtype)
+
+
+def _usual_cause(shape: tuple[int, ...], p: Node, node: Node) -> str:
+    """What most often gives the gradient of p another shape."""
+    if sorted(shape) == sorted(p.shape):
+        return ": transposed?"
+    if any(other is not None and other.shape == shape for other in node.parents):
+        return ", which is the shape of another input: are two gradients exchanged?"
+    if len(shape) == len(p.shape):
+        return ""
+    return ": is a sum missing?" if len(shape) > len(p.shape) else ": is there a sum too many?"
 
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:

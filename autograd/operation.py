@@ -414,6 +414,8 @@ def _hinted(text: str, forward: bool) -> str:
         return f"{text}; rules run on Tensors under create_graph, which have of an array's methods {', '.join(methods)}"
     if "mismatch in its core dimension" in text:
         return f"the matrices do not fit: {text.split('(')[-1].rstrip(')')}; is one of them transposed?"
+    if "could not be broadcast" in text:
+        return f"{text.strip()}: is one transposed, or does a sum lack keepdims=True?"
     return text
 
 

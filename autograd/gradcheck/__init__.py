@@ -5,6 +5,7 @@
 `check.py` compares, `differences.py` differentiates numerically with an error estimate, `diagnosis.py` finds the words.
 """
 
-from autograd.gradcheck.check import GradcheckError, gradcheck
+from autograd.gradcheck.check import gradcheck
+from autograd.gradcheck.hints import GradcheckError
 
 __all__ = ["GradcheckError", "gradcheck"]

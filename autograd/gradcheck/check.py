@@ -6,6 +6,7 @@ one random direction v for each input x and one random cotangent g: it compares 
 """
 
 import contextlib
+import functools
 import inspect
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any, NamedTuple
@@ -14,9 +15,11 @@ import numpy as np
 
 from autograd import modes
 from autograd.arrays import to_host
-from autograd.gradcheck.diagnosis import Case, report
-from autograd.gradcheck.differences import Slope, slope
-from autograd.gradcheck.functions import evaluate, first_gradients, guarded, second_gradients
+from autograd.gradcheck import claims, diagnosis
+from autograd.gradcheck.claims import Claim, scale
+from autograd.gradcheck.differences import Slope
+from autograd.gradcheck.functions import evaluate, first_gradients, guarded
+from autograd.gradcheck.hints import GradcheckError, Suspects
 from autograd.operation import Op
 from autograd.tensor import Tensor
 
@@ -24,94 +27,90 @@ SAFETY = 30  # a difference may be wrong by this many times its estimated error
 SMALL = 512  # elements: the whole numeric gradient is computed for inputs up to this size
 
 
-class GradcheckError(AssertionError):
-    """A gradient is wrong, or cannot be checked at this point; the message says which and why."""
-
-
 @np.errstate(all="ignore")  # a step may leave the domain of f; the next step is smaller
 @modes.switched(recording=True)
-def gradcheck(f: Callable, *xs: Any, order: int = 2, seed: int = 0) -> None:
+def gradcheck(f: Callable, *xs: Any, order: int = 2, seed: int = 0, hints: int | None = None) -> None:
     """Compare the gradients of f at xs with fourth-order differences; silent if they agree.
 
     f: an Op, or a function that takes one float64 Tensor for each of xs and returns one float64 Tensor of any shape.
     xs: float64 arrays or Tensors. order=2 also checks the gradient of ⟨gradient, direction⟩ with respect to xs and
     to the incoming gradient g, through create_graph. Cotangents and directions are random, from `seed`.
+    hints: how much the message tells about a wrong rule. 1: what is wrong. 2: and which line of the rule it is.
+    3: and the edit that makes it right. By default one more each time that a new version of the same rule fails.
     Raises GradcheckError with a diagnosis if a gradient is wrong, if an op writes into its arguments, or if the point
     allows no measurement (because of a kink, for example); TypeError for any dtype but float64.
     """
     if not xs:
         raise TypeError("gradcheck needs at least one input: gradcheck(f, x, ...)")
     points = [_float64(x, k) for k, x in enumerate(xs)]
-    names, title = _names(f, len(points)), _title(f, points)
+    ran = _ran(f, points)
+    names, title, suspects = _names(f, len(points)), _title(f, ran), Suspects(ran)
+    for comparison in _comparisons(title, names, f, points, order, seed):
+        try:
+            found = comparison.wrong()
+            if found:
+                raise GradcheckError(*comparison.report(found))
+        except GradcheckError as error:
+            right = functools.partial(_right, title, names, f, points, order)
+            error.explain(suspects, functools.partial(_agrees, comparison), right)
+            error.show(suspects.tries() if hints is None else hints)
+            raise
+    suspects.forget()
+
+
+def _comparisons(title: str, names: list[str], f: Callable, points: list, order: int, seed: int) -> Iterator:
+    """What gradcheck compares, one after the other; GradcheckError where nothing can be measured."""
     rng = np.random.default_rng(seed)
     y = _reproducible_value(title, f, points)
     if not y.size:
         return
-    _compare(_first_order(title, names, f, points, y), rng)
+    first = claims.first_order(title, names, f, points, y)
+    yield _along_directions(first, rng)
     if order >= 2:
         g = _random(rng, y.shape)
-        _compare_arrays_with_tensors(title, names, f, points, g)
-        _compare(_second_order(title, names, f, points, y, g), rng)
+        yield ArraysWithTensors(first, f, g)
+        yield _along_directions(claims.second_order(title, names, f, points, y, g), rng)
 
 
-class Claim(NamedTuple):
-    """A function of several arrays, and the gradients that reverse mode claims it has."""
+class Found(NamedTuple):
+    """A wrong gradient."""
 
-    title: str  # begins every message
-    names: list[str]  # of the inputs
-    points: list[np.ndarray]  # the inputs
-    value: Callable[[Sequence], np.ndarray]  # inputs → the function, an array (n,)
-    pull: Callable[[Sequence, np.ndarray], list[np.ndarray]]  # inputs, c (n,) → the gradients of ⟨c, value⟩
-    typical: np.ndarray  # (n,): how large the elements of value would be if nothing cancelled
-    y: np.ndarray | None  # the value in its own shape; None in the second order
-
-    def slope(self, k: int, v: np.ndarray) -> Slope:
-        """The numeric derivative of value along the direction v of input k."""
-        points = self.points
-        return slope(lambda t: self.value([x + t * v if j == k else x for j, x in enumerate(points)]), self.typical)
-
-    def slopes_of_elements(self, k: int) -> Iterator[tuple[float, Slope]]:
-        """For each element of input k: the step, and the numeric derivative with respect to element / step."""
-        scale = _scale(self.points[k])
-        for i, step in enumerate(scale.flat):
-            v = np.zeros_like(scale)
-            v.flat[i] = step
-            yield step, self.slope(k, v)
+    k: int  # of which input
+    gradient: np.ndarray
+    along: str  # by how much it is wrong
 
 
-def _first_order(title: str, names: list[str], f: Callable, points: list, y: np.ndarray) -> Claim:
-    """f itself, and its gradients."""
+class AlongDirections(NamedTuple):
+    """The gradients that a claim makes, against numeric derivatives along one random direction for each input."""
 
-    def value(points):
-        return evaluate(f, points).ravel()
+    claim: Claim
+    directions: list[np.ndarray]
+    slopes: list[Slope]  # of the claim's value along each direction
+    g: np.ndarray  # the cotangent
+    errors: list[float]  # by how much ⟨g, slope⟩ may be off
 
-    def pull(points, c):
-        with _stage(title, [*points, c], "rule"):
-            return first_gradients(f, points, c.reshape(y.shape))
+    def wrong(self) -> Found | None:
+        """The first gradient that differs; GradcheckError if the rule fails."""
+        with _stage(self.claim.title, [*self.claim.points, self.g], "rule"):
+            gradients = self.claim.pull(self.claim.points, self.g)
+        for k, (gradient, v, s) in enumerate(zip(gradients, self.directions, self.slopes, strict=True)):
+            analytic, numeric, error = float((gradient * v).sum()), float(self.g @ s.value), self.errors[k]
+            if not abs(analytic - numeric) <= error + 1e-9 * float(abs(gradient * v).sum()):
+                along = f"along a random direction: analytic {analytic:.9g}, numeric {numeric:.9g} ± {error:.0e}"
+                return Found(k, gradient, along)
+        return None
 
-    return Claim(title, names, points, value, pull, abs(y).ravel(), y)
-
-
-def _second_order(title: str, names: list[str], f: Callable, points: list, y: np.ndarray, g: np.ndarray) -> Claim:
-    """The gradients of ⟨g, f⟩ as a function of the inputs and g, and the gradients of this function."""
-
-    def value(points):
-        return np.concatenate([a.ravel() for a in first_gradients(f, points[:-1], points[-1])])
-
-    def pull(points, c):
-        with _stage(title, [*points, c], "rule"):
-            return second_gradients(f, points, c)
-
-    # The derivative of a power of x is 1/x times the power, and that of an exponential is the exponential itself.
-    typical = np.concatenate([(abs(g * y).mean() * (1 / _scale(x) + 1)).ravel() for x in points])
-    typical += abs(value([*points, g]))
-    return Claim(title, [*names, "g"], [*points, g], value, pull, typical, None)
+    def report(self, found: Found) -> tuple[str, str]:
+        """What is wrong in one sentence, and the whole message."""
+        order = "second-order " if self.claim.y is None else ""
+        what = f"the {order}gradient of {self.claim.names[found.k]} is wrong"
+        return _report(self.claim, self.claim.pull, found, self.g, what, f"\n\n  {found.along}")
 
 
-def _compare(claim: Claim, rng: np.random.Generator) -> None:
-    """Check every gradient against differences, along one random direction; GradcheckError at the first wrong one."""
+def _along_directions(claim: Claim, rng: np.random.Generator) -> AlongDirections:
+    """The numeric side of a comparison; GradcheckError where it cannot be measured."""
     points, names, typical = claim.points, claim.names, claim.typical
-    directions = [_scale(x) * _random(rng, x.shape) for x in points]
+    directions = [scale(x) * _random(rng, x.shape) for x in points]
     slopes = [claim.slope(k, v) for k, v in enumerate(directions)]
     for k, s in enumerate(slopes):
         if s.kinked.any():
@@ -119,68 +118,76 @@ def _compare(claim: Claim, rng: np.random.Generator) -> None:
     weight = sum(abs(s.value) + np.minimum(1e6 * s.error, 1e300) for s in slopes) + 1e-3 * typical
     weight += 1e-3 * weight.max()
     g = _random(rng, typical.shape) / np.where(weight > 0, weight, 1)  # large and small outputs count alike
-    gradients = claim.pull(points, g)
-    for k, (gradient, v, s) in enumerate(zip(gradients, directions, slopes, strict=True)):
-        analytic, numeric = float((gradient * v).sum()), float(g @ s.value)
+    errors = []
+    for name, s in zip(names, slopes, strict=True):
         size = float(abs(g) @ (abs(s.value) + 1e-4 * typical))
-        error = SAFETY * float(abs(g) @ s.error) + 1e-9 * size
-        if not error <= 1e-3 * size:
+        errors.append(SAFETY * float(abs(g) @ s.error) + 1e-9 * size)
+        if not errors[-1] <= 1e-3 * size:
             raise GradcheckError(
-                f"{claim.title}: the derivative with respect to {names[k]} cannot be measured at this point (a kink, "
+                f"{claim.title}: the derivative with respect to {name} cannot be measured at this point (a kink, "
                 "the edge of the domain, or rounding). Move the test point."
             )
-        if abs(analytic - numeric) <= error + 1e-9 * float(abs(gradient * v).sum()):
-            continue
-        along = f"along a random direction: analytic {analytic:.9g}, numeric {numeric:.9g} ± {error:.0e}"
-        raise GradcheckError(_wrong(claim, k, gradient, g, along))
+    return AlongDirections(claim, directions, slopes, g, errors)
 
 
-def _compare_arrays_with_tensors(title: str, names: list[str], f: Callable, points: list, g: np.ndarray) -> None:
-    """Run the rules on Tensors; GradcheckError if they fail, or if they return other gradients than on arrays."""
-    with _stage(title, [*points, g], "rule on Tensors"):
-        on_tensors = first_gradients(f, points, g, create_graph=True)
-    for name, a, b in zip(names, first_gradients(f, points, g), on_tensors, strict=True):
-        if not np.allclose(a, b, rtol=1e-8, atol=1e-9 * abs(a).max(initial=0)):
-            raise GradcheckError(
-                f"{title}: the gradient of {name} is right on arrays and different on Tensors: `fused` and `backward` "
-                "disagree, or the rule depends on the type of its arguments"
-            )
+class ArraysWithTensors(NamedTuple):
+    """The gradients of the rules run on arrays, which are right by now, against those of the rules run on Tensors."""
+
+    claim: Claim
+    f: Callable
+    g: np.ndarray
+
+    def wrong(self) -> Found | None:
+        """The first gradient that differs; GradcheckError if the rule fails on Tensors."""
+        points = self.claim.points
+        with _stage(self.claim.title, [*points, self.g], "rule on Tensors"):
+            on_tensors = first_gradients(self.f, points, self.g, create_graph=True)
+        for k, (a, b) in enumerate(zip(first_gradients(self.f, points, self.g), on_tensors, strict=True)):
+            if not np.allclose(a, b, rtol=1e-8, atol=1e-9 * abs(a).max(initial=0)):
+                return Found(k, b, "")
+        return None
+
+    def report(self, found: Found) -> tuple[str, str]:
+        """What is wrong in one sentence, and the whole message."""
+        what = (
+            f"the gradient of {self.claim.names[found.k]} is right on arrays and different on Tensors: `fused` and "
+            "`backward` disagree, or the rule depends on the type of its arguments"
+        )
+
+        def pull(points, c):
+            return first_gradients(self.f, points, c.reshape(self.g.shape), create_graph=True)
+
+        return _report(self.claim, pull, found, self.g.ravel(), what, "")
 
 
-def _wrong(claim: Claim, k: int, gradient: np.ndarray, g: np.ndarray, along: str) -> str:
-    """The message about a wrong gradient of input k; `along`: how much it was off in the check."""
-    name, order = claim.names[k], "second-order " if claim.y is None else ""
-    head = f"{claim.title}: the {order}gradient of {name} is wrong\n\n"
-    if gradient.size > SMALL:
-        return f"{head}  {name} has {gradient.size} elements: check fewer of them for a diagnosis\n  {along}"
-    return f"{head}{report(_case(claim, k, gradient, g))}\n\n  {along}"
+def _report(claim: Claim, pull: Callable, found: Found, g: np.ndarray, what: str, tail: str) -> tuple[str, str]:
+    """`what` and the name of the mistake, and the message with a table of the worst elements; pull: gives gradients."""
+    if found.gradient.size > SMALL:
+        few = f"{claim.names[found.k]} has {found.gradient.size} elements: check fewer of them for a diagnosis"
+        return what, f"{claim.title}: {what}\n\n  {few}{tail.replace(chr(10) * 2, chr(10))}"
+    case = claim.case(found.k, found.gradient, g)
+    name = diagnosis.name(case, functools.cache(lambda: claims.elsewhere(claim, pull, found.k, g)))
+    return f"{what}: {name or diagnosis.UNNAMED}", f"{claim.title}: {what}\n\n{diagnosis.report(case, name)}{tail}"
 
 
-def _case(claim: Claim, k: int, gradient: np.ndarray, g: np.ndarray) -> Case:
-    """The wrong gradient of input k with the numeric one, and those of the inputs of the same shape: the rule may have
-    swapped them."""
-    x, shape = claim.points[k], claim.y.shape if claim.y is not None else (-1,)
-    parts, errors = _jacobian(claim, k, g)
-    same_shape = [j for j, other in enumerate(claim.points) if other.shape == x.shape and j != k]
-    return Case(
-        name=claim.names[k],
-        analytic=gradient,
-        numeric=parts.sum(axis=0).reshape(x.shape),
-        error=errors.sum(axis=0).reshape(x.shape),
-        x=x,
-        y=claim.y,
-        g=g,
-        parts=parts.reshape(shape + x.shape),
-        others={claim.names[j]: _jacobian(claim, j, g)[0].sum(axis=0).reshape(x.shape) for j in same_shape},
-    )
+def _right(title: str, names: list[str], f: Callable, points: list, order: int) -> bool:
+    """Whether every comparison holds, at these points and at others nearby that allow a measurement."""
+    for seed, some in enumerate((points, *claims.nearby(points))):
+        try:
+            for comparison in _comparisons(title, names, f, some, order, seed):
+                if not _agrees(comparison):
+                    return False
+        except GradcheckError:  # outside the domain, or at a kink
+            if not seed:
+                return False
+    return True
 
 
-def _jacobian(claim: Claim, k: int, g: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """g · ∂value/∂x for input k, and its estimated error: two arrays (n, x.size), one column for each element of x."""
-    slopes = list(claim.slopes_of_elements(k))
-    columns = [g * s.value / step for step, s in slopes]
-    errors = [abs(g) * s.error / step for step, s in slopes]
-    return np.stack(columns, axis=1), np.stack(errors, axis=1)
+def _agrees(comparison: Any) -> bool:
+    try:
+        return comparison.wrong() is None
+    except GradcheckError:
+        return False
 
 
 def _kink(claim: Claim, k: int, s: Slope) -> str:
@@ -197,12 +204,6 @@ def _kink(claim: Claim, k: int, s: Slope) -> str:
         f"({name}){where}: the derivative is {s.left[j] / step:.3g} from the left and {s.right[j] / step:.3g} from the "
         "right. Move the test point."
     )
-
-
-def _scale(x: np.ndarray) -> np.ndarray:
-    """The natural step of each element: its own size, or for a zero the geometric mean of the other sizes."""
-    sizes = abs(x[x != 0])
-    return np.where(x != 0, abs(x), np.exp(np.log(sizes).mean()) if sizes.size else 1.0)
 
 
 def _random(rng: np.random.Generator, shape: tuple[int, ...]) -> np.ndarray:
@@ -266,17 +267,24 @@ def _names(f: Callable, n: int) -> list[str]:
     return names[:n] if len(names) >= n and "g" not in names else [f"x{k}" for k in range(n)]
 
 
-def _title(f: Callable, points: Sequence) -> str:
-    """What is checked: an op, or a function and the ops that it runs."""
+def _ran(f: Callable, points: Sequence) -> list[Op]:
+    """f if it is an op, else the ops that it runs."""
     if isinstance(f, Op):
-        return f"gradcheck of {f.name}"
-    name = getattr(f, "__name__", "f").replace("<lambda>", "f")
-    ran: dict[str, None] = {}
+        return [f]
+    ran: dict[str, Op] = {}
 
     def note(op, kind, call):
-        ran[op.name] = None
+        ran[op.name] = op
         return call()
 
     with modes.hook(note):
         evaluate(f, [x.copy() for x in points])
-    return f"gradcheck of {name} ({', '.join(ran)})"
+    return list(ran.values())
+
+
+def _title(f: Callable, ran: Sequence[Op]) -> str:
+    """What is checked: an op, or a function and the ops that it runs."""
+    if isinstance(f, Op):
+        return f"gradcheck of {f.name}"
+    name = getattr(f, "__name__", "f").replace("<lambda>", "f")
+    return f"gradcheck of {name} ({', '.join(op.name for op in ran)})"

@@ -1,16 +1,18 @@
 """The report of a failed gradcheck: what is wrong with a wrong gradient, in words.
 
-`PATTERNS` lists one function for each kind of mistake, in the order in which they are tried. Each function compares
-the analytic gradient with the whole numeric one, and returns a sentence, or None if its mistake was not made.
+One function for each kind of mistake compares the analytic gradient with the whole numeric one, and returns a
+sentence, or None if its mistake was not made. `name` says in which order they are tried.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+from autograd.gradcheck import atoms
 
 ROWS = 5  # of the table of worst elements
 
@@ -28,6 +30,7 @@ class Case:
     g: np.ndarray  # the cotangent, in any shape
     parts: np.ndarray  # the numeric gradient through each element of y alone: y.shape + x.shape
     others: dict[str, np.ndarray]  # the numeric gradients of the other inputs of x's shape, by name
+    inputs: dict[str, np.ndarray]  # all of them, x too
 
     def __post_init__(self):
         self.wrong = ~self.near(self.analytic, self.numeric)
@@ -38,14 +41,38 @@ class Case:
         return abs(a - b) <= 10 * self.error + 1e-6 * (abs(a) + abs(b)) + floor
 
 
-def report(case: Case) -> str:
+UNNAMED = "no simple pattern: compare the formula term by term"
+
+
+def name(case: Case, elsewhere: Callable[[], Sequence[Case]] = tuple) -> str | None:
+    """The mistake in words; None if it is none of the known ones.
+
+    elsewhere: the same gradient at other points, computed when asked for. A few numbers fit many formulas by chance,
+    so what is said must hold there too.
+    """
+    if found := not_finite(case) or rounded(case):  # these speak of this point
+        return found
+    for pattern in (proportional, transposed, swapped, one_slice, atoms.orders, *AT_PLACES, atoms.factors, *OTHERS):
+        said = None
+        for sentence in _said(pattern, case):
+            said = [_said(pattern, c) for c in elsewhere()] if said is None else said
+            if all(sentence in there or pattern is one_side and there for there in said):
+                return sentence
+    return in_part(case)
+
+
+def _said(pattern: Callable, c: Case) -> list[str]:
+    found = pattern(c)
+    return [found] if isinstance(found, str) else list(found or ())
+
+
+def report(case: Case, found: str | None) -> str:
     """The diagnosis of a wrong gradient, and a table of its worst elements."""
-    found = next(filter(None, (pattern(case) for pattern in PATTERNS)), None)
     lines = []
     if case.y is None and case.wrong.any():
         lines.append("  the first order is right, the second order is wrong:")
         lines.append("  something in the rule was treated as a constant (raw .data?)")
-    lines.append(f"  {found or 'no simple pattern: compare the formula term by term'}")
+    lines.append(f"  {found or UNNAMED}")
     count = case.wrong.sum()
     lines += [f"  {count} of {case.wrong.size} elements {'is' if count == 1 else 'are'} wrong, the worst:", ""]
     return "\n".join([*lines, *_table(case)])
@@ -65,14 +92,6 @@ def rounded(c: Case) -> str | None:
 
 def proportional(c: Case) -> str | None:
     return _multiple(c, np.ones(c.x.shape, dtype=bool), " everywhere")
-
-
-def without_g(c: Case) -> str | None:
-    if c.y is None or c.y.shape != c.x.shape:
-        return None
-    if c.near(c.analytic * c.g.reshape(c.x.shape), c.numeric).all():
-        return "analytic × g = numeric everywhere: the rule forgot g"
-    return None
 
 
 def transposed(c: Case) -> str | None:
@@ -125,27 +144,41 @@ def along_axis(c: Case) -> str | None:
     return None
 
 
-def partial(c: Case) -> str | None:
-    """The gradient is right for some elements: those on one side of a threshold, or at some indices."""
-    if not 0 < c.wrong.mean() < 0.85:  # a few may be right by chance
-        return None
-    how = _multiple(c, c.wrong, " there")
-    tail = f"; {how}" if how else ""
-    for name, key in ((c.name, c.x), (f"|{c.name}|", abs(c.x))):
+def one_side(c: Case) -> str | None:
+    """The gradient is right on one side of a threshold."""
+    for name, key in ((c.name, c.x), (f"|{c.name}|", abs(c.x))) if _in_part(c) else ():
         bad, good = key[c.wrong], key[~c.wrong]
         for lower, upper, order in ((good, bad, "<"), (bad, good, ">")):
             if lower.max() < upper.min():
                 bound = 0 if lower.max() <= 0 <= upper.min() else _between(lower.max(), upper.min())
-                return f"right only where {name} {order} {bound:.3g}{tail}"
-    for axis, n in enumerate(c.x.shape):
+                return f"right only where {name} {order} {bound:.3g}{_there(c)}"
+    return None
+
+
+def some_indices(c: Case) -> str | None:
+    for axis, n in enumerate(c.x.shape) if _in_part(c) else ():
         rest = tuple(a for a in range(c.x.ndim) if a != axis)
         if (c.wrong.all(axis=rest) == c.wrong.any(axis=rest)).all():
             at = ", ".join(map(str, np.flatnonzero(c.wrong.all(axis=rest))))
-            return f"wrong only at index {at} of axis {axis}, whose length is {n}: look at the ends{tail}"
-    return f"right in part{tail}"
+            return f"wrong only at index {at} of axis {axis}, whose length is {n}: look at the ends{_there(c)}"
+    return None
 
 
-PATTERNS = (not_finite, rounded, proportional, without_g, transposed, swapped, one_slice, along_axis, partial)
+def in_part(c: Case) -> str | None:
+    return f"right in part{_there(c)}" if _in_part(c) else None
+
+
+def _in_part(c: Case) -> bool:
+    return 0 < c.wrong.mean() < 0.85  # a few may be right by chance
+
+
+def _there(c: Case) -> str:
+    how = _multiple(c, c.wrong, " there")
+    return f"; {how}" if how else ""
+
+
+AT_PLACES = (one_side, some_indices)
+OTHERS = (along_axis, atoms.terms)
 
 
 def _table(c: Case) -> list[str]:
