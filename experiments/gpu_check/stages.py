@@ -90,7 +90,7 @@ def every_stage() -> list[Stage]:
             needs=("torch",),
         ),
         *(
-            Stage(name, "our step beside PyTorch’s, eager and compiled", [*bench, *flags], 180, ("gpu", "torch"))
+            Stage(name, "our step beside PyTorch’s, eager and compiled", [*bench, *flags], 240, ("gpu", "torch"))
             for name, flags in BESIDE_TORCH.items()
         ),
         *(

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -644,3 +645,27 @@ def test_the_compiler_says_what_is_wrong():
         pytest.skip("needs the wheel nvidia-cuda-nvrtc")
     with pytest.raises(RuntimeError, match='identifier "y" is undefined'):
         nvrtc.compile_cuda(library, 'extern "C" __global__ void k(float* x) { x[0] = y; }', 90)
+
+
+def test_the_compiler_is_looked_for_as_cupy_does_and_else_in_its_wheel(tmp_path, monkeypatch):
+    """libnvrtc asks for its builtins by name, and in a wheel nobody but us looks beside it."""
+    loaded = []
+    monkeypatch.setattr(nvrtc.ctypes, "CDLL", lambda path: loaded.append(Path(path).name) or path)
+    pathfinder = ModuleType("cuda.pathfinder")
+    pathfinder.load_nvidia_dynamic_lib = lambda name: SimpleNamespace(abs_path=f"/found/lib{name}.so")
+    monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)
+    assert nvrtc.library() == "/found/libnvrtc.so"
+
+    def not_found(name):
+        raise RuntimeError("DynamicLibNotFoundError")
+
+    pathfinder.load_nvidia_dynamic_lib = not_found
+    (tmp_path / "cu13" / "lib").mkdir(parents=True)
+    for name in ("libnvrtc-builtins.so.13.0", "libnvrtc.so.13"):
+        (tmp_path / "cu13" / "lib" / name).touch()
+    wheel = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(nvrtc.importlib.util, "find_spec", lambda name: wheel)
+    del loaded[:]
+    assert nvrtc.library().endswith("libnvrtc.so.13")
+    assert loaded == ["libnvrtc-builtins.so.13.0", "libnvrtc.so.13"]
