@@ -11,6 +11,7 @@ import platform
 import re
 import sys
 import time
+import traceback
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ examples:
   python -m experiments.bench --quick                   a minute or two: the small models
   python -m experiments.bench --only step,memory --threads 2
   python -m experiments.bench --only 'attention l2' --seconds 20
+  python -m experiments.bench --only step+poster --device cuda --tf32
 
 """
 
@@ -38,7 +40,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES + METHOD,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--only", default="", metavar="LIST", help="sections, or parts of the names in the table")
+    p.add_argument("--only", default="", metavar="LIST", help="sections, or parts of names; a+b: both of them")
     p.add_argument("--quick", action="store_true", help="the small models, and few rounds")
     p.add_argument("--seconds", type=float, metavar="S", help="how long each line is timed (5; 0.6 with --quick)")
     p.add_argument("--threads", type=int, default=1, metavar="N", help="threads of each side (1)")
@@ -66,17 +68,23 @@ def main(argv: list[str]) -> int:
 
 
 def chosen(only: str, quick: bool) -> list:
-    """The cases to measure; InputError for a word that is neither a section nor a part of a name."""
+    """The cases to measure; InputError for a word that is neither a section nor a part of a name.
+
+    Of words that are joined by +, a case must fit all.
+    """
     from experiments.bench.cases import every_case
     from experiments.bench.show import SECTIONS
     from minigan.errors import InputError
 
-    cases, words = every_case(), [word.strip() for word in only.split(",") if word.strip()]
-    for word in words:
-        if word not in SECTIONS and not any(word in case.name for case in cases):
-            raise InputError(f"--only {word}: no name contains it, and the sections are {', '.join(SECTIONS)}")
-    if words:
-        cases = [c for c in cases if any(w == c.section or w not in SECTIONS and w in c.name for w in words)]
+    def fits(case: Any, words: str) -> bool:
+        return all(w == case.section or w not in SECTIONS and w in case.name for w in words.split("+"))
+
+    cases, wanted = every_case(), [words.strip() for words in only.split(",") if words.strip()]
+    for words in wanted:
+        if not any(fits(case, words) for case in cases):
+            raise InputError(f"--only {words}: no name contains it, and the sections are {', '.join(SECTIONS)}")
+    if wanted:
+        cases = [case for case in cases if any(fits(case, words) for words in wanted)]
     return [case for case in cases if case.quick or not quick]
 
 
@@ -119,10 +127,11 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
 
 
 def attempt(case: Any, how: argparse.Namespace) -> dict[str, Any]:
-    """The row of a case; of one that fails, why. The other cases are measured all the same."""
+    """The row of a case; of one that fails, why, and where on stderr. The other cases are measured all the same."""
     try:
         return case.measure(how)
     except Exception as e:
+        traceback.print_exc()
         first_line = str(e).strip().split("\n")[0]
         return case.row({}, differs=f"{type(e).__name__}: {first_line}", failed=True)
 

@@ -166,6 +166,7 @@ def step(folder: Path, name: str, rounding: str) -> dict[str, Any]:
         stats = cupy.asnumpy(gan.stats)  # of the first steps: noise is no data to train on for long
         found["captured"] = timed(gan, 200)
         found["waits"] = waits(gan)
+        write(folder, found)  # what comes now takes longest
         found |= grown(gan, found["captured"]["ms"])
         del gan, captured
         gc.collect()
@@ -271,12 +272,16 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
 }
 
 
-def main(argv: list[str]) -> int:
+def write(folder: Path, found: dict[str, Any]) -> None:
     from minigan.figures import write_bytes
 
+    write_bytes(folder / "found.json", json.dumps(found, indent=1, ensure_ascii=False).encode())
+
+
+def main(argv: list[str]) -> int:
     folder, what, *args = argv
     found = MEASURES[what](Path(folder), *args)
-    write_bytes(Path(folder) / "found.json", json.dumps(found, indent=1, ensure_ascii=False).encode())
+    write(Path(folder), found)
     with contextlib.suppress(UnicodeEncodeError):
         print(json.dumps(found, ensure_ascii=False))
     return 1 if found.get("wrong") else 0

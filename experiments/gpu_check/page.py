@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.bench import show
-from experiments.gpu_check.stages import BESIDE_TORCH, PROFILED, STEPS, Stage
+from experiments.gpu_check.stages import BESIDE_TORCH, OPS_BESIDE_TORCH, PROFILED, STEPS, Stage
 from minigan.charts import DARK, LIGHT, Chart, Line, chart_grid, run_colours
 from minigan.figures import write_bytes
 from minigan.page import figure, render, section
@@ -80,6 +80,12 @@ def found(entries: Entries, name: str) -> dict[str, Any]:
     return entries.get(name, {}).get("found", {})
 
 
+def gpus(entries: Entries) -> list[str]:
+    """The names of the GPUs that stages ran on: a second call may have met another one than the first."""
+    on = [entry.get("gpu") for entry in entries.values()]
+    return [name for name in dict.fromkeys([*on, found(entries, "environment").get("gpu")]) if name]
+
+
 def header(record: dict[str, Any], stages: Sequence[Stage]) -> str:
     entries, environment = record["stages"], found(record["stages"], "environment")
     states = [entries.get(stage.name, {}).get("status", "not run") for stage in stages]
@@ -92,9 +98,9 @@ def header(record: dict[str, Any], stages: Sequence[Stage]) -> str:
         rest = "".join(f", {states.count(state)} {words.get(state, state)}" for state in others)
         verdict = f"<strong>{passed} of {len(states)} stages passed</strong>{rest}."
         verdict += f" What is wrong: {escape(', '.join(bad))}." if bad else ""
-    gpu = environment.get("gpu", "no GPU")
+    gpu = escape(", ".join(gpus(entries)) or "no GPU")
     return (
-        f"<header><p class=eyebrow>minigan · {escape(record.get('when', ''))} · {escape(gpu)}</p><h1>On a GPU</h1>"
+        f"<header><p class=eyebrow>minigan · {escape(record.get('when', ''))} · {gpu}</p><h1>On a GPU</h1>"
         f"<p class=verdict>{verdict}</p></header>"
     )
 
@@ -165,7 +171,7 @@ def steps(entries: Entries) -> str:
     if not rows:
         return ""
     measured = {f"{name} in {rounding}": found(entries, f"step {name} {rounding}") for name, rounding, _ in rows}
-    measured = {name: f for name, f in measured.items() if "waits" in f}
+    measured = {name: f for name, f in measured.items() if "wrong" in f}  # it is found last
     says = [f"{name}: {wrong}" for name, f in measured.items() for wrong in f["wrong"]]
     if measured and not says:
         most = max(f["steps"] for f in measured.values())
@@ -183,13 +189,13 @@ def tabulated(head: Sequence[str], body: Sequence[str], kind: str = "") -> str:
 
 def table(record: dict[str, Any]) -> str:
     """The steps as a Markdown table, and the training in a sentence."""
-    entries, environment = record["stages"], found(record["stages"], "environment")
+    entries = record["stages"]
     rows, end = step_rows(entries), (found(entries, "training").get("evaluations") or [{}])[-1]
     if not rows and not end:
         return "Nothing was measured on a GPU.\n"
     lines = [["step", "products in", *COLUMNS], ["---"] * (2 + len(COLUMNS))]
     lines += [[f"`{name}`", rounding, *texts] for name, rounding, texts in rows]
-    says = f"On one {environment.get('gpu', 'GPU')}, by `python -m experiments.gpu_check`. {ABOUT_STEPS}"
+    says = f"On one {' and one '.join(gpus(entries)) or 'GPU'}, by `python -m experiments.gpu_check`. {ABOUT_STEPS}"
     if is_number(end.get("digit_fid")):
         seconds = duration(found(entries, "training").get("trained", {}).get("seconds"))
         says += f"\nThe default run took {seconds} and ended at a digit-FID of {number(end['digit_fid'])}; on one core "
@@ -201,9 +207,9 @@ def table(record: dict[str, Any]) -> str:
 
 
 def beside_torch(entries: Entries) -> str:
-    """The steps with a chart of their ratios in view, all other rows of the benchmark folded away."""
+    """The steps with a chart of their ratios in view, the hot ops folded away."""
     shown: dict[str, list[str]] = {"step": [], "": []}
-    for name in BESIDE_TORCH:
+    for name in (*BESIDE_TORCH, OPS_BESIDE_TORCH):
         f = found(entries, name)
         for row in f.get("rows", []):
             cells = show.cells(row, 1e9 * f["machine"]["peak GFLOP/s"])
@@ -217,7 +223,7 @@ def beside_torch(entries: Entries) -> str:
     axis = f'{SVG}<text x="-60" y="4">½</text><text y="4">1</text><text x="60" y="4">2</text></svg>'
     eager, best = (f'<span style="color: {show.COLOURS[kind]}">to {name}</span>' for kind, name in TORCH.items())
     head = ["", "products in", axis, "ours", *TORCH.values(), eager, best, ""]
-    summary = f"<summary>Hot ops and memory: {len(shown[''])} lines</summary>"
+    summary = f"<summary>Hot ops: {len(shown[''])} lines</summary>"
     more = f"<details>{summary}{tabulated(head, shown[''])}</details>" if shown[""] else ""
     return tabulated(head, shown["step"]) + more
 
@@ -265,7 +271,8 @@ def every_stage(entries: Entries, stages: Sequence[Stage]) -> str:
         status, f = entry["status"], entry.get("found", {})
         kind = "passed" if status == "passed" else "" if status in ("skipped", "not run", "no time left") else "bad"
         tests = f"{f['tests passed']} tests passed, {f['tests skipped']} skipped" if "tests passed" in f else ""
-        says = "; ".join(filter(None, [entry["why"], tests, f.get("summary", "")]))
+        on = f"on {entry['gpu']}" if entry.get("gpu") and len(gpus(entries)) > 1 else ""
+        says = "; ".join(filter(None, [entry["why"], tests, f.get("summary", ""), on]))
         cells = [f'<th class="short">{escape(stage.name)}<td>{escape(stage.shows)}<td class="short {kind}">{status}']
         cells += [f"<td class='short time'>{duration(entry.get('seconds'))}<td>{escape(says)}"]
         rows.append(f"<tr>{''.join(cells)}")

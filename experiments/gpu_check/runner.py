@@ -1,8 +1,9 @@
 """Runs the stages, each as a process group of its own with its own limit, and keeps OUT/record.json and OUT/log.txt.
 
-    record = {"command", "when", "stages": {name: {"status", "why", "seconds", "commit", "found"}}}
+    record = {"command", "when", "stages": {name: {"status", "why", "seconds", "commit", "gpu", "found"}}}
 
-status: passed, failed, timed out, no time left, skipped or interrupted. found: what the stage left in OUT/its-name.
+status: passed, failed, timed out, no time left, skipped or interrupted. gpu: the one that a stage ran on, for a second
+call may meet another. found: what the stage left in OUT/its-name.
 Both files are written after every stage, so whatever ends this process, they say how far it came.
 """
 
@@ -41,12 +42,15 @@ class Runner:
         self.out.mkdir(parents=True, exist_ok=True)
         self.record: dict[str, Any] = read_record(self.out) | {"command": command}
         self.entries: dict[str, dict[str, Any]] = self.record["stages"]
-        self.commit = commit()
+        self.commit, self.gpu = commit(), None
 
     def run(self, stages: Sequence[Stage]) -> None:
-        """Run what has not passed yet, and print a line for each stage."""
+        """Run what has not passed yet, and print a line for each stage.
+
+        What ended badly before comes last, or it would take the time of stages that have never run.
+        """
         missing: dict[str, str] = {}
-        for i, stage in enumerate(stages):
+        for i, stage in enumerate([*stages[:1], *sorted(stages[1:], key=self.ran)]):
             before = self.entries.get(stage.name, {})
             lacking = [missing[need] for need in stage.needs if need in missing]
             if before.get("status") == "passed" and i > 0:
@@ -61,7 +65,7 @@ class Runner:
             else:
                 entry = self.run_stage(stage)
             if i == 0:
-                missing = lacks(entry)
+                missing, self.gpu = lacks(entry), entry.get("found", {}).get("gpu")
                 if "gpu" in missing and before.get("status") == "passed" and "gpu" not in lacks(before):
                     entry = before  # a record of a GPU that is looked at elsewhere
             self.entries[stage.name] = entry
@@ -70,15 +74,25 @@ class Runner:
             seconds = f"{entry['seconds']:.1f} s" if "seconds" in entry else ""
             print(f"{stage.name:22} {entry['status']:12} {seconds:>8}  {why}".rstrip(), flush=True)
 
+    def ran(self, stage: Stage) -> bool:
+        """Whether a stage ran in an earlier call, and did not pass."""
+        return self.entries.get(stage.name, {}).get("status", "passed") not in ("passed", "skipped", "no time left")
+
     def left(self) -> float:
         return self.end - time.monotonic()
 
     def run_stage(self, stage: Stage) -> dict[str, Any]:
-        """The entry of a stage. Its folder is emptied first: what it leaves there is what it found."""
-        folder = self.out / stage.name.replace(" ", "-").lower()
-        shutil.rmtree(folder, ignore_errors=True)
-        folder.mkdir()
-        command = [word.replace(FOLDER, str(folder)) for word in stage.command]
+        """The entry of a stage. What it leaves in its folder is what it found, so that is emptied first.
+
+        A training that was cut short goes on in its folder.
+        """
+        folder, before = self.out / stage.name.replace(" ", "-").lower(), self.entries.get(stage.name, {})
+        cut_short = before.get("status") in ("timed out", "no time left", "interrupted")
+        going_on = bool(stage.resume) and cut_short and (folder / "checkpoint.h5").is_file()
+        if not going_on:
+            shutil.rmtree(folder, ignore_errors=True)
+            folder.mkdir()
+        command = [word.replace(FOLDER, str(folder)) for word in (stage.resume if going_on else stage.command)]
         started, left, status, why = time.monotonic(), self.left(), "interrupted", ""
         try:
             with open(self.out / "log.txt", "ab") as log:
@@ -100,7 +114,7 @@ class Runner:
                 status = "failed" if status == "passed" else status
                 why = "; ".join([*([] if status == "failed" else filter(None, [why])), *says])
             entry = {"status": status, "why": why, "seconds": round(time.monotonic() - started, 1)}
-            entry |= {"commit": self.commit, "found": found}
+            entry |= {"commit": self.commit, "gpu": self.gpu, "found": found}
             self.entries[stage.name] = entry
             self.save()
         return entry

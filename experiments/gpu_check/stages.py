@@ -14,14 +14,16 @@ STEPS: dict[
     "cnn": {"variant": "cnn"},
 }
 PROFILED = (("small", "float32"), ("poster", "TF32"), ("paper", "TF32"))
-BESIDE_TORCH = {  # names of stages, and the flags of the benchmark
-    "bench small": ["--only", "small"],
-    "bench poster TF32": ["--only", "poster", "--tf32"],
-    "bench paper TF32": ["--only", "paper", "--tf32"],
-    "bench cnn": ["--only", "CNN 28"],
-    "bench poster": ["--only", "poster"],
-    "bench paper": ["--only", "paper"],
+BESIDE_TORCH = {  # names of stages, and the flags of the benchmark: one step each, for torch.compile takes its time
+    "bench small": ["--only", "step+small+batch 32"],
+    "bench poster TF32": ["--only", "step+poster", "--tf32"],
+    "bench paper TF32": ["--only", "step+paper", "--tf32"],
+    "bench cnn": ["--only", "step+CNN 28"],
+    "bench cnn 64": ["--only", "step+CNN 64"],
+    "bench poster": ["--only", "step+poster"],
+    "bench paper": ["--only", "step+paper"],
 }
+OPS_BESIDE_TORCH = "bench ops"  # the stage of the hot ops
 PYTEST = ["-p", "no:cacheprovider", "-m", "", "-o", "filterwarnings=default", "--tb=short"]
 PYTEST += [f"--junitxml={FOLDER}/junit.xml"]
 KERNELS, BLAS, GPU = "tests/minigan/test_kernels.py", "tests/autograd/test_blas.py", "tests/test_gpu.py"
@@ -34,6 +36,7 @@ class Stage(NamedTuple):
     command: list[str]
     limit: float  # seconds, after which the stage and all its children are killed
     needs: tuple[str, ...] = ("gpu",)  # what `measure.missing` may name
+    resume: tuple[str, ...] = ()  # the command that goes on, once the stage was cut short and has left a checkpoint
 
 
 def measure(*args: str) -> list[str]:
@@ -53,7 +56,7 @@ def sanitizer(tool: str, shows: str, limit: float, *files: str) -> Stage:
 
 def every_stage() -> list[Stage]:
     bench = [sys.executable, "-m", "experiments.bench", "--device", "cuda", "--seconds", "1", "--out", FOLDER]
-    train = [sys.executable, "-m", "experiments.mnist", "--device", "cuda", "--out", FOLDER]
+    train = [sys.executable, "-m", "experiments.mnist", "--device", "cuda"]
     step = "time, nodes and memory of a step, eager and captured; that nothing waits or grows"
     return [
         Stage("environment", "the GPU, the driver and the libraries found", measure("environment"), 60, ()),
@@ -71,7 +74,13 @@ def every_stage() -> list[Stage]:
             for rounding in ("float32", "TF32")
             for name in STEPS
         ),
-        Stage("training", "the default run to its end, and its digit-FID beside the CPU’s", train, 300),
+        Stage(
+            "training",
+            "the default run to its end, and its digit-FID beside the CPU’s",
+            [*train, "--out", FOLDER],
+            300,
+            resume=(*train, "--resume", FOLDER),
+        ),
         tests("tests of TF32", "that TF32 rounds when it is asked for, and only then", 60, GPU, "-k", "tf32"),
         tests(
             "tests beside PyTorch",
@@ -81,7 +90,7 @@ def every_stage() -> list[Stage]:
             needs=("torch",),
         ),
         *(
-            Stage(name, "our step and hot ops beside PyTorch’s", [*bench, *flags], 150, ("gpu", "torch"))
+            Stage(name, "our step beside PyTorch’s, eager and compiled", [*bench, *flags], 240, ("gpu", "torch"))
             for name, flags in BESIDE_TORCH.items()
         ),
         *(
@@ -94,6 +103,7 @@ def every_stage() -> list[Stage]:
             )
             for name, rounding in PROFILED
         ),
+        Stage(OPS_BESIDE_TORCH, "the hot ops beside PyTorch’s", [*bench, "--only", "ops"], 300, ("gpu", "torch")),
         tests("tests of ops", "every op in float64 against NumPy", 150, "tests/autograd/test_ops.py", "-k", "cupy"),
         sanitizer("memcheck", "that kernels and products stay inside their arrays", 180, KERNELS, BLAS),
         sanitizer("racecheck", "that no kernel has a race in shared memory", 180, KERNELS),

@@ -291,6 +291,12 @@ def test_names_are_clear_and_quick_is_a_part():
     assert [c.name for c in command.chosen("step", False)] == list(steps.STEPS)
     assert {c.section for c in command.chosen("memory,inception", False)} == {"memory", "inception"}
     assert {c.section for c in command.chosen("attention l2, tanh forward", False)} == {"ops", "overhead"}
+    both = command.chosen("step+small+batch 32, memory+CNN", False)
+    assert [(c.section, c.name) for c in both] == [
+        ("step", "small, batch 32"),
+        ("memory", "CNN 28²"),
+        ("memory", "CNN 64²"),
+    ]
 
 
 # ---- the command
@@ -352,7 +358,9 @@ def test_a_case_that_fails_is_recorded_and_the_others_go_on(environment, tmp_pat
     status, record, page = run(tmp_path, "--only", "mul forward,tanh forward")
     assert status == 1 and kept == [True]  # the record of the first case is there before the second one runs
     assert [row.get("failed", False) for row in record["rows"]] == [True, False]
-    for text in (page, capsys.readouterr()[0]):
+    out, err = capsys.readouterr()
+    assert "Traceback" in err and "in fails" in err  # where, for whoever reads the log of a machine that is gone
+    for text in (page, out):
         assert "failed: RuntimeError: out of memory" in text and "more" not in text.split("out of memory")[1][:9]
 
 
@@ -364,6 +372,21 @@ def test_on_a_gpu_the_step_that_is_timed_is_captured_before_it_is_timed():
         assert cuda.launches == 0
         side.run()
         assert cuda.launches == 1
+
+
+def test_on_a_gpu_pytorch_has_compiled_before_it_is_timed(monkeypatch):
+    """It compiles again when the rounding changes, and records its graph in a later run: no sample may hold that."""
+    taken = []
+    stub = SimpleNamespace(compiled=True, step=lambda *rates: taken.append(state.tf32))
+    monkeypatch.setitem(
+        sys.modules, "experiments.pytorch.gan", SimpleNamespace(TorchGAN=lambda gan, best, device: stub)
+    )
+    side = steps.torch_side(True, {**memory.TINY, "image_size": 8}, "cuda")
+    with cases.rounding(True, how("--tf32", kinds=("ours",))):
+        side.ready()
+    assert taken == [True] * steps.WARM_UP and stub.rng is None
+    side.run()
+    assert len(taken) == steps.WARM_UP + 1
 
 
 def test_the_peak_of_a_gpu_is_timed_by_events_on_large_products(monkeypatch):
@@ -405,7 +428,9 @@ def test_an_interrupt_keeps_what_was_measured(environment, tmp_path, monkeypatch
     assert status == 130 and len(record["rows"]) == 1
 
 
-@pytest.mark.parametrize("flags", [["--tf32"], ["--threads", "0"], ["--seconds", "0"], ["--only", "stepp"]])
+@pytest.mark.parametrize(
+    "flags", [["--tf32"], ["--threads", "0"], ["--seconds", "0"], ["--only", "stepp"], ["--only", "step+tanh"]]
+)
 def test_bad_flags_are_one_sentence_and_status_2(flags, environment, tmp_path, capsys, monkeypatch):
     monkeypatch.setattr(sys, "argv", ["bench", *flags, "--out", str(tmp_path)])
     with pytest.raises(SystemExit) as e:

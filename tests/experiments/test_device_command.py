@@ -1,9 +1,11 @@
 """Training on device cuda as a user types it, on a stand-in for CUDA: graphs, --no-graph, --tf32, a failing capture."""
 
+import re
 import sys
+from types import SimpleNamespace
 
 import pytest
-from fake_cuda import fake_cuda
+from fake_cuda import Recording, fake_cuda
 from PIL import Image
 from slow import slow_but_the_first
 from strict_device import strict
@@ -13,6 +15,7 @@ from autograd.arrays import DEVICES
 from autograd.modes import state
 from experiments import mnist
 from experiments.cli import run_main
+from minigan import pace
 from minigan.data import stroke_digits
 from minigan.pace import TIMED, WARM_UP
 from minigan.step import GAN
@@ -53,6 +56,24 @@ def test_a_dry_run_times_captured_steps(cuda_flags, capsys, monkeypatch):
         assert mnist.main([*cuda_flags, "--dry-run"]) == 0
         start, end = launches
     assert start == WARM_UP and end - start == TIMED and "steps/s" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("flags", [["--dry-run"], pytest.param(["--minutes", "1"], marks=pytest.mark.slow)])
+def test_the_clock_is_read_when_the_device_has_done_the_steps(flags, cuda_flags, monkeypatch):
+    """A launch only hands a graph to the device: without waiting, the time of handing over would be the pace."""
+    done: list[str] = []
+    waits = strict.waits
+    monkeypatch.setattr(strict, "waits", lambda what: done.append(what) or waits(what))
+    monkeypatch.setattr(pace, "time", SimpleNamespace(perf_counter=lambda: float(done.append("clock") or len(done))))
+    monkeypatch.setattr(Recording, "launch", lambda graph, stream: done.append("launch"))
+    monkeypatch.setattr("minigan.train.Run.train", lambda run: {})
+    if flags != ["--dry-run"]:
+        cuda_flags = cuda_flags[2:]  # without --steps
+    with fake_cuda():
+        assert mnist.main([*cuda_flags, *flags]) == 0
+    text = " ".join("wait" if event == "asnumpy" else event for event in done if event != "asarray of host data")
+    timed = re.search(r"wait clock ((launch )+)(wait )+clock", text)
+    assert timed and timed[1].split() == ["launch"] * TIMED, text
 
 
 def test_a_capture_that_fails_is_one_sentence_and_nothing_is_written(cuda_flags, tmp_path, capsys, monkeypatch):

@@ -165,6 +165,39 @@ def test_a_second_call_goes_on(tmp_path):
     assert (out / "log.txt").read_text().count("=====") == 4 + 4  # the environment runs in each call
 
 
+def test_what_ended_badly_runs_after_what_has_never_run(tmp_path):
+    """In a call that has time for a few stages, a stage that always hangs would else take the time of the others."""
+    note = "import sys; open(sys.argv[2], 'a').write(sys.argv[3])"
+    order, out = tmp_path / "order", tmp_path / "out"
+    a, b, c = (python(name, note, str(order), name) for name in "abc")
+    run(out, environment(), python("a", "import sys; sys.exit(1)"), b)
+    run(out, environment(), a, b, c)
+    assert order.read_text() == "bca"
+
+
+@pytest.mark.parametrize(("before", "goes_on"), [("timed out", True), ("no time left", True), ("failed", False)])
+def test_a_training_that_was_cut_short_goes_on(before, goes_on, tmp_path):
+    """One that failed begins anew, for what made it fail may be in its checkpoint."""
+    (tmp_path / "training").mkdir()
+    (tmp_path / "training" / "checkpoint.h5").touch()
+    command = (sys.executable, "-S", "-c", "import os, sys; print(sys.argv[2], os.listdir(sys.argv[1]))", stages.FOLDER)
+    made = Runner(tmp_path, 100.0, "")
+    made.entries["training"] = {"status": before, "why": "", "seconds": 1.0}
+    made.run([Stage("training", "", [*command, "anew"], 100.0, (), (*command, "on"))])
+    assert made.entries["training"]["status"] == "passed"
+    assert ("on ['checkpoint.h5']" if goes_on else "anew []") in (tmp_path / "log.txt").read_text()
+
+
+def test_each_stage_names_its_gpu_for_a_second_call_may_meet_another(tmp_path):
+    run(tmp_path, environment(), PASSES)
+    other = python("environment", environment().command[3], '{"missing": {}, "gpu": "NVIDIA H200"}')
+    entries = run(tmp_path, other, PASSES, python("later", ""))
+    assert [entries[name]["gpu"] for name in ("passes", "later")] == ["NVIDIA <H100>", "NVIDIA H200"]
+    text = Page(page.page({"stages": entries}, [PASSES, python("later", "")], tmp_path)).text
+    assert "NVIDIA <H100>, NVIDIA H200" in text or "NVIDIA H200, NVIDIA <H100>" in text
+    assert "on NVIDIA <H100>" in text and "on NVIDIA H200" in text
+
+
 def test_without_time_nothing_is_begun_and_what_was_found_stays(tmp_path, monkeypatch):
     assert statuses(run(tmp_path, PASSES, CRASHES, seconds=0)) == {"passes": "no time left", "crashes": "no time left"}
     assert statuses(run(tmp_path, PASSES, CRASHES)) == {"passes": "passed", "crashes": "failed"}
@@ -284,7 +317,8 @@ def test_stages_that_are_other_commands_give_them_flags_they_know():
         program, args = stage.command[2], stage.command[3:]
         if program == "experiments.bench":
             only = bench.parser().parse_args(args).only
-            assert [c for c in bench.chosen(only, False) if c.section == "step"], stage.name
+            sections = [case.section for case in bench.chosen(only, False)]
+            assert sections == ["step"] if stage.name in stages.BESIDE_TORCH else set(sections) == {"ops"}, stage.name
         elif program == "experiments.mnist":
             mnist().parse_args(args)
         elif program == "experiments.gpu_check.measure":
@@ -335,6 +369,10 @@ def test_a_step_that_waits_or_grows_or_diverges_is_wrong(how, stats, wrong, tmp_
     assert found["wrong"] == wrong and found["nodes"] == 2 and found["memory of the graph, MiB"] == 5
     assert found["captured"]["ms"] == 2 and found["eager"]["ms"] == 20 and found["steps"] == 1000
     assert len(taken) == 10 + (5 + 200) + 3 + 1000 + (5 + 20)
+    left = json.loads((tmp_path / "found.json").read_text())  # were it killed in the thousand steps
+    assert left["captured"]["ms"] == 2 and "wrong" not in left
+    kept = {"stages": {"step small float32": {"status": "timed out", "why": "", "found": left}}}
+    assert "2 ms" in Page(page.page(kept, every_stage(), tmp_path)).text
 
 
 @pytest.fixture
@@ -478,7 +516,7 @@ def test_the_page_is_well_formed_and_names_every_stage(tmp_path):
     text = Page(page.page(gpu_record(), table, tmp_path)).text
     for words in ("On a GPU", "NVIDIA H100 <made up>", "2.61 ms", "1,155", "no time left", "ERROR SUMMARY", "cutlass"):
         assert words in text
-    assert "27 of 30 stages passed" in text and "What is wrong: bench paper, tests of ops." in text
+    assert "29 of 32 stages passed" in text and "What is wrong: bench paper, tests of ops." in text
 
 
 def test_a_wrong_step_is_said_above_the_table(tmp_path):

@@ -7,6 +7,7 @@ import re
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from types import ModuleType, SimpleNamespace
 from typing import Any
 
@@ -30,7 +31,7 @@ from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
 from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
 from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
-from autograd.arrays import MODULES, best_device, to_device, to_host
+from autograd.arrays import MODULES, best_device, device_module, to_device, to_host
 from autograd.ops.windows import Windows
 from autograd.random import RandomStream
 from minigan.accelerate import augment as augment_kernel
@@ -548,10 +549,21 @@ def test_a_block_may_ask_for_the_shared_memory_of_its_gpu(emulator):
     assert not fits(257, 257, 64) and fits(257, 257, 64, launch.most_shared(h100))
 
 
+@pytest.mark.skipif(DEVICES == ["emulator"], reason="there is no GPU")
+@pytest.mark.parametrize("tokens", [100, 257])
+def test_attention_above_48_kib_on_cuda(tokens):
+    """63 and 156 KiB a block: CuPy has to allow the kernel to ask for them."""
+    if not fits(tokens, tokens, 64, launch.most_shared(device_module("cuda"))):
+        pytest.skip("this GPU has less shared memory")
+    compare_attention("cuda", np.random.default_rng(0), (2, tokens, 4, 64), "l2")
+
+
 def test_the_source_is_ascii():
     """CuPy writes it in the encoding of the locale, and an ASCII locale refuses a Σ in a comment."""
     assert launch.source().isascii() and "?" in launch.source()
-    assert any(not path.read_text(encoding="utf-8").isascii() for path in launch.FOLDERS[0].glob("*.cu*"))
+    files = [path.read_text(encoding="utf-8") for folder in launch.FOLDERS for path in folder.glob("*.cu*")]
+    assert not all(text.isascii() for text in files)
+    assert all(line.partition("//")[0].isascii() for text in files for line in text.splitlines())  # only comments
 
 
 def test_numpy_arrays_are_refused_without_the_emulator():
@@ -633,3 +645,27 @@ def test_the_compiler_says_what_is_wrong():
         pytest.skip("needs the wheel nvidia-cuda-nvrtc")
     with pytest.raises(RuntimeError, match='identifier "y" is undefined'):
         nvrtc.compile_cuda(library, 'extern "C" __global__ void k(float* x) { x[0] = y; }', 90)
+
+
+def test_the_compiler_is_looked_for_as_cupy_does_and_else_in_its_wheel(tmp_path, monkeypatch):
+    """libnvrtc asks for its builtins by name, and in a wheel nobody but us looks beside it."""
+    loaded = []
+    monkeypatch.setattr(nvrtc.ctypes, "CDLL", lambda path: loaded.append(Path(path).name) or path)
+    pathfinder = ModuleType("cuda.pathfinder")
+    pathfinder.load_nvidia_dynamic_lib = lambda name: SimpleNamespace(abs_path=f"/found/lib{name}.so")
+    monkeypatch.setitem(sys.modules, "cuda", ModuleType("cuda"))
+    monkeypatch.setitem(sys.modules, "cuda.pathfinder", pathfinder)
+    assert nvrtc.library() == "/found/libnvrtc.so"
+
+    def not_found(name):
+        raise RuntimeError("DynamicLibNotFoundError")
+
+    pathfinder.load_nvidia_dynamic_lib = not_found
+    (tmp_path / "cu13" / "lib").mkdir(parents=True)
+    for name in ("libnvrtc-builtins.so.13.0", "libnvrtc.so.13"):
+        (tmp_path / "cu13" / "lib" / name).touch()
+    wheel = SimpleNamespace(submodule_search_locations=[str(tmp_path)])
+    monkeypatch.setattr(nvrtc.importlib.util, "find_spec", lambda name: wheel)
+    del loaded[:]
+    assert nvrtc.library().endswith("libnvrtc.so.13")
+    assert loaded == ["libnvrtc-builtins.so.13.0", "libnvrtc.so.13"]

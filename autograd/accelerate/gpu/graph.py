@@ -40,7 +40,8 @@ class GraphedStep:
         # for free memory: an array outside the graph that got this memory would be overwritten by the next replay.
         self.pool = self.cuda.MemoryPool()
         self.held: list[Any] = []  # the graph and its result
-        weakref.finalize(self, _give_back, self.held, self.stream.ptr, self.pool)
+        # Not at the end of the process: the driver frees everything then, and a broken device would raise once more.
+        weakref.finalize(self, _give_back, self.held, self.stream.ptr, self.pool).atexit = False
         self.cuda.get_current_stream().synchronize()
         saved = save()
         with self._apart():

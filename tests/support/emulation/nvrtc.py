@@ -1,5 +1,6 @@
 """CUDA sources to machine code without a GPU: NVIDIA's run-time compiler from the wheel nvidia-cuda-nvrtc."""
 
+import contextlib
 import ctypes
 import importlib.util
 import re
@@ -21,14 +22,16 @@ class Resources(NamedTuple):
 
 
 def library() -> ctypes.CDLL | None:
-    """libnvrtc, if the wheel is installed."""
+    """libnvrtc, if there is one: as CuPy finds it, or out of its wheel."""
+    with contextlib.suppress(ImportError, RuntimeError):  # no pathfinder, or nothing that it can find
+        from cuda.pathfinder import load_nvidia_dynamic_lib
+
+        return ctypes.CDLL(load_nvidia_dynamic_lib("nvrtc").abs_path)
     spec = importlib.util.find_spec("nvidia")
     for directory in spec.submodule_search_locations or [] if spec else []:
         for path in sorted(Path(directory).glob("*/lib/libnvrtc.so*")):
-            for builtins in path.parent.glob(
-                "libnvrtc-builtins.so*"
-            ):  # it looks for them where the system keeps its own
-                ctypes.CDLL(str(builtins), ctypes.RTLD_GLOBAL)
+            for builtins in path.parent.glob("libnvrtc-builtins.so*"):
+                ctypes.CDLL(str(builtins))  # libnvrtc asks for it by name, and does not look beside itself
             return ctypes.CDLL(str(path))
     return None
 
