@@ -12,6 +12,7 @@ from autograd.arrays import is_array
 from autograd.drawing import svg
 from autograd.formula import mathml
 from autograd.operation import Op
+from autograd.source import source_of
 from autograd.tensor import Node, Tensor
 
 
@@ -181,10 +182,7 @@ def _sources(steps: Sequence[Node]) -> str:
     """The code of every rule once, under the name of its op."""
     texts = []
     for op in dict.fromkeys(node.op for node in steps):
-        try:
-            code = textwrap.dedent(inspect.getsource(op.backward)).rstrip()
-        except OSError:
-            code = "(no source: not defined in a file)"
+        code = source_of(op.backward) or "(no source: not defined in a file)"
         texts.append(f"{op.name}\n{textwrap.indent(code, '    ')}")
     return "\n\n".join(texts)
 

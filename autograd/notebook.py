@@ -1,7 +1,6 @@
 """How things look in a notebook: `_repr_html_` of a Tensor, an op and a failed check, set from outside."""
 
 import inspect
-import textwrap
 from html import escape
 from typing import Any
 
@@ -10,6 +9,7 @@ import numpy as np
 from autograd.formula import mathml
 from autograd.gradcheck import GradcheckError
 from autograd.operation import Op
+from autograd.source import source_of
 from autograd.tensor import Tensor
 
 ROWS, COLUMNS = 12, 10  # of a table: more are left out in the middle
@@ -63,11 +63,8 @@ def op_html(op: Op) -> str:
 
 
 def _source(op: Op) -> str:
-    try:
-        code = "\n".join(textwrap.dedent(inspect.getsource(f)) for f in (op.forward, op.backward))
-    except (OSError, TypeError):
-        return ""
-    return f"<details><summary>source</summary><pre>{escape(code)}</pre></details>"
+    code = "\n".join(filter(None, (source_of(op.forward), source_of(op.backward))))
+    return f"<details><summary>source</summary><pre>{escape(code)}</pre></details>" if code else ""
 
 
 def error_html(error: GradcheckError) -> str:

@@ -15,6 +15,7 @@ PACKAGES = ["autograd", "nn", "minigan", "experiments"]  # each imports only wha
 FLOORS = [
     "autograd.formula",
     "autograd.layout",
+    "autograd.source",
     "autograd.modes",
     "autograd.registry",
     "autograd.arrays",

@@ -20,6 +20,8 @@ class Each:
     """
 
     joins = False
+    defaults: dict = {}  # no options, and inputs under no names of their own
+    inputs, kept_inputs, variadic, keeps_y = ["x"], (), True, False
 
     def __init__(self, op: Op, cls: Any):
         self.op, self.name, self.doc, self.backward = op, f"{op.name}.each", op.doc, op.backward

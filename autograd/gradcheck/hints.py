@@ -1,11 +1,11 @@
 """What a failed gradcheck tells, in three steps: what is wrong, which line it is, which edit makes the rule right."""
 
 import functools
-import inspect
 from collections.abc import Callable, Sequence
 
 from autograd.gradcheck import repair
 from autograd.operation import Op
+from autograd.source import source_of
 
 FAILED: dict[tuple[str, ...], list[str]] = {}  # the ops of a check → the versions of their rules that failed
 
@@ -70,7 +70,4 @@ class Suspects:
 
 
 def _source(op: Op) -> str:
-    try:
-        return inspect.getsource(op.backward)
-    except (OSError, TypeError):  # typed at the prompt, for example
-        return repr(op.backward.__code__.co_code)
+    return source_of(op.backward) or repr(op.backward.__code__.co_code)  # typed at the prompt, for example

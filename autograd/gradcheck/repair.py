@@ -4,6 +4,7 @@ import ast
 import contextlib
 import inspect
 import sys
+import tokenize
 import types
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -159,7 +160,7 @@ class Source:
             tree = ast.parse(("class _:\n" if indented else "") + "".join(lines))
             ast.increment_lineno(tree, start - 1 - indented)
             return cls(f, tree, Path(inspect.getsourcefile(f) or "?").name)
-        except (OSError, TypeError, SyntaxError, StopIteration):
+        except (OSError, TypeError, SyntaxError, tokenize.TokenError, StopIteration):
             return None
 
     def whole(self, lines: set[int]) -> set[int]:

@@ -2,11 +2,9 @@
 
 import base64
 import hashlib
-import inspect
 import itertools
 import json
 import re
-import textwrap
 from collections.abc import Mapping, Sequence
 from html import escape
 from pathlib import Path
@@ -21,6 +19,7 @@ from autograd.formula import mathml
 from autograd.layout import layered
 from autograd.play.story import Story, host
 from autograd.registry import OPS
+from autograd.source import source_of
 from autograd.tensor import Node, Tensor
 
 CELLS = 80_000  # numbers on a page, in all
@@ -149,10 +148,7 @@ def _typeset(line: str) -> str:
 def _sources(node: Node) -> list[str]:
     """The code of forward and of backward; of an op without a file, nothing."""
     op = OPS.get(node.op.name, node.op)
-    try:
-        return [textwrap.dedent(inspect.getsource(f)).rstrip() for f in (op.forward, op.backward)]
-    except (OSError, TypeError):
-        return ["", ""]
+    return [source_of(op.forward), source_of(op.backward)]
 
 
 class Groups:

@@ -463,12 +463,25 @@ def test_configurations_that_cannot_be_trained_are_refused(options, message):
 
 
 @pytest.mark.parametrize(
-    "field, name, bound", [(f.name, n, b) for f in dataclasses.fields(Config) for n, b in f.metadata["bounds"].items()]
+    "field, name, bound",
+    [
+        (f.name, n, b)
+        for f in dataclasses.fields(Config)
+        for n, b in f.metadata["bounds"].items()
+        if f.name != "image_size"
+    ],
 )
 def test_a_value_beyond_its_bound_is_refused(field, name, bound):
     beyond = {"least": bound - 1, "above": bound, "most": bound + 1, "below": bound}[name]
     with pytest.raises(InputError, match=f"--{field.replace('_', '-')} must be .* {bound}, not {beyond}"):
         resolve(**{field: beyond})
+
+
+@pytest.mark.parametrize("size", [0, 3, 4097])
+def test_a_size_that_no_network_takes_is_refused_without_a_flag_nobody_gave(size):
+    with pytest.raises(InputError, match=f"images of {size}.* pixels") as e:
+        resolve(image_size=size)
+    assert "--image-size" not in str(e.value)
 
 
 def test_every_number_has_bounds_or_choices():
