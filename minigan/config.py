@@ -47,7 +47,7 @@ class Config:
     steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
 
-    image_size: int = option(28, "pixels along a side", least=1, most=LARGEST_SIZE)
+    image_size: int = option(28, "pixels along a side")
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
     background: float = option(-1.0, "pixel value of the background: G starts near it, and D pads images with it")
     latent: int = option(64, "length of z", least=1, most=1 << 16)

@@ -12,6 +12,9 @@ SECONDS = 60.0  # between lines, and before the first one
 class Progress(tqdm):
     """tqdm on stderr. Where there is no terminal, each display is a line: at most one a minute, and one at the end."""
 
+    leave: Any
+    fp: Any
+
     def __init__(self, *args: Any, **options: Any):
         file = options.setdefault("file", sys.stderr)
         self.terminal, self.patience = is_terminal(file), options.get("delay", 0)
