@@ -47,7 +47,7 @@ class Config:
     steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
 
-    image_size: int = option(28, "pixels along a side", least=1, most=LARGEST_SIZE)
+    image_size: int = option(28, "pixels along a side", least=SMALLEST_SIZE, most=LARGEST_SIZE)
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
     background: float = option(-1.0, "pixel value of the background: G starts near it, and D pads images with it")
     latent: int = option(64, "length of z", least=1, most=1 << 16)
@@ -204,7 +204,7 @@ def resolve(**flags: Any) -> Config:
     config = Config(**{**image, **preset, **variant, **given})
     if config.variant == "cnn":
         config.g_patch = config.d_patch = min(config.g_patch, config.image_size)  # it has none
-    elif not {"g_patch", "d_patch"} <= {*image, *preset, *given} and config.image_size >= SMALLEST_SIZE:
+    elif not {"g_patch", "d_patch"} <= {*image, *preset, *given} and SMALLEST_SIZE <= config.image_size <= LARGEST_SIZE:
         raise InputError(
             f"images of {config.image_size} pixels cannot be cut into a few equal patches: use another --size, a "
             "multiple of 4, or give --g-patch and --d-patch"

@@ -13,6 +13,7 @@ class Progress(tqdm):
     """tqdm on stderr. Where there is no terminal, each display is a line: at most one a minute, and one at the end."""
 
     leave: Any  # tqdm declares no types
+    fp: Any
 
     def __init__(self, *args: Any, **options: Any):
         file = options.setdefault("file", sys.stderr)
