@@ -349,7 +349,7 @@ def describe(figures: dict[str, Any]) -> str:
     ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
     parts = [
         f"{label} {figures[key]:.1f} ({ratio:.1f} × real against real) of {figures['samples']:,} samples",
-        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.1g}",
+        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}",
         f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
     ]
     if "classes" in figures:
