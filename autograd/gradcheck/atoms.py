@@ -6,19 +6,17 @@ something may fit by chance, so `diagnosis.name` believes only what also fits at
 
 from collections.abc import Iterator
 from itertools import combinations, permutations, product
-from typing import TYPE_CHECKING
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from autograd.gradcheck.diagnosis import Case
+from autograd.gradcheck.case import Case
 
 Named = dict[str, np.ndarray]
 SIMPLE = (1, -1, 2, -2, 0.5, -0.5, 3, -3, 4, -4)
 LINES = 24  # axes longer than this are not tried for a shift
 
 
-def orders(c: "Case") -> Iterator[str]:
+def orders(c: Case) -> Iterator[str]:
     """The right numbers in other places, or without g."""
     if c.y is None:
         return
@@ -40,7 +38,7 @@ def orders(c: "Case") -> Iterator[str]:
         yield "analytic has the right numbers in other places: look at axes, shapes and indices"
 
 
-def factors(c: "Case") -> Iterator[str]:
+def factors(c: Case) -> Iterator[str]:
     """The gradient, but for a factor that is a function of one input or of y."""
     if c.y is None:
         return
@@ -65,7 +63,7 @@ def factors(c: "Case") -> Iterator[str]:
     yield from _exchanged_factors(c, {name: form for name, form in forms.items() if form[some].all()}, some)
 
 
-def _exchanged_factors(c: "Case", forms: Named, some: np.ndarray) -> Iterator[str]:
+def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
     """One factor where another one belongs; all pairs are compared by their first element before the rest is."""
     names = sorted(forms, key=len)
     if not names:
@@ -81,7 +79,7 @@ def _exchanged_factors(c: "Case", forms: Named, some: np.ndarray) -> Iterator[st
                 yield f"the gradient has the factor {stands} where {_times(sign, belongs)} belongs"
 
 
-def terms(c: "Case") -> Iterator[str]:
+def terms(c: Case) -> Iterator[str]:
     """The gradient and one term, or one known expression where another one belongs."""
     if c.y is None:
         return
@@ -100,7 +98,7 @@ def terms(c: "Case") -> Iterator[str]:
 # The dictionary
 
 
-def _values(c: "Case") -> Named:
+def _values(c: Case) -> Named:
     """y and the inputs, stretched to the shape of x, where they fit it."""
     found = {}
     for name, a in {"y": c.y, c.name: c.x, **c.inputs}.items():
@@ -110,7 +108,7 @@ def _values(c: "Case") -> Named:
     return found
 
 
-def _forms(c: "Case") -> Named:
+def _forms(c: Case) -> Named:
     """Functions of the values, those left out that are constant here."""
     found: Named = {}
     for n, v in _values(c).items():
@@ -124,7 +122,7 @@ def _forms(c: "Case") -> Named:
     return {name: a for name, a in found.items() if a.size == 1 or abs(a - a.flat[0]).max() > 1e-3 * abs(a).max()}
 
 
-def _terms(c: "Case") -> Named:
+def _terms(c: Case) -> Named:
     """Products of g with a value, summed over some axes or over none, times another value; all in the shape of x."""
     assert c.y is not None
     g, one = c.g.reshape(c.y.shape), np.ones_like(c.x)
@@ -153,7 +151,7 @@ def _terms(c: "Case") -> Named:
     return found
 
 
-def _products(c: "Case") -> Named:
+def _products(c: Case) -> Named:
     """Products of two matrices out of g, y and the inputs, in the shape of x; leading axes are summed if x has none."""
     assert c.y is not None
     matrices = {"g": c.g.reshape(c.y.shape), "y": c.y, **c.inputs}

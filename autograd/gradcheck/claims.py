@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autograd.gradcheck.diagnosis import Case
+from autograd.gradcheck.case import Case
 from autograd.gradcheck.differences import Slope, slope
 from autograd.gradcheck.functions import evaluate, first_gradients, second_gradients
 

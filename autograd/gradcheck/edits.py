@@ -74,7 +74,10 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
     """Edits of a function, the likely ones first. names: the values that it may use. lines: those that were run."""
     everywhere = [p for p in places(function) if p.node.lineno in lines]
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    names = [*dict.fromkeys([*names, *assigned])]
+    used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    # What is named or computed, and then not used, was probably forgotten.
+    unused = {n for n in [*assigned, *_parameters(function)] if n not in used}
+    names = sorted(dict.fromkeys([*names, *assigned]), key=lambda n: n not in unused)
     for rewrite in (_drop, _small, _functions, _axes):
         for place in everywhere:
             for new in rewrite(place, names):
@@ -86,6 +89,11 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
         some = [(place, row, next(row, None)) for place, row in rows]
         yield from ((place, new) for place, _, new in some if new is not None)
         rows = [(place, row) for place, row, new in some if new is not None]
+
+
+def _parameters(function: ast.AST) -> list[str]:
+    assert isinstance(function, (ast.FunctionDef, ast.Lambda))
+    return [a.arg for a in [*function.args.args, *function.args.kwonlyargs]]
 
 
 # Without new material
@@ -183,7 +191,7 @@ def _axes(place: Place, names: list[str]) -> Iterator[ast.expr]:
 
 def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], list[ast.expr]]:
     """What may be put in as a factor, and as a term: values by name, functions of them, and parts of the rule."""
-    values = [_name(n) for n in names]
+    values = [_name(n) for n in names if n not in ("axis", "axes", "keepdims", "shape")]
     parts: dict[str, ast.expr] = {}
     for place in everywhere:
         node = place.node
@@ -197,16 +205,16 @@ def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], l
     squares = [ast.BinOp(p, ast.Mult(), p) for p in small[:20] if not isinstance(p, (ast.Name, ast.Constant))]
     rests = [ast.BinOp(one, ast.Sub(), p) for p in [*small[:20], *squares] if not isinstance(p, ast.Name)]
     products = [ast.BinOp(a, ast.Mult(), b) for a, b in combinations([*values, *small[:12]], 2)]
-    factors = [two, *values, *forms, *small, *compared, *rests, *squares, *functions, *products]
     axes = _axis_choices(names)
+    reductions = [_mean(v, f, axes[0]) for v in values for f in ("mean", "sum")]
+    others = [_mean(v, f, axis) for v in [*values, *products] for f in ("mean", "sum") for axis in axes]
+    factors = [two, *values, *forms, *small, *reductions, *compared, *rests, *squares, *functions, *products]
+    return factors, [one, *values, *reductions, *small, *products, *others, *functions]
+
+
+def _mean(value: ast.expr, f: str, axis: ast.keyword) -> ast.expr:
     spread = ast.keyword("keepdims", ast.Constant(True))
-    means = [
-        ast.Call(ast.Attribute(v, f, ast.Load()), [], [axis, spread])
-        for v in [*values, *products]
-        for f in ("sum", "mean")
-        for axis in axes
-    ]
-    return factors, [one, *values, *small, *products, *means, *functions]
+    return ast.Call(ast.Attribute(value, f, ast.Load()), [], [axis, spread])
 
 
 def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
@@ -216,14 +224,18 @@ def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
 
 def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Iterator[ast.expr]:
     """A factor more, a term more, something else in its place, a sum of it; each time the next one."""
-    node, operand = place.node, isinstance(place.parent, (ast.BinOp, ast.Call))
+    node, parent = place.node, getattr(place.parent, "op", None)
+    small = isinstance(place.parent, (ast.BinOp, ast.Call)) and sum(1 for _ in ast.walk(node)) <= 6
+    # In a b c a factor may stand anywhere: the whole product is enough.
+    whole_product = not isinstance(parent, (ast.Mult, ast.USub)) and not isinstance(node, ast.UnaryOp)
+    whole_sum = not isinstance(parent, (ast.Add, ast.Sub))
     for factor, term, reduced in zip_longest(factors, terms, _reduced(node, names)):
-        if factor is not None:
+        if factor is not None and whole_product:
             yield ast.BinOp(node, ast.Mult(), factor)
             yield ast.BinOp(node, ast.Div(), factor)
-            if operand:
-                yield factor
-        if term is not None:
+        if factor is not None and small:
+            yield factor
+        if term is not None and whole_sum:
             yield ast.BinOp(node, ast.Add(), term)
             yield ast.BinOp(node, ast.Sub(), term)
             yield ast.BinOp(term, ast.Sub(), node)
@@ -233,10 +245,10 @@ def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Ite
 
 def _reduced(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
     """The sum or mean of node, or node transposed or turned round."""
-    spread = ast.keyword("keepdims", ast.Constant(True))
     alone = [[ast.keyword("axis", ast.Constant(axis))] for axis in (0, 1, -1)]
-    for keywords in (*([axis, spread] for axis in _axis_choices(names)), *alone, []):
-        yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], list(keywords)) for f in ("sum", "mean"))
+    yield from (_mean(node, f, axis) for axis in _axis_choices(names) for f in ("sum", "mean"))
+    for keywords in (*alone, []):
+        yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], keywords) for f in ("sum", "mean"))
     yield _transposed(node)
     yield from (_method(_name("xp"), f, node) for f in (*UNARY, "flip", "transpose"))
 
