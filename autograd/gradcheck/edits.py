@@ -78,7 +78,7 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
     # What is named or computed, and then not used, was probably forgotten.
     unused = {n for n in [*assigned, *_parameters(function)] if n not in used}
     names = sorted(dict.fromkeys([*names, *assigned]), key=lambda n: n not in unused)
-    for rewrite in (_drop, _small, _functions, _axes):
+    for rewrite in (_exchanged, _drop, _small, _functions, _axes, _negated):
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
@@ -121,12 +121,20 @@ def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
         yield ast.Constant(not node.value)
     elif isinstance(node, ast.Compare) and len(node.ops) == 1:
         yield from (ast.Compare(node.left, [c()], node.comparators) for c in COMPARISONS if type(node.ops[0]) is not c)
-    elif isinstance(node, ast.Tuple):
+
+
+def _exchanged(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Two gradients, or the two branches of a condition, exchanged."""
+    node = place.node
+    if isinstance(node, ast.Tuple):
         yield from _swaps(node.elts, lambda elts: ast.Tuple(elts, ast.Load()))
     elif isinstance(node, ast.IfExp):
         yield ast.IfExp(node.test, node.orelse, node.body)
-    if place.numeric and _is_value(node) and not isinstance(node, ast.UnaryOp):
-        yield ast.UnaryOp(ast.USub(), node)
+
+
+def _negated(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    if place.numeric and _is_value(place.node) and not isinstance(place.node, ast.UnaryOp):
+        yield ast.UnaryOp(ast.USub(), place.node)
 
 
 def _drop(place: Place, names: list[str]) -> Iterator[ast.expr]:

@@ -677,6 +677,22 @@ def test_a_rule_that_forgot_g_is_told_so():
         gradcheck(Op(forgetful), np.array([0.3, 1.0, 2.0]))
 
 
+def test_an_infinite_gradient_is_wrong():
+    @Op
+    class infinite:
+        "y = x                  ∂L/∂x = g, but infinite for the first element"
+
+        def forward(xp, x):
+            return x * 1.0
+
+        def backward(xp, g):
+            return g * np.array([np.inf, 1.0, 1.0])
+
+    for seed in range(3):
+        with pytest.raises(GradcheckError, match="analytic is NaN or infinite in 1 of 3 elements"):
+            gradcheck(infinite, X[0, :3], order=1, seed=seed)
+
+
 # Hints come in steps
 
 
