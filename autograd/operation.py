@@ -272,7 +272,7 @@ def _mismatch(e: Exception) -> str:
     if product:
         b, a = product.groups()
         return f"a matrix product over axes of length {a} and {b}: is a factor transposed, or are the two exchanged?"
-    if "could not be broadcast" in str(e):
+    if "could not be broadcast" in str(e) and "is one transposed" not in str(e):
         return f"{str(e).strip()}: is one transposed, or does a sum lack keepdims=True?"
     return str(e)
 

@@ -78,7 +78,7 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
     # What is named or computed, and then not used, was probably forgotten.
     unused = {n for n in [*assigned, *_parameters(function)] if n not in used}
     names = sorted(dict.fromkeys([*names, *assigned]), key=lambda n: n not in unused)
-    for rewrite in (_exchanged, _drop, _small, _functions, _axes, _negated):
+    for rewrite in (_exchanged, _operators, _drop, _values, _functions, _axes, _negated):
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
@@ -99,8 +99,8 @@ def _parameters(function: ast.AST) -> list[str]:
 # Without new material
 
 
-def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
-    """Another operator, sign, name, number or order."""
+def _operators(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Another operator, sign or comparison."""
     node = place.node
     if isinstance(node, ast.BinOp):
         for operator in OPERATORS if isinstance(node.op, OPERATORS) else ():
@@ -110,17 +110,24 @@ def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
             yield ast.BinOp(node.right, node.op, node.left)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Invert, ast.Not)):
         yield node.operand
-    elif isinstance(node, ast.Name) and node.id in names and not isinstance(place.parent, ast.IfExp):
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        yield from (ast.Compare(node.left, [c()], node.comparators) for c in COMPARISONS if type(node.ops[0]) is not c)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield ast.Constant(not node.value)
+    elif isinstance(node, ast.Constant) and node.value == 1:
+        yield ast.Constant(-1)
+
+
+def _values(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Another name or number."""
+    node = place.node
+    if isinstance(node, ast.Name) and node.id in names and not isinstance(place.parent, ast.IfExp):
         yield from (_name(other) for other in names if other != node.id)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         v: Any = node.value
-        near: list = [v + 1, v - 1] if isinstance(v, int) else []
-        near = [-v, *near, *([2 * v, v / 2] if place.numeric else [])]
+        near: list = [v - 1, v + 1] if isinstance(v, int) else []
+        near = [*near, *([2 * v, v / 2] if place.numeric else []), -v]
         yield from (ast.Constant(n) for n in near if n != v)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield ast.Constant(not node.value)
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        yield from (ast.Compare(node.left, [c()], node.comparators) for c in COMPARISONS if type(node.ops[0]) is not c)
 
 
 def _exchanged(place: Place, names: list[str]) -> Iterator[ast.expr]:
@@ -216,7 +223,7 @@ def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], l
     axes = _axis_choices(names)
     reductions = [_mean(v, f, axes[0]) for v in values for f in ("mean", "sum")]
     others = [_mean(v, f, axis) for v in [*values, *products] for f in ("mean", "sum") for axis in axes]
-    factors = [two, *values, *forms, *small, *reductions, *compared, *rests, *squares, *functions, *products]
+    factors = [*values, two, *forms, *small, *reductions, *compared, *rests, *squares, *functions, *products]
     return factors, [one, *values, *reductions, *small, *products, *others, *functions]
 
 

@@ -387,9 +387,17 @@ WRONG = [
         (X,),
         ["analytic = 0.25 × numeric everywhere", "4 is the length of axis 1 of x: a mean where a sum belongs"],
     ),
-    (without_mean_of_g, (X,), ["the error is constant along axis 1: look for a missing mean or sum over that axis"]),
-    (without_mean_of_gy, (X,), ["the error is a multiple of y along axis 1", r"missing y Σ g y or y mean\(g y\)"]),
-    (without_both_means, (X,), [r"the error is a \+ b y along axis 1", "both a missing mean of g and"]),
+    (
+        without_mean_of_g,
+        (X,),
+        ["the error is constant along axis 1: look for a missing or wrong mean or sum"],
+    ),
+    (
+        without_mean_of_gy,
+        (X,),
+        ["the error is a multiple of y along axis 1", r"missing or wrong y Σ g y or y mean"],
+    ),
+    (without_both_means, (X,), [r"the error is a \+ b y along axis 1", "both a mean of g and"]),
     (softmax_without_sum, (ROWS,), ["the error is a multiple of y along axis 0"]),
     (
         matmul_transposed,
