@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+import pickle
 import re
 
 import numpy as np
@@ -801,6 +802,30 @@ def test_a_rule_typed_at_the_prompt_has_no_line():
     scope: dict = {}
     exec("class f:\n 'y = x'\n def forward(xp, x): return x * 1.0\n def backward(xp, g): return g * 2", scope)
     assert len(failure(Op(scope["f"]), X).hints) == 1
+
+
+def test_a_rule_that_prints_is_not_heard_during_the_search(capsys):
+    @Op
+    class loud:
+        "y = tanh x     ∂L/∂x = g y   (wrong: 1 − y²)"
+
+        def forward(xp, x):
+            return xp.tanh(x)
+
+        def backward(xp, g, y):
+            print("here")
+            return g * y
+
+    error = failure(loud, X)
+    capsys.readouterr()
+    assert error.hints[2].endswith("becomes `g * (1 - y * y)`")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_may_go_to_another_process():
+    error = failure(Op(wrong_tanh), X)
+    copied = pickle.loads(pickle.dumps(error))
+    assert str(copied) == str(error) and copied.hints == error.hints[:1]
 
 
 def test_each_new_version_that_fails_is_told_more():
