@@ -60,6 +60,8 @@ def _is_option(node: ast.AST, field: str, i: int) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("shape", "ndim", "size", "dtype")
     if isinstance(node, ast.Call) and field == "args":
+        if ast.unparse(node.func).startswith("np."):  # xp computes values; np computes shapes and indices
+            return True
         return called(node) in ("range", "len", "reshape", "transpose", "enumerate", "zip") and i > 0
     return isinstance(node, ast.Compare)
 
@@ -135,7 +137,7 @@ def _exchanged(place: Place, names: list[str]) -> Iterator[ast.expr]:
     node = place.node
     if isinstance(node, ast.Tuple):
         yield from _swaps(node.elts, lambda elts: ast.Tuple(elts, ast.Load()))
-    elif isinstance(node, ast.IfExp):
+    elif isinstance(node, ast.IfExp) and "need" not in ast.unparse(node.test):
         yield ast.IfExp(node.test, node.orelse, node.body)
 
 
