@@ -60,8 +60,6 @@ def _is_option(node: ast.AST, field: str, i: int) -> bool:
     if isinstance(node, ast.Attribute):
         return node.attr in ("shape", "ndim", "size", "dtype")
     if isinstance(node, ast.Call) and field == "args":
-        if ast.unparse(node.func).startswith("np."):  # xp computes values; np computes shapes and indices
-            return True
         return called(node) in ("range", "len", "reshape", "transpose", "enumerate", "zip") and i > 0
     return isinstance(node, ast.Compare)
 
@@ -284,6 +282,8 @@ def _swaps(items: Sequence, build: Callable[[list], ast.expr]) -> Iterator[ast.e
 
 
 def _is_value(node: ast.expr) -> bool:
+    if ast.unparse(node).startswith("np."):  # xp computes values; np computes shapes and indices
+        return False
     if isinstance(node, ast.Name):
         return not _is_module(node)
     if isinstance(node, ast.Attribute):
