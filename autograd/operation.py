@@ -414,7 +414,7 @@ def _hinted(text: str, forward: bool) -> str:
         return f"{text}; rules run on Tensors under create_graph, which have of an array's methods {', '.join(methods)}"
     if "mismatch in its core dimension" in text:
         return f"the matrices do not fit: {text.split('(')[-1].rstrip(')')}; is one of them transposed?"
-    if "could not be broadcast" in text:
+    if "could not be broadcast" in text and "is one transposed" not in text:
         return f"{text.strip()}: is one transposed, or does a sum lack keepdims=True?"
     return text
 

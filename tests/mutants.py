@@ -195,7 +195,7 @@ def judge(mutant: Mutant) -> Outcome:
     start = time.process_time()
     for example in EXAMPLES[mutant.op.name]:
         f, xs = _checkable(mutant.op, example)
-        if not xs or mutant.op.name == "astype":
+        if not xs or example.options.get("dtype") == "float32":  # gradcheck works in float64 only
             continue
         try:
             gradcheck(f, *xs)
@@ -204,7 +204,7 @@ def judge(mutant: Mutant) -> Outcome:
             hints = error.hints
             seconds = checked - start, time.process_time() - checked
             raised = "wrong" not in hints[0] and "different on Tensors" not in hints[0]
-            named = not raised and UNNAMED not in hints[0]
+            named = not raised and UNNAMED not in hints[0] and not hints[0].endswith("right in part")
             there = error.edit is not None and error.edit.line == mutant.line
             return Outcome(mutant, "caught", hints, named, raised, there, bool(error.edit) and not there, seconds)
     verdict = "missed" if _changed(mutant.op) else "equivalent"

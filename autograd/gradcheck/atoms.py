@@ -58,21 +58,23 @@ def factors(c: Case) -> Iterator[str]:
             for k in SIMPLE:
                 if abs(factor - k) < 1e-6 * abs(k) and c.near(k * left, right).all():
                     shown = k if head == "lacks the factor" else 1 / k
-                    found.append((len(name), f"the gradient {head} {_times(shown, name)}"))
+                    found.append((_plain(name), f"the gradient {head} {_times(shown, name)}"))
     yield from (sentence for _, sentence in sorted(found, key=lambda f: f[0]))
     yield from _exchanged_factors(c, {name: form for name, form in forms.items() if form[some].all()}, some)
 
 
 def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
     """One factor where another one belongs; all pairs are compared by their first element before the rest is."""
-    names = sorted(forms, key=len)
+    names = sorted(forms, key=_plain)
     if not names:
         return
     a, n = c.analytic, c.numeric
     logs = np.stack([np.log(abs(forms[name][some][:2])) for name in names])  # (forms, 2)
     wanted = np.log(abs(n[some][:2] / a[some][:2]))
     close = (abs(logs[:, None] - logs[None] - wanted) < 1e-4).all(axis=-1)  # right, wrong
-    for i, j in sorted(zip(*np.nonzero(close), strict=True), key=lambda pair: len(names[pair[0]] + names[pair[1]])):
+    for i, j in sorted(
+        zip(*np.nonzero(close), strict=True), key=lambda pair: _plain(names[pair[0]])[0] + _plain(names[pair[1]])[0]
+    ):
         belongs, stands = names[i], names[j]
         for sign in (1, -1) if i != j else ():
             if c.near(sign * a * forms[belongs], n * forms[stands]).all():
@@ -197,6 +199,11 @@ def _axis_sets(ndim: int) -> list[tuple[int, ...]]:
 
 def _listed(axes: tuple[int, ...]) -> str:
     return " and ".join(map(str, axes))
+
+
+def _plain(name: str) -> tuple[int, str]:
+    """For sorting: names first, then functions of them, the short ones before the long ones."""
+    return (0 if name.isidentifier() else len(name), name)
 
 
 def _times(k: float, name: str) -> str:

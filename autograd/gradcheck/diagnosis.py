@@ -104,12 +104,12 @@ def along_axis(c: Case) -> str | None:
     """As in a wrong normalisation: along one axis the error is constant, or a multiple of x or of y."""
     error = c.analytic - c.numeric
     one = np.ones_like(c.x)
-    constant = ("constant", "a missing mean or sum over that axis", [one])
-    of_x = (f"a multiple of {c.name}", f"a missing sum over that axis that is multiplied by {c.name}", [c.x])
+    constant = ("constant", "a missing or wrong mean or sum over that axis", [one])
+    of_x = (f"a multiple of {c.name}", f"a missing or wrong sum over that axis that is multiplied by {c.name}", [c.x])
     candidates = [constant, of_x]
     if c.y is not None and c.y.shape == c.x.shape:
-        of_y = ("a multiple of y", "a missing y Σ g y or y mean(g y) over that axis", [c.y])
-        of_both = ("a + b y", "both a missing mean of g and a missing y mean(g y) over that axis", [one, c.y])
+        of_y = ("a multiple of y", "a missing or wrong y Σ g y or y mean(g y) over that axis", [c.y])
+        of_both = ("a + b y", "both a mean of g and a y mean(g y) over that axis, missing or wrong", [one, c.y])
         candidates = [constant, of_y, of_x, of_both]
     for words, look, basis in candidates:
         axes = [a for a, n in enumerate(c.x.shape) if n > len(basis) and c.near(_fit(error, basis, a), error).all()]

@@ -74,8 +74,11 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
     """Edits of a function, the likely ones first. names: the values that it may use. lines: those that were run."""
     everywhere = [p for p in places(function) if p.node.lineno in lines]
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
-    names = [*dict.fromkeys([*names, *assigned])]
-    for rewrite in (_drop, _small, _functions, _axes):
+    used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
+    # What is named or computed, and then not used, was probably forgotten.
+    unused = {n for n in [*assigned, *_parameters(function)] if n not in used}
+    names = sorted(dict.fromkeys([*names, *assigned]), key=lambda n: n not in unused)
+    for rewrite in (_exchanged, _operators, _drop, _values, _functions, _axes, _negated):
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
@@ -88,11 +91,16 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
         rows = [(place, row) for place, row, new in some if new is not None]
 
 
+def _parameters(function: ast.AST) -> list[str]:
+    assert isinstance(function, (ast.FunctionDef, ast.Lambda))
+    return [a.arg for a in [*function.args.args, *function.args.kwonlyargs]]
+
+
 # Without new material
 
 
-def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
-    """Another operator, sign, name, number or order."""
+def _operators(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Another operator, sign or comparison."""
     node = place.node
     if isinstance(node, ast.BinOp):
         for operator in OPERATORS if isinstance(node.op, OPERATORS) else ():
@@ -102,23 +110,38 @@ def _small(place: Place, names: list[str]) -> Iterator[ast.expr]:
             yield ast.BinOp(node.right, node.op, node.left)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, (ast.USub, ast.Invert, ast.Not)):
         yield node.operand
-    elif isinstance(node, ast.Name) and node.id in names and not isinstance(place.parent, ast.IfExp):
+    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
+        yield from (ast.Compare(node.left, [c()], node.comparators) for c in COMPARISONS if type(node.ops[0]) is not c)
+    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
+        yield ast.Constant(not node.value)
+    elif isinstance(node, ast.Constant) and node.value == 1:
+        yield ast.Constant(-1)
+
+
+def _values(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Another name or number."""
+    node = place.node
+    if isinstance(node, ast.Name) and node.id in names and not isinstance(place.parent, ast.IfExp):
         yield from (_name(other) for other in names if other != node.id)
     elif isinstance(node, ast.Constant) and type(node.value) in (int, float):
         v: Any = node.value
-        near: list = [v + 1, v - 1] if isinstance(v, int) else []
-        near = [-v, *near, *([2 * v, v / 2] if place.numeric else [])]
+        near: list = [v - 1, v + 1] if isinstance(v, int) else []
+        near = [*near, *([2 * v, v / 2] if place.numeric else []), -v]
         yield from (ast.Constant(n) for n in near if n != v)
-    elif isinstance(node, ast.Constant) and isinstance(node.value, bool):
-        yield ast.Constant(not node.value)
-    elif isinstance(node, ast.Compare) and len(node.ops) == 1:
-        yield from (ast.Compare(node.left, [c()], node.comparators) for c in COMPARISONS if type(node.ops[0]) is not c)
-    elif isinstance(node, ast.Tuple):
+
+
+def _exchanged(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    """Two gradients, or the two branches of a condition, exchanged."""
+    node = place.node
+    if isinstance(node, ast.Tuple):
         yield from _swaps(node.elts, lambda elts: ast.Tuple(elts, ast.Load()))
-    elif isinstance(node, ast.IfExp):
+    elif isinstance(node, ast.IfExp) and "need" not in ast.unparse(node.test):
         yield ast.IfExp(node.test, node.orelse, node.body)
-    if place.numeric and _is_value(node) and not isinstance(node, ast.UnaryOp):
-        yield ast.UnaryOp(ast.USub(), node)
+
+
+def _negated(place: Place, names: list[str]) -> Iterator[ast.expr]:
+    if place.numeric and _is_value(place.node) and not isinstance(place.node, ast.UnaryOp):
+        yield ast.UnaryOp(ast.USub(), place.node)
 
 
 def _drop(place: Place, names: list[str]) -> Iterator[ast.expr]:
@@ -183,7 +206,7 @@ def _axes(place: Place, names: list[str]) -> Iterator[ast.expr]:
 
 def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], list[ast.expr]]:
     """What may be put in as a factor, and as a term: values by name, functions of them, and parts of the rule."""
-    values = [_name(n) for n in names]
+    values = [_name(n) for n in names if n not in ("axis", "axes", "keepdims", "shape")]
     parts: dict[str, ast.expr] = {}
     for place in everywhere:
         node = place.node
@@ -197,16 +220,16 @@ def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], l
     squares = [ast.BinOp(p, ast.Mult(), p) for p in small[:20] if not isinstance(p, (ast.Name, ast.Constant))]
     rests = [ast.BinOp(one, ast.Sub(), p) for p in [*small[:20], *squares] if not isinstance(p, ast.Name)]
     products = [ast.BinOp(a, ast.Mult(), b) for a, b in combinations([*values, *small[:12]], 2)]
-    factors = [two, *values, *forms, *small, *compared, *rests, *squares, *functions, *products]
     axes = _axis_choices(names)
+    reductions = [_mean(v, f, axes[0]) for v in values for f in ("mean", "sum")]
+    others = [_mean(v, f, axis) for v in [*values, *products] for f in ("mean", "sum") for axis in axes]
+    factors = [*values, two, *forms, *small, *reductions, *compared, *rests, *squares, *functions, *products]
+    return factors, [one, *values, *reductions, *small, *products, *others, *functions]
+
+
+def _mean(value: ast.expr, f: str, axis: ast.keyword) -> ast.expr:
     spread = ast.keyword("keepdims", ast.Constant(True))
-    means = [
-        ast.Call(ast.Attribute(v, f, ast.Load()), [], [axis, spread])
-        for v in [*values, *products]
-        for f in ("sum", "mean")
-        for axis in axes
-    ]
-    return factors, [one, *values, *small, *products, *means, *functions]
+    return ast.Call(ast.Attribute(value, f, ast.Load()), [], [axis, spread])
 
 
 def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
@@ -216,14 +239,18 @@ def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
 
 def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Iterator[ast.expr]:
     """A factor more, a term more, something else in its place, a sum of it; each time the next one."""
-    node, operand = place.node, isinstance(place.parent, (ast.BinOp, ast.Call))
+    node, parent = place.node, getattr(place.parent, "op", None)
+    small = isinstance(place.parent, (ast.BinOp, ast.Call)) and sum(1 for _ in ast.walk(node)) <= 6
+    # In a b c a factor may stand anywhere: the whole product is enough.
+    whole_product = not isinstance(parent, (ast.Mult, ast.USub)) and not isinstance(node, ast.UnaryOp)
+    whole_sum = not isinstance(parent, (ast.Add, ast.Sub))
     for factor, term, reduced in zip_longest(factors, terms, _reduced(node, names)):
-        if factor is not None:
+        if factor is not None and whole_product:
             yield ast.BinOp(node, ast.Mult(), factor)
             yield ast.BinOp(node, ast.Div(), factor)
-            if operand:
-                yield factor
-        if term is not None:
+        if factor is not None and small:
+            yield factor
+        if term is not None and whole_sum:
             yield ast.BinOp(node, ast.Add(), term)
             yield ast.BinOp(node, ast.Sub(), term)
             yield ast.BinOp(term, ast.Sub(), node)
@@ -233,10 +260,10 @@ def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Ite
 
 def _reduced(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
     """The sum or mean of node, or node transposed or turned round."""
-    spread = ast.keyword("keepdims", ast.Constant(True))
     alone = [[ast.keyword("axis", ast.Constant(axis))] for axis in (0, 1, -1)]
-    for keywords in (*([axis, spread] for axis in _axis_choices(names)), *alone, []):
-        yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], list(keywords)) for f in ("sum", "mean"))
+    yield from (_mean(node, f, axis) for axis in _axis_choices(names) for f in ("sum", "mean"))
+    for keywords in (*alone, []):
+        yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], keywords) for f in ("sum", "mean"))
     yield _transposed(node)
     yield from (_method(_name("xp"), f, node) for f in (*UNARY, "flip", "transpose"))
 
@@ -255,6 +282,8 @@ def _swaps(items: Sequence, build: Callable[[list], ast.expr]) -> Iterator[ast.e
 
 
 def _is_value(node: ast.expr) -> bool:
+    if ast.unparse(node).startswith("np."):  # xp computes values; np computes shapes and indices
+        return False
     if isinstance(node, ast.Name):
         return not _is_module(node)
     if isinstance(node, ast.Attribute):

@@ -43,6 +43,10 @@ class GradcheckError(AssertionError):
         """Let the message tell the first `level` hints. The first one stands in it already."""
         self.level = level
 
+    def __reduce__(self) -> tuple:
+        """In another process it is a message alone: the search needs the rule."""
+        return type(self), (self.what, super().__str__())
+
     def __str__(self) -> str:
         more = self.hints[1 : self.level] if self.level > 1 else []
         return "\n".join([super().__str__(), *(["", *(f"  {hint}" for hint in more)] if more else [])])

@@ -3,9 +3,11 @@
 import ast
 import contextlib
 import inspect
+import io
 import sys
 import tokenize
 import types
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -46,9 +48,18 @@ def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
     """The first edit of a rule of one of `ops` with which the check holds; None after WORK.
 
     agrees: whether the comparison that failed holds now; it is asked for each edit. right: whether the whole check
-    does, at other points too; it is asked where `agrees` holds.
+    does, at other points too; it is asked where `agrees` holds. What the rules print meanwhile is not shown.
     """
+    with (
+        warnings.catch_warnings(),
+        contextlib.redirect_stdout(io.StringIO()),
+        contextlib.redirect_stderr(io.StringIO()),
+    ):
+        warnings.simplefilter("ignore")
+        return _first(ops, agrees, right)
 
+
+def _first(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bool]) -> Edit | None:
     def holds(test):
         try:
             return test()
@@ -78,7 +89,7 @@ def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
 
 def _lines(rule: Rule, agrees: Callable[[], bool]) -> set[int]:
     """The lines of a rule that the comparison runs."""
-    code, lines, before = rule.f.__code__, set(), sys.gettrace()
+    code, lines, before = getattr(rule.f, "__code__", None), set(), sys.gettrace()
 
     def trace(frame, event, arg):
         if frame.f_code is not code:

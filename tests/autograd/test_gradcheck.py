@@ -2,6 +2,7 @@
 
 import inspect
 import linecache
+import pickle
 import re
 
 import numpy as np
@@ -387,9 +388,17 @@ WRONG = [
         (X,),
         ["analytic = 0.25 × numeric everywhere", "4 is the length of axis 1 of x: a mean where a sum belongs"],
     ),
-    (without_mean_of_g, (X,), ["the error is constant along axis 1: look for a missing mean or sum over that axis"]),
-    (without_mean_of_gy, (X,), ["the error is a multiple of y along axis 1", r"missing y Σ g y or y mean\(g y\)"]),
-    (without_both_means, (X,), [r"the error is a \+ b y along axis 1", "both a missing mean of g and"]),
+    (
+        without_mean_of_g,
+        (X,),
+        ["the error is constant along axis 1: look for a missing or wrong mean or sum"],
+    ),
+    (
+        without_mean_of_gy,
+        (X,),
+        ["the error is a multiple of y along axis 1", r"missing or wrong y Σ g y or y mean"],
+    ),
+    (without_both_means, (X,), [r"the error is a \+ b y along axis 1", "both a mean of g and"]),
     (softmax_without_sum, (ROWS,), ["the error is a multiple of y along axis 0"]),
     (
         matmul_transposed,
@@ -677,6 +686,22 @@ def test_a_rule_that_forgot_g_is_told_so():
         gradcheck(Op(forgetful), np.array([0.3, 1.0, 2.0]))
 
 
+def test_an_infinite_gradient_is_wrong():
+    @Op
+    class infinite:
+        "y = x                  ∂L/∂x = g, but infinite for the first element"
+
+        def forward(xp, x):
+            return x * 1.0
+
+        def backward(xp, g):
+            return g * np.array([np.inf, 1.0, 1.0])
+
+    for seed in range(3):
+        with pytest.raises(GradcheckError, match="analytic is NaN or infinite in 1 of 3 elements"):
+            gradcheck(infinite, X[0, :3], order=1, seed=seed)
+
+
 # Hints come in steps
 
 
@@ -777,6 +802,30 @@ def test_a_rule_typed_at_the_prompt_has_no_line():
     scope: dict = {}
     exec("class f:\n 'y = x'\n def forward(xp, x): return x * 1.0\n def backward(xp, g): return g * 2", scope)
     assert len(failure(Op(scope["f"]), X).hints) == 1
+
+
+def test_a_rule_that_prints_is_not_heard_during_the_search(capsys):
+    @Op
+    class loud:
+        "y = tanh x     ∂L/∂x = g y   (wrong: 1 − y²)"
+
+        def forward(xp, x):
+            return xp.tanh(x)
+
+        def backward(xp, g, y):
+            print("here")
+            return g * y
+
+    error = failure(loud, X)
+    capsys.readouterr()
+    assert error.hints[2].endswith("becomes `g * (1 - y * y)`")
+    assert capsys.readouterr() == ("", "")
+
+
+def test_an_error_may_go_to_another_process():
+    error = failure(Op(wrong_tanh), X)
+    copied = pickle.loads(pickle.dumps(error))
+    assert str(copied) == str(error) and copied.hints == error.hints[:1]
 
 
 def test_each_new_version_that_fails_is_told_more():
