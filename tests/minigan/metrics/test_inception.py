@@ -20,6 +20,7 @@ from experiments import fid
 from experiments.bench.inception import random_tensors
 from experiments.export_inception import main
 from minigan.errors import InputError
+from minigan.hdf5 import text
 from minigan.metrics import inception
 from minigan.metrics.frechet import Moments, frechet_distance
 from minigan.metrics.inception import (
@@ -319,19 +320,28 @@ def test_what_the_network_does_not_take_is_an_error(network):
 
 
 @contextmanager
-def edited(path, name, value):
-    """A file in which an attribute, or the first number of a dataset, is another one for a while."""
+def edited(path, name, value, sealed=True):
+    """A file in which an attribute, or the first number of a dataset, is another one for a while.
 
-    def exchange(value):
+    sealed=False: without its SHA-256 too, as a file of an older version.
+    """
+    with h5py.File(path) as f:
+        seal = f.attrs["sha256"]
+
+    def exchange(value, sealed):
         with h5py.File(path, "r+") as f:
+            if sealed:
+                f.attrs["sha256"] = seal
+            else:
+                del f.attrs["sha256"]
             holder, key = (f[name], 0) if name in f else (f.attrs, name)
             old = holder[key]
             holder[key] = value
             return old
 
-    old = exchange(value)
+    old = exchange(value, sealed)
     yield
-    exchange(old)
+    exchange(old, True)
 
 
 @pytest.mark.slow
@@ -341,8 +351,9 @@ def test_the_file_holds_the_tensors_and_where_they_are_from(exported, tensors):
         for name, a in tensors.items():
             assert f["params"][name].dtype == np.float32
             np.testing.assert_array_equal(f["params"][name], a)
-        assert f.attrs["architecture"] == ARCHITECTURE and f.attrs["bn_eps"] == 1e-3 and f.attrs["format_version"] == 1
-        assert f.attrs["source"] == "weights.pth" and len(f.attrs["source_sha256"]) == 64
+        assert text(f.attrs["architecture"]) == ARCHITECTURE
+        assert f.attrs["bn_eps"] == 1e-3 and f.attrs["format_version"] == 1
+        assert text(f.attrs["source"]) == "weights.pth" and len(f.attrs["source_sha256"]) == 64
     assert [p.name for p in exported.parent.iterdir()] == ["inception.h5"]
 
 
@@ -354,7 +365,7 @@ def test_the_older_container_gives_the_same_network(torch, tensors, network, tmp
     (tmp_path / "old.pth").rename(tmp_path / f"old-{digest[:8]}.pth")
     assert main([str(tmp_path / f"old-{digest[:8]}.pth"), str(tmp_path / "x.h5")]) == 0
     with h5py.File(tmp_path / "x.h5") as f:
-        assert f.attrs["source_sha256"] == digest
+        assert text(f.attrs["source_sha256"]) == digest
     assert load_inception(tmp_path / "x.h5").digest == network.digest
     for path in tmp_path.iterdir():
         path.unlink()
@@ -378,7 +389,9 @@ def test_only_an_undamaged_file_of_this_network_is_loaded(exported, tmp_path):
         ("format", "another", "not Inception weights"),
         ("params/fc.bias", np.nan, "fc.bias holds values"),
     ]:
-        with edited(exported, name, value), pytest.raises(InputError, match=sentence) as error:
+        with edited(exported, name, value), pytest.raises(InputError, match="SHA-256 differs"):
+            load_inception(exported)
+        with edited(exported, name, value, sealed=False), pytest.raises(InputError, match=sentence) as error:
             load_inception(exported)
         assert str(error.value).startswith(str(exported)) and "\n" not in str(error.value)
     with pytest.raises(InputError, match="there is no such file"):
