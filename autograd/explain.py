@@ -4,7 +4,7 @@ import inspect
 import re
 import textwrap
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
@@ -17,11 +17,11 @@ from autograd.tensor import Node, Tensor
 
 
 class Text(str):
-    """A text that a shell shows as it is, and a notebook as `html`."""
+    """A text that a shell shows as it is, and a notebook as html(), which is made when it is asked for."""
 
-    html: str
+    html: Callable[[], str]
 
-    def __new__(cls, text: str, html: str) -> "Text":
+    def __new__(cls, text: str, html: Callable[[], str]) -> "Text":
         new = super().__new__(cls, text)
         new.html = html
         return new
@@ -30,7 +30,7 @@ class Text(str):
         return str(self)
 
     def _repr_html_(self) -> str:
-        return self.html
+        return self.html()
 
 
 def explain(
@@ -84,11 +84,12 @@ def explain(
         text = "\n".join(
             line if len(line) <= width else line[: max(width - 1, 0)].rstrip() + "…" for line in text.split("\n")
         )
-    html = _html(rows, mathematics=columns)
-    if not source:
-        return Text(text, html)
-    sources = _sources(steps)
-    return Text(f"{text}\n\n{sources}", f"{html}<pre>{escape(sources)}</pre>")
+    sources = _sources(steps) if source else ""
+
+    def html() -> str:
+        return _html(rows, mathematics=columns) + (f"<pre>{escape(sources)}</pre>" if source else "")
+
+    return Text(f"{text}\n\n{sources}" if source else text, html)
 
 
 def mermaid(y: Tensor, names: Mapping[str, Tensor] | None = None) -> Text:
@@ -106,7 +107,7 @@ def mermaid(y: Tensor, names: Mapping[str, Tensor] | None = None) -> Text:
         text = f'"{labels[node].replace(chr(34), "#quot;")}<br/>{node.shape}"'
         lines.append(f"    {ids[node]}({text})" if node.op is None else f"    {ids[node]}[{text}]")
     lines += [f"    {ids[p]} --> {ids[node]}" for node in nodes for p in node.parents if p is not None]
-    return Text("\n".join(lines), svg(nodes, labels))
+    return Text("\n".join(lines), lambda: svg(nodes, labels))
 
 
 def tape(y: Tensor) -> list[Node]:

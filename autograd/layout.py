@@ -63,12 +63,13 @@ def layers_of(parents: Sequence[Sequence[int]]) -> list[int]:
 def order(rows: list[list[int]], above: list[list[int]], below: list[list[int]]) -> None:
     """Sort every row in place so that few edges cross: the best of some sweeps by the mean of the neighbours."""
     best, fewest = [list(row) for row in rows], crossings(rows, above)
+    place = {i: k for row in rows for k, i in enumerate(row)}
     for sweep in range(SWEEPS):
         neighbours, pass_ = (above, rows) if sweep % 2 == 0 else (below, rows[::-1])
         for row in pass_:
-            place = {i: k for r in rows for k, i in enumerate(r)}
             wanted = {i: mean([place[j] for j in neighbours[i]], place[i]) for i in row}
             row.sort(key=wanted.__getitem__)
+            place.update((i, k) for k, i in enumerate(row))
         found = crossings(rows, above)
         if found < fewest:
             best, fewest = [list(row) for row in rows], found

@@ -9,7 +9,7 @@ from browser import CHROMIUM, Browser
 
 import nn
 from autograd import Tensor, debug, grad, ops, play
-from autograd.layout import crossings, layered, spread
+from autograd.layout import crossings, layered, order, spread
 from autograd.play.page import sample
 
 
@@ -180,6 +180,24 @@ def test_the_layout_has_every_node_below_its_parents_and_none_upon_another():
     for layer in set(layout.layers):
         xs = sorted(x for x, own in zip(layout.xs, layout.layers, strict=True) if own == layer)
         assert all(b - a >= 1 - 1e-9 for a, b in zip(xs, xs[1:], strict=False))
+
+
+def test_the_layout_of_a_deep_tape_is_not_quadratic():
+    """Each row is compared with its neighbours alone: twice the nodes are twice the calls, not four times."""
+    counts = []
+    for n in (200, 400):
+        counts.append(0)
+
+        class Counted(int):
+            def __hash__(self):
+                counts[-1] += 1
+                return int.__hash__(self)
+
+        rows = [[Counted(i)] for i in range(n)]
+        above = [[] if i == 0 else [Counted(i - 1)] for i in range(n)]
+        below = [[Counted(i + 1)] if i + 1 < n else [] for i in range(n)]
+        order(rows, above, below)
+    assert counts[1] < 2.2 * counts[0]
 
 
 def test_the_layout_untangles_a_ladder():
