@@ -130,9 +130,9 @@ def host_array(x: Any) -> np.ndarray:
     try:
         a = np.from_dlpack(x) if foreign else np.asarray(x)
     except ValueError as e:  # lists of different lengths
-        raise TypeError(f"{type(x).__name__} is no array of numbers: {e}") from None
+        raise TypeError(f"{type(x).__name__} is not an array of numbers: {e}") from None
     if a.dtype.kind not in "fiubc":
-        raise TypeError(f"{type(x).__name__} is no array of numbers: its elements are {a.dtype}")
+        raise TypeError(f"{type(x).__name__} is not an array of numbers: its elements are {a.dtype}")
     return a
 
 

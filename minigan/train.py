@@ -333,7 +333,7 @@ def check_counters(meta: dict[str, Any]) -> None:
     rng, best = meta.get("rng"), meta.get("best")
     whole = [meta.get("steps_done"), *(rng if isinstance(rng, list) and len(rng) == 2 else [None])]
     if any(type(n) is not int or not 0 <= n < 2**63 for n in whole):
-        raise ValueError(f"its steps {whole[0]!r} or its random state {rng!r} are no whole numbers")
+        raise ValueError(f"its steps {whole[0]!r} or its random state {rng!r} are not whole numbers")
     if not is_number(meta.get("seconds")) or meta["seconds"] < 0:
         raise ValueError(f"its seconds are {meta.get('seconds')!r}")
     if best is not None and not (isinstance(best, dict) and all(is_number(value) for value in best.values())):

@@ -11,7 +11,7 @@ def module_html(module: Module, name: str = "", open_: bool = True) -> str:
     label = f"{name}: " if name else ""
     summary = f"{label}<b>{type(module).__name__}</b>({escape(module.extra_repr())}) {module.count():,} parameters"
     lines = []
-    for key, value in vars(module).items():
+    for key, value in module.members():
         if isinstance(value, Tensor):
             kind = "" if isinstance(value, Parameter) else " (buffer)"
             lines.append(f"<div style='margin-left: 1.2em'>{key}: {value.dtype} {list(value.shape)}{kind}</div>")

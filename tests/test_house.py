@@ -20,6 +20,7 @@ FLOORS = [
     "autograd.registry",
     "autograd.arrays",
     "autograd.tensor",
+    "autograd.messages",
     "autograd.engine",
     "autograd.operation",
     "autograd.ops",

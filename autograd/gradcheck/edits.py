@@ -71,7 +71,7 @@ def called(node: ast.AST) -> str:
 
 
 def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Iterator[tuple[Place, ast.expr]]:
-    """Edits of a function, the likely ones first. names: the values that it may use. lines: those that were run."""
+    """Edits of a function, the likely ones first. names: the values that it may use. lines: the lines that ran."""
     everywhere = [p for p in places(function) if p.node.lineno in lines]
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}

@@ -56,8 +56,8 @@ class cross_entropy:
 
 
 def _of_target(xp, x, target):
-    """x[target] of each row. A number that is no class is refused on the host; on another device, where looking at it
-    would mean to wait, its x is NaN."""
+    """x[target] of each row. The host refuses a number outside the classes; a device would have to wait for that, so
+    there its x is NaN."""
     if x.ndim != 2 or getattr(target, "shape", ()) != x.shape[:1]:
         raise ValueError(
             f"cross_entropy takes logits (rows, classes) and a target for each row, (rows,), not {x.shape} and "

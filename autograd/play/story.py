@@ -48,6 +48,8 @@ class Story:
 def tell(y: Tensor, g: Any = None, create_graph: bool = False, tensors: Mapping[str, Tensor] | None = None) -> Story:
     """The story of y and of the gradient of Σ g y. Errors are those of `grad`."""
     nodes = tape(y)
+    if any(node.op is not None and node.op.joins for node in nodes):
+        raise ValueError("a kernel ran many calls at once here: run f inside use_fused(False), so that each is a step")
     g = _cotangent(y, g, create_graph)
     path = _path(y.node, set(nodes))  # every op, newest first: the order in which the rules run
     calls: list[tuple] = []

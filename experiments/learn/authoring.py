@@ -81,6 +81,6 @@ def find_faults(exercise: Exercise, limit: float):
     if start.passed:
         yield "the start passes"
     elif start.kind == "crashed":
-        yield f"the start is no wrong formula, it fails otherwise: {start.text}"
+        yield f"the start is not a wrong formula: it fails otherwise: {start.text}"
     elif not start.start or start.start not in start.text:
         yield f"the start should be told {start.start!r}, and is told: {start.text}"

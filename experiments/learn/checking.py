@@ -51,7 +51,7 @@ def same(what: str, found: Any, right: Any, rtol: float = 1e-9) -> None:
     try:
         a = np.asarray(found, float)
     except (TypeError, ValueError):
-        wrong(f"{what} is no array of numbers, but {type(found).__name__}")
+        wrong(f"{what} is not an array of numbers, but {type(found).__name__}")
     if a.shape != right.shape:
         wrong(f"{what} has shape {a.shape}, and should have shape {right.shape}")
     if not np.isfinite(a).all():

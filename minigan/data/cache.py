@@ -211,7 +211,7 @@ class _Build:
         self.write_source()
 
     def check_heads(self) -> bool:
-        """Look at the heads of all files, so that what is no picture is known early; returns whether all are grey."""
+        """Whether all pictures are grey. The heads of all files are read, so that unreadable ones are known early."""
         grey = True
         for i, name in enumerate(self.pictures.files):
             data = self.content(i)

@@ -20,7 +20,7 @@ from PIL import Image, UnidentifiedImageError
 from minigan.errors import InputError
 from minigan.files import why
 
-FORMATS = {  # of Pillow: the suffixes of their files. Vector graphics and videos are no pictures here.
+FORMATS = {  # of Pillow: the suffixes of their files. Vector graphics and videos are not pictures here.
     "PNG": ".png .apng",
     "JPEG": ".jpg .jpeg .jpe .jfif",
     "WEBP": ".webp",

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd import Tensor, explain, grad, no_grad, ops, use_fused
+from autograd import Tensor, explain, grad, no_grad, ops, play, use_fused
 from autograd.accelerate.each import Each
 from autograd.modes import hook
 from autograd.operation import each
@@ -170,3 +170,14 @@ def test_hooks_see_the_results(stacked):
     with hook(look):
         grad(y, [x, v])
     assert ("linear.each", "backward", 3) in seen  # of x (all of it with the first call), and both weights
+
+
+def test_such_a_node_is_explained_and_is_not_played(stacked):
+    """A player walks call by call, and says how to have it so."""
+    x, v, w = leaves((2, 3), (4, 3), (5, 3))
+    with pytest.raises(ValueError, match=r"run f inside use_fused\(False\)"):
+        play(loss_of(products(x, [v, w])))
+    with use_fused(False):
+        y = loss_of(products(x, [v, w]))
+    rules = [event.node.op.name for event in play(y).story.events if event.kind == "rule"]
+    assert rules.count("linear") == 2

@@ -92,6 +92,12 @@ def test_a_module_is_a_tree_that_folds():
     assert "".join(outer.find("summary").itertext()).startswith("Sequential() 24 parameters")
 
 
+def test_a_module_shows_what_stands_in_its_lists():
+    module = nn.Module()
+    module.scales = [nn.Parameter(np.ones(3)), nn.Parameter(np.ones(2))]
+    assert "scales.1: float64 [2]" in "".join(tree(module._repr_html_()).itertext())
+
+
 def test_a_failed_check_is_shown_whole():
     @op
     class notebook_square:

@@ -103,7 +103,7 @@ def test_every_seeded_derivative_is_right_and_every_bug_wrong():
     "found, words",
     [
         (None, "is None: does the function return it"),
-        ("text", "is no array of numbers, but str"),
+        ("text", "is not an array of numbers, but str"),
         ([1.0, 2], "has shape (2,), and should have shape (3,)"),
         ([1.0, np.nan, 3], "is NaN or infinite in 1 of 3 elements"),
         ([0.0, 0, 0], "it is zero everywhere"),
@@ -413,7 +413,7 @@ def test_validate_says_what_is_wrong_with_an_exercise(tmp_path, capsys):
     assert "1 of 5 exercises are as they should be" in said and "ok     01-fine" in said
     for fault in (
         "the start passes",
-        "is no wrong formula",
+        "is not a wrong formula",
         "should be told 'nobody says",
         "the solution does not pass",
     ):

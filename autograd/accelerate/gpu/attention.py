@@ -30,7 +30,7 @@ def attention_backward(
     batch, queries, tokens, heads, d = _check(q, k, v)
     launch.require(g.shape == q.shape, f"attention: g {g.shape} beside q {q.shape}")
     launch.require(lse.shape == (batch, heads, queries), f"attention: lse {lse.shape} beside q {q.shape}")
-    if q.shape == k.shape:  # side by side in the order of nn.attention, for who multiplies all of them at once
+    if q.shape == k.shape:  # side by side, in the order of nn.attention, so that one product can take all three
         gk, gq, gv = launch.empty(q, (3, *q.shape))
     else:
         gq, gk, gv = (launch.empty(x, x.shape) for x in (q, k, v))
