@@ -4,6 +4,7 @@ Imports are read from the source, those inside functions and under `if TYPE_CHEC
 """
 
 import ast
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,20 +37,27 @@ FLOORS = [
 ]
 
 
-def modules(root: Path = ROOT) -> dict[str, Path]:
+@cache
+def modules() -> dict[str, Path]:
     """Every module of the packages by its dotted name."""
     found = {}
     for package in PACKAGES:
-        for path in (root / package).rglob("*.py"):
-            parts = path.relative_to(root).with_suffix("").parts
+        for path in (ROOT / package).rglob("*.py"):
+            parts = path.relative_to(ROOT).with_suffix("").parts
             found[".".join(parts[:-1] if parts[-1] == "__init__" else parts)] = path
     return found
 
 
-def imports(name: str, source: str, known: set[str]) -> set[str]:
+@cache
+def tree(name: str) -> ast.Module:
+    return ast.parse(modules()[name].read_text(encoding="utf-8"))
+
+
+def imports(name: str, code: ast.Module) -> set[str]:
     """The modules that a module imports. A name from a package is its module of this name, if there is one."""
+    known = modules().keys()
     found = set()
-    for node in ast.walk(ast.parse(source)):
+    for node in ast.walk(code):
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
@@ -60,9 +68,9 @@ def imports(name: str, source: str, known: set[str]) -> set[str]:
     return (found & known) - {name}
 
 
-def graph(root: Path = ROOT) -> dict[str, set[str]]:
-    paths = modules(root)
-    return {name: imports(name, path.read_text(encoding="utf-8"), set(paths)) for name, path in paths.items()}
+@cache
+def graph() -> dict[str, set[str]]:
+    return {name: imports(name, tree(name)) for name in modules()}
 
 
 def circle(arrows: dict[str, set[str]]) -> list[str]:
@@ -123,9 +131,7 @@ def test_imports_between_the_floors_of_autograd_go_down():
     ],
 )
 def test_an_import_put_back_is_noticed(name, line):
-    paths = modules()
-    arrows = graph()
-    arrows[name] |= imports(name, line, set(paths))
+    arrows = {**graph(), name: graph()[name] | imports(name, ast.parse(line))}
     assert name in circle(arrows)
     assert any(floor(b) > floor(name) for b in arrows[name])
 
@@ -134,18 +140,16 @@ def test_an_import_put_back_is_noticed(name, line):
     "low, line", [("nn.linear", "from minigan import losses"), ("minigan.step", "import experiments.cli")]
 )
 def test_an_import_upwards_is_noticed(low, line):
-    (high,) = imports(low, line, set(modules()))
+    (high,) = imports(low, ast.parse(line))
     assert package(high) > package(low)
 
 
 def test_only_accelerate_asks_for_twins():
     """The words of the fast paths stand in no readable file."""
     words = ("runs_on", "LOOPS", "numba", "cuda_kernel", "launch")
-    for name, path in modules().items():
+    for name in modules():
         if name.split(".")[0] in ("autograd", "nn", "minigan") and ".accelerate" not in name:
-            code = path.read_text(encoding="utf-8")
-            tree = ast.parse(code)
-            used = {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} | {
-                n.attr for n in ast.walk(tree) if isinstance(n, ast.Attribute)
-            }
+            nodes = list(ast.walk(tree(name)))
+            used = {n.id for n in nodes if isinstance(n, ast.Name)}
+            used |= {n.attr for n in nodes if isinstance(n, ast.Attribute)}
             assert not used & set(words), name

@@ -226,6 +226,7 @@ def test_mixed_modes_keep_their_places():
 # What it costs
 
 
+@pytest.mark.slow
 def test_twenty_thousand_deep():
     (x,) = leaves([1.0, 2.0])
     y = x

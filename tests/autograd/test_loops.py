@@ -216,6 +216,7 @@ def test_examples_of_float32_agree(name):
         np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-5)
 
 
+@pytest.mark.slow
 def test_images_keep_their_order_in_memory_from_one_loop_to_the_next():
     """Turning a batch takes as long as a convolution's columns: it happens once, before the first."""
     x, w = normal(9, 4, 6, 6).astype(np.float32), normal(4, 4, 3, 3).astype(np.float32)

@@ -89,6 +89,7 @@ def test_a_permutation_is_one_and_differs_from_the_next():
     assert g.permutation(1).tolist() == [0] and g.permutation(0).size == 0
 
 
+@pytest.mark.slow
 def test_every_order_of_three_is_as_likely():
     g = RandomStream(7)
     orders = [tuple(g.permutation(3).tolist()) for _ in range(3000)]

@@ -389,6 +389,7 @@ def test_on_a_gpu_pytorch_has_compiled_before_it_is_timed(monkeypatch):
     assert len(taken) == steps.WARM_UP + 1
 
 
+@pytest.mark.slow
 def test_the_peak_of_a_gpu_is_timed_by_events_on_large_products(monkeypatch):
     events, asked = [], []
 
@@ -451,6 +452,7 @@ def test_memory_is_that_of_a_process_of_its_own(environment):
         memory.MemoryCase("memory", "nobody", {}).measure(how(kinds=("ours",)))
 
 
+@pytest.mark.slow
 def test_threads_are_set_before_numpy_is_there():
     script = (
         "import os, sys; from experiments.bench import __main__ as command; assert 'numpy' not in sys.modules\n"

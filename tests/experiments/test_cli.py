@@ -80,6 +80,7 @@ def test_a_real_process_runs_on_drawn_digits(tmp_path):
     assert "not MNIST" in (tmp_path / "run" / "report.html").read_text()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
@@ -109,7 +110,7 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     assert not out.exists()
 
 
-@pytest.mark.parametrize("dry", [True, False])
+@pytest.mark.parametrize("dry", slow_but_the_first([True, False]))
 def test_minutes_are_as_many_steps_as_fit(tmp_path, folder, dry, capsys, monkeypatch):
     monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: 7.0)
     out = tmp_path / "run"
@@ -180,14 +181,14 @@ def test_the_usual_patch_divides_the_image(size, patch):
 @pytest.mark.usefixtures("no_report")
 @pytest.mark.parametrize(
     "change",
-    [
+    slow_but_the_first([
         {"steps_done": "3"}, {"steps_done": -1}, {"steps_done": 1e300},
         {"rng": [1]}, {"rng": [2**70, 0]}, {"rng": None},
         {"seconds": "long"}, {"seconds": None}, {"best": [1]}, {"best": {"step": "x"}}, {"config": None}, {"config": 7},
         {"config": {"steps": 0}}, {"config": {"steps": "many"}}, {"config": {"g_width": 10**9}},
         {"config": {"g_mlp_ratio": 1e400}}, {"config": {"variant": []}}, {"config": {"image_size": 3}},
         {"command": None}, {"data": None}, {"data": {}}, {"data_hash": 3},
-    ],
+    ]),
 )  # fmt: skip
 def test_a_checkpoint_with_edited_metadata_is_one_sentence(trained, tmp_path, change):
     shutil.copytree(trained, tmp_path / "run")
@@ -229,6 +230,7 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_resume_takes_no_other_training_flag(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
@@ -237,6 +239,7 @@ def test_resume_takes_no_other_training_flag(tmp_path, folder):
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
@@ -251,6 +254,7 @@ def test_a_run_of_another_command_or_version_is_not_resumed(tmp_path, folder):
         mnist.main(["--resume", str(tmp_path / "run")])
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_a_run_resumes_from_another_directory(tmp_path, folder, monkeypatch, capsys):
     monkeypatch.chdir(Path(folder[1]).parent)

@@ -48,6 +48,7 @@ def test_a_run_on_a_gpu_is_of_graphs_unless_it_is_asked_not_to(flags, cuda_flags
     assert set(rounded) == {flags == ["--tf32"]}
 
 
+@pytest.mark.slow
 def test_a_dry_run_times_captured_steps(cuda_flags, capsys, monkeypatch):
     """The steps of the training are replays: eager ones take many times as long."""
     with fake_cuda() as cuda:
@@ -76,6 +77,7 @@ def test_the_clock_is_read_when_the_device_has_done_the_steps(flags, cuda_flags,
     assert timed and timed[1].split() == ["launch"] * TIMED, text
 
 
+@pytest.mark.slow
 def test_a_capture_that_fails_is_one_sentence_and_nothing_is_written(cuda_flags, tmp_path, capsys, monkeypatch):
     real_batch = GAN.real_batch
 

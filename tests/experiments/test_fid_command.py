@@ -14,6 +14,7 @@ import pytest
 import strict_device  # noqa: F401  (registers a device that refuses silent copies)
 from image_files import folder, hdf5
 from PIL import Image
+from slow import slow_but_the_first
 from tiny_runs import write_run
 
 from experiments import fid
@@ -138,12 +139,14 @@ def test_the_seed_and_only_the_seed_decides_draws():
 
 @pytest.mark.parametrize(
     ("a", "b", "name"),
-    [
-        (FAKE, REAL, "digits"),
-        (FAKE[..., None].repeat(3, axis=3), REAL, "digits"),
-        (FAKE, np.pad(REAL, ((0, 0), (2, 2), (2, 2))), "random"),
-        (np.random.default_rng(0).integers(0, 256, (10, 28, 28, 3), dtype=np.uint8), REAL, "random"),
-    ],
+    slow_but_the_first(
+        [
+            (FAKE, REAL, "digits"),
+            (FAKE[..., None].repeat(3, axis=3), REAL, "digits"),
+            (FAKE, np.pad(REAL, ((0, 0), (2, 2), (2, 2))), "random"),
+            (np.random.default_rng(0).integers(0, 256, (10, 28, 28, 3), dtype=np.uint8), REAL, "random"),
+        ]
+    ),
 )
 def test_auto_takes_digits_where_both_sets_are_28_by_28_and_grey(a, b, name):
     assert compare_images(a, b, metrics=("frechet",)).settings["features"]["features"] == name
@@ -162,6 +165,7 @@ def test_auto_takes_what_a_statistics_file_was_made_with(tmp_path):
 # The cache
 
 
+@pytest.mark.slow
 def test_the_cache_answers_for_the_same_content_and_for_no_other(tmp_path, files):
     extractor = Counting()
 
@@ -323,15 +327,17 @@ def test_statistics_that_do_not_say_of_what_are_refused(tmp_path):
 
 @pytest.mark.parametrize(
     ("changes", "sentence"),
-    [
-        ({"mu": None}, "not a readable statistics file"),
-        ({"mu": "text"}, "not a readable statistics file"),
-        ({"mu": np.zeros(63)}, "are not a mean"),
-        ({"mu": np.full(64, np.nan)}, "must be finite"),
-        ({"sigma": np.triu(np.ones((64, 64)))}, "not a covariance"),
-        ({"sigma": -np.eye(64)}, "not a covariance"),
-        ({"features": np.zeros((5, 64))}, "features do not fit"),
-    ],
+    slow_but_the_first(
+        [
+            ({"mu": None}, "not a readable statistics file"),
+            ({"mu": "text"}, "not a readable statistics file"),
+            ({"mu": np.zeros(63)}, "are not a mean"),
+            ({"mu": np.full(64, np.nan)}, "must be finite"),
+            ({"sigma": np.triu(np.ones((64, 64)))}, "not a covariance"),
+            ({"sigma": -np.eye(64)}, "not a covariance"),
+            ({"features": np.zeros((5, 64))}, "features do not fit"),
+        ]
+    ),
 )
 def test_damaged_statistics_are_refused(tmp_path, changes, sentence):
     measured = compare_images(FAKE, REAL, features="digits").real.statistics
@@ -366,6 +372,7 @@ def test_few_images_and_unequal_numbers_are_said():
     assert "A has 120 of the 500 images asked for" in warned(FAKE, REAL, features=Counting(), num=500)
 
 
+@pytest.mark.slow
 def test_what_makes_images_unlike_is_said(tmp_path, files):
     (tmp_path / "jpegs").mkdir()
     for i, image in enumerate(FAKE[:6]):

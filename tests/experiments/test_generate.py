@@ -91,6 +91,7 @@ def test_everything_is_written_and_agrees(run, tmp_path, capsys):
     assert path in printed and str(out / "grid.png") in printed
 
 
+@pytest.mark.slow
 def test_only_what_is_asked_for_is_written(run, tmp_path):
     for flag, names in {
         "--folder": ["images"],
@@ -166,6 +167,7 @@ def test_batches_are_bounded(run, tmp_path, monkeypatch):
 # Devices
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
 @pytest.mark.parametrize(("trained", "sampled"), slow_but_the_first([("strict", "cpu"), ("cpu", "strict")]))
 def test_a_checkpoint_samples_on_the_other_device(tmp_path, variant, trained, sampled):
@@ -228,6 +230,7 @@ def test_a_closed_path_visits_its_keys():
     np.testing.assert_array_equal(z[16:], slerp(keys[2], keys[0], np.arange(8) / 8))
 
 
+@pytest.mark.slow
 def test_the_animation_passes_through_the_images(run, tmp_path):
     keys = [7, 2, 11]
     call(run, "--num", 12, "--seed", 4, "--hdf5", "--interpolation", *keys, "--out", tmp_path / "out")

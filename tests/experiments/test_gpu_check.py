@@ -154,6 +154,7 @@ def test_what_commands_leave_is_read(tmp_path):
 # ---- going on
 
 
+@pytest.mark.slow
 def test_a_second_call_goes_on(tmp_path):
     ran, out = tmp_path / "ran", tmp_path / "out"
     good, hangs = python("good", COUNTS, str(ran)), python("hangs", "import time; time.sleep(600)", limit=0.5)
@@ -198,6 +199,7 @@ def test_each_stage_names_its_gpu_for_a_second_call_may_meet_another(tmp_path):
     assert "on NVIDIA <H100>" in text and "on NVIDIA H200" in text
 
 
+@pytest.mark.slow
 def test_without_time_nothing_is_begun_and_what_was_found_stays(tmp_path, monkeypatch):
     assert statuses(run(tmp_path, PASSES, CRASHES, seconds=0)) == {"passes": "no time left", "crashes": "no time left"}
     assert statuses(run(tmp_path, PASSES, CRASHES)) == {"passes": "passed", "crashes": "failed"}

@@ -387,6 +387,7 @@ def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsa
     assert set(re.findall(r"https?://[\w.]+", html)) <= {"http://www.w3.org"}  # opens without a network
 
 
+@pytest.mark.slow
 def test_with_inception_the_page_says_fid_and_still_what_differs(everything):
     relabelled = results(everything)
     for r in relabelled:

@@ -269,6 +269,7 @@ def test_the_second_order_goes_through(policy):
     np.testing.assert_allclose(found, numeric, rtol=1e-5)
 
 
+@pytest.mark.slow
 def test_finite_differences_through_an_augmentation_are_its_exact_penalty():
     rng = np.random.default_rng(18)
     x = images(2, 3, 8, 8, seed=19)

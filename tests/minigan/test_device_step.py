@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from fake_cublas import FakeCublas, product_twin
 from fake_cuda import fake_cuda
-from slow import slow_but_the_first
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
 
@@ -76,7 +75,8 @@ def nearly_equal(found: GAN, expected: GAN) -> None:
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
-@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
+@pytest.mark.slow
+@pytest.mark.parametrize("variant", VARIANTS)
 def test_three_steps_equal_the_cpus(variant, launched):
     options = {"variant": variant, **({} if variant == "cnn" else SMALL)}
     nearly_equal(three_steps(**options, device="strict"), three_steps(**options))

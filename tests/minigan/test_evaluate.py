@@ -37,6 +37,7 @@ def fresh(digits):
     return digits.images[3000:4000], digits.labels[3000:4000]
 
 
+@pytest.mark.slow
 def test_real_digits_are_near_the_floor(judge, fresh):
     figures = judge(fresh[0])
     assert 0.5 * judge.floor < figures["digit_fid"] < 2 * judge.floor and figures["floor"] == judge.floor
@@ -71,6 +72,7 @@ def test_distances_grow_with_damage(judge, fresh):
     assert judged[0]["class_kl"] < fewer[0]["class_kl"] < fewer[1]["class_kl"] < fewer[2]["class_kl"]
 
 
+@pytest.mark.slow
 def test_a_collapsed_set_is_detected(judge, fresh):
     images, labels = fresh
     ones = judge(images[labels == 1])
@@ -130,6 +132,7 @@ def evaluator(data, test=None, **options):
     return make_evaluator(CONFIG, data, load_test, "cpu", **options)
 
 
+@pytest.mark.slow
 def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features(digits):
     test = Dataset(digits.images[3900:], digits.labels[3900:], "test", 10)
     chosen = evaluator(digits, test)
@@ -229,6 +232,7 @@ def test_the_checkpoint_of_the_least_distance_is_kept_beside_the_last(tmp_path, 
         np.testing.assert_array_equal(array, arrays["ema"][name])
 
 
+@pytest.mark.slow
 def test_a_resumed_run_remembers_the_best(tmp_path):
     run = scripted(tmp_path, [2, 5, 4, 3])
     run.train()

@@ -129,6 +129,7 @@ def grids(directory, frames):
     return paths
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("channels", [(), (3,)])
 def test_animation_shows_grids_and_their_steps(tmp_path, channels):
     made = [noise(40, 400, *channels, seed=i) for i in range(90)]
@@ -143,6 +144,7 @@ def test_animation_shows_grids_and_their_steps(tmp_path, channels):
     assert np.any(frames[0][0][40:, :80] != frames[-1][0][40:, :80])  # "step 0", "step 890"
 
 
+@pytest.mark.slow
 def test_animation_of_pure_noise_stays_small(tmp_path):
     save_animation(grids(tmp_path, [noise(300, 400, seed=seed) for seed in range(40)]), tmp_path / "noise.gif")
     assert (tmp_path / "noise.gif").stat().st_size < 1_500_000
@@ -250,6 +252,7 @@ def test_curves_of_next_to_nothing(records):
     assert curves_png(records).startswith(b"\x89PNG")
 
 
+@pytest.mark.slow
 def test_every_colour_of_a_chart_has_a_twin_for_dark_paper():
     html = chart_grid(run_charts([*train_records(50), EVALUATION], "cnn"))
     pairs = re.findall(r"light-dark\((#\w{6}), (#\w{6})\)", html)

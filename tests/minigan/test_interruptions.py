@@ -11,6 +11,7 @@ import sys
 import numpy as np
 import pytest
 from PIL import Image
+from slow import slow_but_the_first
 from tiny_runs import resume, start
 
 from experiments import generate, mnist
@@ -57,7 +58,7 @@ def digits(tmp_path, monkeypatch):
 # ---- kills
 
 
-@pytest.mark.parametrize("k", [1, 5])
+@pytest.mark.parametrize("k", slow_but_the_first([1, 5]))
 def test_a_run_killed_before_its_first_save_goes_on(tmp_path, k):
     whole, run = start(tmp_path / "whole", save_every=500), start(tmp_path / "run", save_every=500)
     whole.train()
@@ -71,6 +72,7 @@ def test_a_run_killed_before_its_first_save_goes_on(tmp_path, k):
             np.testing.assert_array_equal(again[name], array)
 
 
+@pytest.mark.slow
 def test_without_a_checkpoint_a_run_starts_again_or_goes_on_from_its_best(tmp_path, digits, capsys):
     out = tmp_path / "run"
     assert mnist.main([*digits, "--steps", "3", "--out", str(out)]) == 0
@@ -91,6 +93,7 @@ def test_without_a_checkpoint_a_run_starts_again_or_goes_on_from_its_best(tmp_pa
     assert "going on from best.h5" in said.err and "going on at step 2" in said.out
 
 
+@pytest.mark.slow
 def test_litter_of_killed_processes_is_swept_by_the_next_call(tmp_path):
     run = start(tmp_path / "run")
     (run.directory / "samples").mkdir(parents=True)
@@ -101,6 +104,7 @@ def test_litter_of_killed_processes_is_swept_by_the_next_call(tmp_path):
     assert not [name for name in litter if (run.directory / name).exists()]
 
 
+@pytest.mark.slow
 def test_a_killed_generate_runs_again_in_the_same_place(tmp_path, digits):
     mnist.main([*digits, "--steps", "1", "--out", str(tmp_path / "run")])
     for place in (tmp_path / "run" / "generated", tmp_path / "other"):
@@ -124,7 +128,7 @@ def test_a_refused_build_leaves_no_cache(tmp_path):
 # ---- locks
 
 
-@pytest.mark.parametrize("code", sorted(NO_LOCKS))
+@pytest.mark.parametrize("code", slow_but_the_first(sorted(NO_LOCKS)))
 def test_a_file_system_without_locks_names_the_process(tmp_path, code, monkeypatch, capsys):
     def no_flock(*arguments):
         raise OSError(code, os.strerror(code))
@@ -170,7 +174,7 @@ def test_resume_locks_before_it_reads(tmp_path, digits, monkeypatch):
 # ---- signals
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("number", slow_but_the_first([signal.SIGHUP, signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_saves_and_a_second_one_leaves_out_the_pictures(tmp_path, number):
     run, made = start(tmp_path / "run", save_every=500), []
     run.summarise = lambda: made.append("report")

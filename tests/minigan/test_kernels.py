@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from emulation import nvrtc
 from emulation.emulator import EmulationError, Emulator
+from slow import slow_but_the_first
 
 from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import adam as adam_kernel
@@ -370,7 +371,7 @@ def check_im2col(device: str, rng: np.random.Generator) -> None:
 CHECKS = {name[6:]: f for name, f in list(globals().items()) if name.startswith("check_")}
 
 
-@pytest.mark.parametrize("seed", [0, 1])
+@pytest.mark.parametrize("seed", slow_but_the_first([0, 1]))
 @pytest.mark.parametrize("name", CHECKS)
 def test_kernel_equals_its_twin(name, seed, device):
     CHECKS[name](device, np.random.default_rng(seed))

@@ -389,6 +389,7 @@ def test_finite_differences_tend_to_the_slope_along_the_noise(make):
     assert errors[1] < errors[0] / 5 and errors[2] < errors[1] / 5  # first order in σ
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("make", [mlp_discriminator, lambda: in_float64(AttentionDiscriminator())])
 def test_averaged_over_the_noise_finite_differences_are_the_exact_penalty(make):
     d, rng, repeats = make(), np.random.default_rng(18), 2000

@@ -81,6 +81,7 @@ def test_killed_and_resumed_is_bit_for_bit_the_unbroken_run(tmp_path, unbroken, 
     assert_same_state(tmp_path / "run", unbroken)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("k", "number"), slow_but_the_first([(4, signal.SIGTERM), (1, signal.SIGINT), (9, signal.SIGINT)])
 )
@@ -95,6 +96,7 @@ def test_a_signal_saves_and_the_resumed_run_is_the_unbroken_one(tmp_path, unbrok
     assert_same_state(tmp_path / "run", unbroken)
 
 
+@pytest.mark.slow
 def test_the_seed_fixes_a_run_and_another_seed_changes_it(tmp_path, unbroken):
     start(tmp_path / "again").train()
     assert_same_state(tmp_path / "again", unbroken)
@@ -217,6 +219,7 @@ def test_new_directories_are_never_shared(tmp_path, monkeypatch):
     assert new_directory(tmp_path / "a") == tmp_path / "a-2" and (tmp_path / "a-2").is_dir()
 
 
+@pytest.mark.slow
 def test_a_run_killed_in_its_last_evaluation_is_not_finished(tmp_path, unbroken):
     def die(samples):
         raise Killed
@@ -312,6 +315,7 @@ def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch
     assert run.gan.config.steps == int((0.9 * 30 - 10) / 0.4) and run.gan.steps_done == 0
 
 
+@pytest.mark.slow
 def test_a_run_of_minutes_is_one_of_as_many_steps_bit_for_bit_resumed_or_not(tmp_path, unbroken, monkeypatch):
     def slow_pace(gan):
         seconds_per_step(gan, 2)
@@ -363,6 +367,7 @@ def test_a_half_written_line_of_the_log_swallows_no_other(tmp_path):
     assert [r["step"] for r in read_log(run.directory / "log.jsonl")] == [4, 8]
 
 
+@pytest.mark.slow
 def test_two_processes_do_not_train_one_run(tmp_path):
     run = start(tmp_path / "run")
     run.directory.mkdir()

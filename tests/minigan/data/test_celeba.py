@@ -222,6 +222,7 @@ def test_a_killed_build_goes_on_where_it_was(tmp_path, store, files, monkeypatch
     assert len(made) <= 10 - n // 3 * 3 and len(there(store)) == 1
 
 
+@pytest.mark.slow
 def test_a_build_that_is_really_killed_goes_on(tmp_path, store, files):
     folder = as_folder(tmp_path / "f", files)
     code = (
@@ -319,6 +320,7 @@ def test_nothing_half_written_or_damaged_is_accepted(tmp_path, store, files, mon
         pixels_of(folder)
 
 
+@pytest.mark.slow
 def test_a_cache_with_flipped_bytes_gives_the_images_or_an_input_error(tmp_path, store, files):
     folder = as_folder(tmp_path / "f", files)
     directory, expected = cached(folder, Recipe(16)).images.directory, pixels_of(folder)
@@ -462,6 +464,7 @@ def test_the_celeba_command_on_drawn_faces(tmp_path):
     assert config["data"]["faces"] == 12
 
 
+@pytest.mark.slow
 def test_the_celeba_command_streams_and_resumes_from_anywhere(tmp_path, aligned, monkeypatch):
     monkeypatch.chdir(tmp_path)
     common = [*TINY, "--data", "celeba", "--size", "32", "--steps", "4"]

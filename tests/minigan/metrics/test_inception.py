@@ -309,6 +309,7 @@ def test_a_pass_takes_little_memory(network):
     assert peak < 100e6
 
 
+@pytest.mark.slow
 def test_what_the_network_does_not_take_is_an_error(network):
     with pytest.raises(InputError, match="64, 192, 768, 2048"):
         network.features(np.zeros((1, 3, 299, 299), np.float32), 1024)
@@ -452,6 +453,7 @@ def test_every_tensor_must_be_there_and_nothing_else(tmp_path, capsys):
         assert [p.name for p in tmp_path.iterdir()] == ["w.pth"]
 
 
+@pytest.mark.slow
 def test_counters_are_skipped_and_the_other_file_is_named(tmp_path, capsys):
     path = weights_file(tmp_path / "w.pth", shapes(), **{"Conv2d_1a_3x3.bn.num_batches_tracked": COUNTER})
     assert main([str(path), str(tmp_path / "x.h5")]) == 0
@@ -490,6 +492,7 @@ def test_files_and_directories_that_do_not_fit(tmp_path, capsys):
     assert path.read_bytes() == before
 
 
+@pytest.mark.slow
 def test_the_command_runs_nothing_and_ends_with_status_2(tmp_path):
     harm = tmp_path / "harm"
     graph = b"cos\nsystem\n(X" + len(f"touch {harm}").to_bytes(4, "little") + f"touch {harm}".encode() + b"tR"

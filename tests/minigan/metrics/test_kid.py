@@ -46,6 +46,7 @@ def test_expectation_is_zero_for_one_distribution_and_not_biased_by_few_images()
     assert (estimates < 0).mean() > 0.3  # nothing is clamped
 
 
+@pytest.mark.slow
 def test_expectation_of_shifted_normal_numbers():
     """In one dimension (xy + 1)³ compares moments: MMD² = 3 Δ₁² + 3 Δ₂² + Δ₃², here of ½, ¼ and 13/8."""
     expected = 3 * 0.5**2 + 3 * 0.25**2 + 1.625**2

@@ -187,6 +187,7 @@ def test_real_digits_are_confident_even_shifted_and_noisy(classifier, digits):
     assert confident(classifier, (images + noise).clip(0, 255).astype(np.uint8)) > 0.95
 
 
+@pytest.mark.slow
 def test_what_is_no_digit_is_not_confident(classifier, digits):
     images, labels = digits
     rng = np.random.default_rng(0)
@@ -198,6 +199,7 @@ def test_what_is_no_digit_is_not_confident(classifier, digits):
     assert confident(classifier, np.broadcast_to(plain, (256, 28, 28))) < 0.02
 
 
+@pytest.mark.slow
 def test_classification_does_not_depend_on_the_batch_and_records_nothing(classifier, digits):
     images, recorded = digits[0][:30], engine.Node.__init__
     whole = classify(classifier, images)

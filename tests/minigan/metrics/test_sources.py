@@ -129,6 +129,7 @@ def trained(tmp_path_factory):
     return write_run(tmp_path_factory.mktemp("run"))
 
 
+@pytest.mark.slow
 def test_a_checkpoint_samples_images_that_depend_on_the_seed_alone(trained):
     source, found = passed(trained / "best.h5", num=300, seed=5)
     assert source.kind == "checkpoint" and source.facts["step"] == 20 and source.facts["sampling_seed"] == 5
