@@ -57,6 +57,11 @@ class Config:
     g_mlp_ratio: float = option(2.0, "G: hidden features of an MLP over its width", above=0)
     g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)", least=1, most=LARGEST_SIZE)
     g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it, w enters as tokens")
+    g_tokens: bool = option(True, "G: with SLN, w enters as tokens too")
+    g_style_gain: float = option(1.15, "G: spread of SLN's gamma and beta at the start, times g_style_rate", above=0)
+    g_style_rate: float = option(0.1, "G: share of the learning rate at which SLN's maps of w learn", above=0)
+    g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
+    g_reach: float = option(1.3, "G: pixels are reach tanh(...), clipped to [-1, 1]", least=1)
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
@@ -69,9 +74,9 @@ class Config:
     d_patch: int = option(
         7, "D: stride between patches (not given: a quarter of the image)", least=1, most=LARGEST_SIZE
     )
-    d_overlap: int = option(3, "D: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
+    d_overlap: int = option(6, "D: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
-    d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
+    d_norm: str = option("bound", "D: spectral norm of every linear map", ["bound", "isn", "sn", "none"])
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
     activation: str = option("gelu_tanh", "inside the transformers' MLPs", [*GELUS, *ACTIVATIONS])
     cnn_width: int = option(24, "CNN: channels of the layers next to the image", least=2, most=1 << 12)

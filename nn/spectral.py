@@ -22,10 +22,10 @@ class SpectralNorm(Module):
     gradient flows through them. A kernel (out, in, kh, kw) counts as the matrix (out, in·kh·kw).
     """
 
-    def __init__(self, weight: Tensor, improved: bool = True):
+    def __init__(self, weight: Tensor, improved: bool = True, bound: float | None = None):
         matrix = to_host(weight.data).reshape(len(weight.data), -1)
         left, sigma, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
-        self.improved = improved
+        self.improved, self.bound = improved, bound
         self.u = Buffer(left[:, 0].astype(matrix.dtype))
         self.v = Buffer(right[0].astype(matrix.dtype))
         self.sigma_init = Buffer(np.asarray(sigma[0], matrix.dtype))
@@ -37,8 +37,13 @@ class SpectralNorm(Module):
         for _ in range(steps):
             self.v.data[...] = _unit(xp, matmul(xp, self.u.data, matrix))
             self.u.data[...] = _unit(xp, matmul(xp, matrix, self.v.data))
+        if self.bound is not None:
+            sigma = matmul(xp, matmul(xp, self.u.data, matrix), self.v.data)
+            weight.data *= xp.minimum(1, self.bound * self.sigma_init.data / sigma)
 
     def forward(self, weight: Tensor) -> Tensor:
+        if self.bound is not None:
+            return weight
         if self in _normed:
             return _normed[self]
         return _shaped(ops.spectral_normalize(*self.inputs(weight)), weight.shape)
@@ -62,9 +67,9 @@ def _unit(xp: Any, x: Any) -> Any:
 
 def make_spectral_norm(norm: str | None, weight: Tensor) -> SpectralNorm | None:
     """`None`, "sn" or "isn" as the layers take it."""
-    if norm not in (None, "sn", "isn"):
+    if norm not in (None, "sn", "isn", "bound"):
         raise ValueError(f"norm {norm!r}: use None, 'sn' or 'isn'")
-    return None if norm is None else SpectralNorm(weight, improved=norm == "isn")
+    return None if norm is None else SpectralNorm(weight, improved=norm != "sn", bound=3.0 if norm == "bound" else None)
 
 
 def power_iteration(module: Module) -> None:
@@ -79,7 +84,7 @@ def power_iteration(module: Module) -> None:
 def normalized(module: Module) -> Iterator[None]:
     """Inside, every layer below `module` uses the normed weight that it has now: each is computed once, and together,
     however often the layers run."""
-    layers = _layers(module)
+    layers = [(w, s) for w, s in _layers(module) if s.bound is None]
     results = each(ops.spectral_normalize, [spectral.inputs(weight) for weight, spectral in layers])
     try:
         for (weight, spectral), y in zip(layers, results, strict=True):
