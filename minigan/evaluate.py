@@ -65,7 +65,7 @@ class Evaluator:
         floor             the same distance for real images: the best to be expected
         kid, kid_std      kernel distance over 20 subsets
         precision, recall, density, coverage   by the balls of the 5th neighbours
-        faint, bright     shares of pixel values from 1 to 19, and above 250; of the real images: real_faint, real_bright
+        faint, bright     shares of pixel values from 1 to 19, and above 250; real_… of the real images
         samples, reference, reference_split   numbers of samples and real images, and the split of the real images
         classes           how many of the ten classes hold at least 4 % of the samples
         class_shares      the share of each class
