@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """A and B are each one of
   a folder of PNG, JPEG and other images, with its sub-folders, or a zip or tar of them; sizes may differ
   a folder of MNIST, EMNIST, CIFAR-10 or CelebA files: their test images, else the training images
-  an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
+  an IDX or CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
   a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
   a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
   and the other metrics if it was saved with --save-features
@@ -104,6 +104,11 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
+    which.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave pictures out that cannot be read, and say how many (default: list them, and stop)",
+    )
     which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
     out = p.add_argument_group("what is written")
     out.add_argument(
@@ -184,6 +189,7 @@ def compare(args: argparse.Namespace) -> int:
         batch=args.batch,
         cache=args.cache,
         keep_features=args.save_features,
+        skip_unreadable=args.skip_unreadable,
         device=args.device,
         progress=True,
     )
@@ -201,7 +207,7 @@ def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.metrics.cache import FeatureCache
     from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_image_set(args.a, args.num, args.seed, args.device)
+    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable)
     if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)

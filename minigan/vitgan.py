@@ -182,7 +182,7 @@ class Blend(Module):
 
 def clamp(x: Tensor) -> Tensor:
     """x within [−1, 1], with the gradient of x itself: a pixel beyond white can still come back."""
-    return x + (ops.clip(x, -1, 1) - x).detach()
+    return ops.clip(x, -1, 1).detach() + (x - x.detach())
 
 
 class Position(Module):
@@ -206,6 +206,10 @@ class Generator(Module):
     """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ), tanh (eq. 9-13).
 
     `modulated=False` is the vanilla ViT: plain layer norms, and w enters as tokens, h₀ = E_pos + A w.
+    tokens: with self-modulation too, w enters as tokens. style_rate: the norms see style_rate · w, so γ and β start
+    closer to 1 and 0 and, because Adam's steps have a fixed length, learn that much slower.
+    overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
+    tanh alone only tends to black and white, so its strokes stay grey.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
     the untrained generator draws about.
     """
@@ -229,7 +233,6 @@ class Generator(Module):
         omega: float = 8.0,
         background: float = 0.0,
         tokens: bool = False,
-        style_gain: float = 1.15,
         style_rate: float = 1.0,
         overlap: int = 0,
         reach: float = 1.0,
@@ -249,9 +252,6 @@ class Generator(Module):
             Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
         self.norm = _norm(width, modulation, rng)
-        for norm in self.norms if modulated else []:
-            norm.gamma.weight.data *= style_gain / 1.15
-            norm.beta.weight.data *= style_gain / 1.15
         self.blend = Blend(self.grid, patch, overlap) if overlap else None
         drawn = patch + 2 * overlap
         if head == "linear":
@@ -286,7 +286,7 @@ class Discriminator(Module):
     """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, layer norm, linear (eq. 1-4, sec. 3.3).
 
     Patches are (P + 2o)² pixels, one every P pixels, so neighbours overlap by 2o. The image is framed by o pixels of
-    the background's value. norm: the spectral norm of every linear map, None, "sn" or "isn".
+    the background's value. norm: the spectral norm of every linear map, None, "sn", "isn" or "bound".
     """
 
     def __init__(

@@ -2,44 +2,46 @@
 
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
 
 from autograd import Tensor, grad, ops
+from autograd.arrays import WRITES
 
-LIMIT = 25  # NumPy multiplications; 9 to 13 on Python 3.11 to 3.13, 11 to 16 on 3.10
-
-
-def least(*functions, repeats=25):
-    """The least processor time (s) of a call of each, which take turns: what is left when nothing else disturbs."""
-    best = [float("inf")] * len(functions)
-    for _ in range(repeats):
-        for i, f in enumerate(functions):
-            start = time.process_time()
-            f()
-            best[i] = min(best[i], time.process_time() - start)
-    return best
+MOST_CALLS = {"mul": 32, "tanh": 28, "add": 30}  # found: 31, 27 and 29 on Python 3.10 and 3.11, two fewer from 3.12 on
 
 
-def chain(f, x, n=300):
+def calls(f):
+    """How many functions f() calls, in Python and in C. Unlike a time, it is the same on every machine."""
+    count = 0
+
+    def note(frame, event, argument):
+        nonlocal count
+        count += event in ("call", "c_call")
+
+    sys.setprofile(note)
+    try:
+        f()
+    finally:
+        sys.setprofile(None)
+    return count
+
+
+def chain(f, x, n):
     for _ in range(n):
         x = f(x)
     return x
 
 
-@pytest.mark.parametrize("name", ["mul", "tanh", "add"])
-def test_recording_an_op_and_running_its_rule_is_cheap(name):
-    """Both together on two elements, in units of a NumPy multiplication of two elements on the same machine."""
+@pytest.mark.parametrize("name", MOST_CALLS)
+def test_recording_an_op_and_running_its_rule_takes_few_calls(name, monkeypatch):
+    """Both together, for one op more in a chain."""
+    monkeypatch.setattr(WRITES, "last", -1.0)  # as in a fresh process: after debug() every rule looks for writes
     x, w = (Tensor(np.ones(2, np.float32), requires_grad=True) for _ in range(2))
-    g = np.ones(2, np.float32)
     f = {"mul": lambda a: ops.mul(a, w), "add": lambda a: ops.add(a, w), "tanh": ops.tanh}[name]
-    y = chain(f, x)
-    forward, backward, unit = least(
-        lambda: chain(f, x), lambda: grad(y, [x], g), lambda: chain(lambda a: np.multiply(a, g), g)
-    )
-    assert forward + backward < LIMIT * unit, f"{(forward + backward) / unit:.1f} multiplications"
+    short, long = (calls(lambda n=n: grad(chain(f, x, n), [x], x.data)) for n in (10, 110))
+    assert (long - short) / 100 <= MOST_CALLS[name]
 
 
 @pytest.mark.slow

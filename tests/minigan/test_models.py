@@ -14,6 +14,7 @@ from minigan.config import PRESETS, Config, build, check, resolve
 from minigan.errors import InputError
 from minigan.losses import LOSSES, gradient_penalty
 from minigan.vitgan import (
+    Blend,
     Block,
     Discriminator,
     Generator,
@@ -21,6 +22,7 @@ from minigan.vitgan import (
     LinearPatch,
     Mapping,
     Position,
+    clamp,
     unpatchify,
 )
 from nn import LayerNorm, Linear, SelfModulatedLayerNorm, SpectralNorm
@@ -76,7 +78,7 @@ def test_the_small_preset_is_small():
 
 def test_spectral_norm_adds_no_parameters():
     for variant in ("vitgan", "cnn"):
-        counts = {build(tiny(variant, d_norm=norm))[1].count() for norm in ("isn", "sn", "none")}
+        counts = {build(tiny(variant, d_norm=norm))[1].count() for norm in ("bound", "isn", "sn", "none")}
         assert len(counts) == 1
 
 
@@ -163,6 +165,55 @@ def test_unpatchify_puts_every_pixel_where_it_belongs():
     assert image.shape == (2, channels, grid * patch, grid * patch)
     for b, r, s, c, i, j in np.ndindex(2, grid, grid, channels, patch, patch):
         assert image[b, c, r * patch + i, s * patch + j] == x[b, r * grid + s, i * patch + j, c]
+
+
+@pytest.mark.parametrize("grid, patch, overlap", [(3, 4, 1), (2, 7, 3), (4, 7, 2)])
+def test_overlapping_patches_are_blended_with_weights_that_sum_to_one(grid, patch, overlap):
+    """A pixel is the mean of the patches that reach it, each weighted by how far the pixel lies from its edges."""
+    blend, kernel, size = Blend(grid, patch, overlap), patch + 2 * overlap, grid * patch
+    x = random(2, grid**2, kernel**2, 3)
+    total, weight = np.zeros((2, 3, size, size)), np.zeros((size, size))
+
+    def fade(i):
+        return min(1, (i + 0.5) / (2 * overlap), (kernel - i - 0.5) / (2 * overlap))
+
+    for r, s, i, j in np.ndindex(grid, grid, kernel, kernel):
+        row, column = r * patch - overlap + i, s * patch - overlap + j
+        if 0 <= row < size and 0 <= column < size:
+            total[:, :, row, column] += fade(i) * fade(j) * x[:, r * grid + s, i * kernel + j]
+            weight[row, column] += fade(i) * fade(j)
+    np.testing.assert_allclose(blend(Tensor(x)).data, total / weight, rtol=1e-5, atol=1e-6)  # float32 weights
+    even = blend(Tensor(np.ones((1, grid**2, kernel**2, 1)))).data
+    np.testing.assert_allclose(even, 1, rtol=1e-6)
+
+
+def test_clamped_pixels_keep_the_gradient_of_the_unclamped():
+    x, g = Tensor(np.array([-2.0, -1.0, 0.3, 1.5]), requires_grad=True), random(4)
+    y = clamp(x)
+    np.testing.assert_array_equal(y.data, [-1, -1, 0.3, 1])
+    np.testing.assert_array_equal(grad(y, [x], g=g)[0], g)
+
+
+def test_black_and_white_are_within_reach():
+    images = [build(tiny(g_reach=reach))[0] for reach in (1.0, 1.3)]
+    for generator in images:
+        generator.head.out.bias.data[...] = 3
+    z = Tensor(latents(tiny()))
+    assert images[0](z).data.max() < 1 == images[1](z).data.max()
+
+
+def test_the_style_rate_slows_the_maps_of_w_alone():
+    """γ and β differ from 1 and 0 by a tenth of what they would, and so do their gradients."""
+    fast, slow = (build(tiny(g_style_rate=rate, g_tokens=False))[0] for rate in (1.0, 0.1))
+    w = Tensor(random(4, 16).astype("float32"))
+    for a, b in zip(fast.norms, slow.norms, strict=True):
+        (gamma, beta), (gamma_slow, beta_slow) = a.style(w), b.style(w * 0.1)
+        np.testing.assert_allclose(gamma_slow.data - 1, (gamma.data - 1) / 10, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(beta_slow.data, beta.data / 10, rtol=1e-4, atol=1e-7)
+    z = Tensor(latents(tiny()))
+    assert (
+        abs(fast(z).data - fast(z).data.mean(axis=0)).mean() > 3 * abs(slow(z).data - slow(z).data.mean(axis=0)).mean()
+    )
 
 
 def test_patches_of_the_discriminator_undo_unpatchify():

@@ -174,3 +174,66 @@ def test_edited_metadata_of_statistics_are_one_sentence(tmp_path, change, monkey
     with pytest.raises(InputError, match="not a readable statistics file") as error:
         load_statistics(tmp_path / "s.h5")
     assert "\n" not in str(error.value)
+
+
+# ---- tables
+
+
+def table(path, images, labels=None, names=False):
+    """A CSV file as Kaggle writes it, plain or gzipped by its name."""
+    columns = images.reshape(len(images), -1).astype(int)
+    if labels is not None:
+        columns = np.column_stack([labels, columns])
+    lines = [",".join(f"pixel{i}" for i in range(columns.shape[1]))] if names else []
+    lines += [",".join(map(str, row)) for row in columns]
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with (gzip.open if path.name.endswith("gz") else open)(path, "wb") as file:
+        file.write("\r\n".join([*lines, ""]).encode("utf-8-sig"))
+
+
+@pytest.mark.parametrize("names", [False, True])
+@pytest.mark.parametrize("labelled", [False, True])
+@pytest.mark.parametrize(
+    "name", ["train.csv", "mnist_train.csv", "fashion-mnist_train.csv.gz", "emnist-letters-train.csv"]
+)
+def test_mnist_as_a_table(tmp_path, name, labelled, names):
+    labels = np.array([3, 1, 4, 1, 5, 9]) if labelled else None
+    table(tmp_path / name, IMAGES, labels, names)
+    table(tmp_path / name.replace("train", "test"), IMAGES[:2], names=names)
+    expected = IMAGES.swapaxes(1, 2) if "emnist-" in name else IMAGES  # EMNIST stores images transposed
+    for data in (load_data(tmp_path), load_data(tmp_path / name)):
+        np.testing.assert_array_equal(data.images, expected)
+        np.testing.assert_array_equal(data.labels, labels)
+    np.testing.assert_array_equal(load_data(tmp_path, "test").images, expected[:2])
+    np.testing.assert_array_equal(np.concatenate(list(open_images(tmp_path / name).batches(4))), expected)
+    assert len(open_images(tmp_path)) == 2  # the test images
+
+
+@pytest.mark.parametrize(
+    ("text", "sentence"),
+    [
+        (b"", "no line of numbers"),
+        (b"label,pixel0\n", "no line of numbers"),
+        (b"1,2\n3\n", "number of columns changed"),
+        (b"\xff\xfe1,2\n", "can't decode"),
+        (b"1,2,3,4\n", "4 columns"),
+        (b"1,2,3,4," * 5 + b"5\n", "21 columns"),
+        (b"7," + b"300," * 15 + b"0\n", "pixels of 0 to 300"),
+        (b"7," + b"70000," * 15 + b"0\n", "could not convert"),
+        (b"-7," + b"3," * 15 + b"0\n", "label -7"),
+        (b"1.5," + b"3," * 15 + b"0\n", "could not convert"),
+        (b"\x1f\x8b12345", "end-of-stream"),
+        (gzip.compress(b"1," * (1 << 22)), "fits in memory"),
+    ],
+)
+def test_damaged_tables_are_one_sentence(tmp_path, text, sentence):
+    (tmp_path / "train.csv").write_bytes(text)
+    with pytest.raises(InputError, match=sentence) as e:
+        load_data(tmp_path / "train.csv")
+    assert "\n" not in str(e.value) and "train.csv" in str(e.value)
+
+
+def test_a_table_of_something_else_beside_pictures(tmp_path):
+    (tmp_path / "train.csv").write_text("id,name\n1,cat\n")
+    Image.fromarray(IMAGES[0]).save(tmp_path / "1.png")
+    np.testing.assert_array_equal(load_data(tmp_path).images, IMAGES[:1])
