@@ -197,6 +197,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "r1": 3.0,
         "r2": 3.0,
         "penalty_start": 1 / 3,
+        "penalty_end": 0.25,
     },
 }
 

@@ -10,7 +10,7 @@ from tiny_models import TINY, VARIANTS, image_batch, in_float64, latents, layers
 from autograd import Tensor, grad, no_grad, ops
 from autograd.random import RandomStream
 from experiments.cli import add_config_flags, given_options
-from minigan.config import PRESETS, Config, build, check, resolve
+from minigan.config import PRESETS, Config, build, check, resolve, saved_config
 from minigan.errors import InputError
 from minigan.losses import LOSSES, gradient_penalty
 from minigan.vitgan import (
@@ -529,6 +529,20 @@ def test_a_value_beyond_its_bound_is_refused(field, name, bound):
         says = f"images of {beyond} × {beyond} pixels cannot be trained on: the networks take 4 to 4096"
     with pytest.raises(InputError, match=says):
         resolve(**{field: beyond})
+
+
+def test_a_file_written_before_a_field_existed_means_what_it_meant_then():
+    """Such files name neither tokens beside SLN nor overlapping output; their G had none, and its tanh ended at 1."""
+    then = resolve(d_norm="isn", d_overlap=3, penalty_end=0.25)
+    new = ("g_tokens", "g_style_rate", "g_overlap", "g_reach")
+    saved = {name: value for name, value in dataclasses.asdict(then).items() if name not in new}
+    found = saved_config({"config": saved}, "old.h5")
+    assert [getattr(found, name) for name in new] == [False, 1.0, 0, 1.0]
+    assert {name: getattr(found, name) for name in saved} == saved
+    names = build(found)[0].state_dict()
+    assert "tokens.weight" not in names and names["head.coordinates"].shape == (49, 2)
+    both = dataclasses.asdict(resolve())  # a file of today
+    assert saved_config({"config": both}, "new.h5") == resolve()
 
 
 @pytest.mark.parametrize("size", [0, 3, 4097])
