@@ -1,4 +1,4 @@
-"""Spectral normalisation by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589), a bound."""
+"""Spectral norms by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589), and a bound."""
 
 import contextlib
 from collections.abc import Iterator
