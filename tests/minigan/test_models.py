@@ -529,6 +529,20 @@ def test_a_value_beyond_its_bound_is_refused(field, name, bound):
         resolve(**{field: beyond})
 
 
+def test_a_file_written_before_a_field_existed_means_what_it_meant_then():
+    """Such files name neither tokens beside SLN nor overlapping output; their G had none, and its tanh ended at 1."""
+    then = resolve(d_norm="isn", d_overlap=3, penalty_end=0.25)
+    new = ("g_tokens", "g_style_rate", "g_overlap", "g_reach")
+    saved = {name: value for name, value in dataclasses.asdict(then).items() if name not in new}
+    found = saved_config({"config": saved}, "old.h5")
+    assert [getattr(found, name) for name in new] == [False, 1.0, 0, 1.0]
+    assert {name: getattr(found, name) for name in saved} == saved
+    names = build(found)[0].state_dict()
+    assert "tokens.weight" not in names and names["head.coordinates"].shape == (49, 2)
+    both = dataclasses.asdict(resolve())  # a file of today
+    assert saved_config({"config": both}, "new.h5") == resolve()
+
+
 @pytest.mark.parametrize("size", [0, 3, 4097])
 def test_a_size_that_no_network_takes_is_refused_without_a_flag_nobody_gave(size):
     with pytest.raises(InputError, match=f"images of {size}.* pixels") as e:
@@ -554,6 +568,7 @@ def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
 def test_overlaps_follow_the_patch_unless_they_are_given():
     sizes = {size: (c.g_overlap, c.d_overlap) for size in (8, 28, 64) for c in [resolve(image_size=size)]}
     assert sizes == {8: (0, 1), 28: (2, 6), 64: (2, 6)}
+    assert [resolve(variant="cnn", channels=n).penalty_end for n in (1, 3)] == [0.25, 1.0]
     assert resolve(image_size=8, d_overlap=3, g_overlap=1).d_overlap == 3
     assert (resolve(preset="paper").d_overlap, resolve(preset="poster").g_overlap) == (2, 0)
 
