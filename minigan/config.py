@@ -60,7 +60,7 @@ class Config:
     g_tokens: bool = option(True, "G: with SLN, w enters as tokens too")
     g_style_rate: float = option(0.1, "G: SLN's gamma and beta begin and learn at this share of their pace", above=0)
     g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
-    g_reach: float = option(1.3, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
+    g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
@@ -183,7 +183,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# Colour images have no background to start from. A weaker penalty lets D see their details.
+# Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
+# end, or D runs away.
 COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0}
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -208,10 +209,11 @@ def resolve(**flags: Any) -> Config:
     image: dict[str, Any] = {}
     if patch := usual_patch(given.get("image_size", Config.image_size)):
         image = {"g_patch": patch, "d_patch": patch, "g_overlap": min(2, patch // 3), "d_overlap": min(6, patch - 1)}
+    preset = PRESETS.get(given.get("preset", "small"), {})
+    variant = dict(VARIANTS.get(given.get("variant", "vitgan"), {}))
     if given.get("channels") == 3:
         image |= COLOUR
-    preset = PRESETS.get(given.get("preset", "small"), {})
-    variant = VARIANTS.get(given.get("variant", "vitgan"), {})
+        variant.pop("penalty_end", None)
     config = Config(**{**image, **preset, **variant, **given})
     if config.variant == "cnn":
         config.g_patch = config.d_patch = min(config.g_patch, config.image_size)  # it has none

@@ -135,7 +135,7 @@ def test_the_relativistic_loss_moves_all_of_d_but_what_is_common_to_all_logits()
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_latent_number_changes_the_image(variant):
     c = tiny(variant)
-    generator = in_float64(networks(variant)[0])
+    generator = in_float64(networks(variant, g_reach=1.0)[0])  # no pixel is clipped
     z = latents(c, 1, "float64")
     x = generator(Tensor(np.concatenate([z, *(z + 0.5 * row for row in np.eye(c.latent))]))).data
     change = abs(x[1:] - x[0]).reshape(c.latent, -1)
@@ -554,6 +554,7 @@ def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
 def test_overlaps_follow_the_patch_unless_they_are_given():
     sizes = {size: (c.g_overlap, c.d_overlap) for size in (8, 28, 64) for c in [resolve(image_size=size)]}
     assert sizes == {8: (0, 1), 28: (2, 6), 64: (2, 6)}
+    assert [resolve(variant="cnn", channels=n).penalty_end for n in (1, 3)] == [0.25, 1.0]
     assert resolve(image_size=8, d_overlap=3, g_overlap=1).d_overlap == 3
     assert (resolve(preset="paper").d_overlap, resolve(preset="poster").g_overlap) == (2, 0)
 
