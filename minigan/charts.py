@@ -21,6 +21,7 @@ DARK = dict(zip(INKS, ("#1b1d20", "#e8e9eb", "#9a9fa8", "#33363b", "#3cc4cc", "#
 RUN_COLOURS = {  # by variant, on light and on dark paper: the poster's colours, and green for the CNN
     "vitgan": ("#d62828", "#ff6f66"),
     "vanilla": ("#2563c9", "#76a5ff"),
+    "vanilla-paper": ("#5b6bb0", "#a3b0ef"),
     "relu": ("#cc6a00", "#ffab40"),
     "cnn": ("#3a7d44", "#7fce8a"),
 }

@@ -41,7 +41,7 @@ def option(default: Any, help: str, choices: Iterable[Any] = (), **bounds: float
 class Config:
     """One run. The defaults are the `small` preset of the full ViTGAN."""
 
-    variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "relu", "cnn"])
+    variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "vanilla-paper", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
     seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=1 << 32)
     steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
@@ -58,6 +58,7 @@ class Config:
     g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)", least=1, most=LARGEST_SIZE)
     g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it, w enters as tokens")
     g_tokens: bool = option(True, "G: with SLN, w enters as tokens too")
+    g_tokens_alike: bool = option(False, "G: all tokens get the same map of w, not each its own")
     g_style_rate: float = option(0.1, "G: SLN's gamma and beta begin and learn at this share of their pace", above=0)
     g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
@@ -119,7 +120,10 @@ class Config:
 
 
 # What the fields meant in files written before they existed: G then was as the paper describes it.
-BEFORE: dict[str, Any] = {"g_tokens": False, "g_style_rate": 1.0, "g_overlap": 0, "g_reach": 1.0}
+BEFORE: dict[str, Any] = {
+    **{"g_tokens": False, "g_tokens_alike": False, "g_style_rate": 1.0},
+    **{"g_overlap": 0, "g_reach": 1.0},
+}
 AS_PUBLISHED: dict[str, Any] = {**BEFORE, "d_norm": "isn"}
 
 PRESETS: dict[str, dict[str, Any]] = {
@@ -190,6 +194,16 @@ COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0}
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
     "vanilla": {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"},
+    # What ViTGAN (2107.04589, section 3) sets out from: no patches that overlap, one w for all tokens, a linear output.
+    "vanilla-paper": {
+        "g_modulated": False,
+        "g_tokens_alike": True,
+        "g_overlap": 0,
+        "g_head": "linear",
+        "d_overlap": 0,
+        "d_similarity": "dot",
+        "d_norm": "none",
+    },
     "relu": {"activation": "relu"},
     "cnn": {
         "d_norm": "none",

@@ -206,8 +206,9 @@ class Generator(Module):
     """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ), tanh (eq. 9-13).
 
     `modulated=False` is the vanilla ViT: plain layer norms, and w enters as tokens, h₀ = E_pos + A w.
-    tokens: with self-modulation too, w enters as tokens. style_rate: the norms see style_rate · w, so γ and β start
-    closer to 1 and 0 and, because Adam's steps have a fixed length, learn that much slower.
+    tokens: with self-modulation too, w enters as tokens. tokens_alike: all get the same A w, and not each its own.
+    style_rate: the norms see style_rate · w, so γ and β start closer to 1 and 0 and, because Adam's steps have a fixed
+    length, learn that much slower.
     overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
     tanh alone only tends to black and white, so its strokes stay grey.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
@@ -233,6 +234,7 @@ class Generator(Module):
         omega: float = 8.0,
         background: float = 0.0,
         tokens: bool = False,
+        tokens_alike: bool = False,
         style_rate: float = 1.0,
         overlap: int = 0,
         reach: float = 1.0,
@@ -247,7 +249,8 @@ class Generator(Module):
         self.style_rate, self.reach = style_rate, reach
         self.mapping = Mapping(latent, width, mapping, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
-        self.tokens = Linear(width, self.grid**2 * width, rng=rng) if tokens or not modulated else None
+        maps = 1 if tokens_alike else self.grid**2  # of w, D features each
+        self.tokens = Linear(width, maps * width, rng=rng) if tokens or not modulated else None
         self.blocks = [
             Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
@@ -271,7 +274,7 @@ class Generator(Module):
         if self.tokens is None:
             h = ops.broadcast_to(h, (len(w), *h.shape[1:]))  # (B, N, D)
         else:
-            h = h + self.tokens(w).reshape(len(w), *h.shape[1:])  # (B, N, D)
+            h = h + self.tokens(w).reshape(len(w), -1, h.shape[2])  # (B, N, D)
         norms = self.norms
         style: list[Style] = [*styles(norms, w * self.style_rate)] if self.modulated else [()] * len(norms)
         for block, style1, style2 in zip(self.blocks, style[0:-1:2], style[1::2], strict=True):

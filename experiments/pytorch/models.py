@@ -140,7 +140,7 @@ class Generator(Network):
         c, n, grid = self.c, len(z), self.c.image_size // self.c.g_patch
         h, w = self.positions().expand(n, -1, -1), self.mapped(z)
         if "tokens.weight" in self.p:
-            h = h + self.linear("tokens", w).reshape(h.shape)
+            h = h + self.linear("tokens", w).reshape(n, -1, h.shape[2])
         latent = w * c.g_style_rate if c.g_modulated else None
         y = self.norm("norm", self.blocks(h, latent, c.g_depth, c.g_heads, "dot"), latent)
         if c.g_head == "linear":

@@ -87,6 +87,7 @@ def test_spectral_norm_adds_no_parameters():
 OPTIONS = {
     "vitgan": {},
     "vanilla": {"variant": "vanilla"},
+    "as in the paper": {"variant": "vanilla-paper"},
     "relu": {"variant": "relu"},
     "cnn": {"variant": "cnn"},
     "batch norm": {"variant": "cnn", "cnn_batch_norm": True},
@@ -248,6 +249,17 @@ def test_without_modulation_w_enters_as_tokens():
     generator, _ = networks("vanilla")
     assert not layers(generator, SelfModulatedLayerNorm) and len(layers(generator, LayerNorm)) == 3
     assert generator.tokens.weight.shape == (16 * 16, 16)
+
+
+def test_the_vanilla_transformer_of_the_paper_adds_one_w_to_all_tokens():
+    generator, discriminator = networks("vanilla-paper", d_overlap=0)
+    assert generator.tokens.weight.shape == (16, 16) and isinstance(generator.head, LinearPatch)
+    assert generator.blend is None and discriminator.kernel == discriminator.patch == 7
+    seen, w = [], generator.mapping(Tensor(latents(tiny())))
+    generator.blocks[0].forward = lambda h, *styles: seen.append(h.data) or h
+    generator(Tensor(latents(tiny())))
+    shift = seen[0] - generator.position().data  # (B, N, D)
+    np.testing.assert_allclose(shift, np.broadcast_to(generator.tokens(w).data[:, None], shift.shape), atol=1e-6)
 
 
 def test_a_block_adds_to_the_stream():

@@ -20,6 +20,7 @@ from experiments.pytorch.models import TWINS  # noqa: E402
 CONFIGS = {
     "vitgan": {"d_depth": 2, "g_depth": 2},
     "vanilla": {"variant": "vanilla"},
+    "vanilla of the paper": {"variant": "vanilla-paper"},
     "relu": {"variant": "relu"},
     "rgb, sine, fourier": {
         **{"channels": 3, "g_head": "fourier", "g_position": "sine", "d_position": "sine", "activation": "gelu"},

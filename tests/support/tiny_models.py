@@ -20,7 +20,7 @@ TINY: dict[str, Any] = {
 
 def tiny(variant: str = "vitgan", **options: Any) -> Config:
     """A configuration of width 16 and depth 1, with tied L2 attention and ISN unless the variant is about those."""
-    regularised = {} if variant == "vanilla" else {"d_norm": "isn", "d_similarity": "l2"}
+    regularised = {} if variant.startswith("vanilla") else {"d_norm": "isn", "d_similarity": "l2"}
     return resolve(variant=variant, **{**TINY, **regularised, **options})
 
 
