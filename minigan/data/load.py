@@ -12,10 +12,9 @@ from minigan.data.cache import Recipe, cached
 from minigan.data.dataset import Dataset
 from minigan.data.decoding import square
 from minigan.data.folder import label, load_images
-from minigan.data.mnist import find_files, load_dataset, load_npz, load_table, read_images
+from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
-from minigan.data.table import is_table
 from minigan.errors import InputError, NoSuchSplit
 
 _TEST_STREAM = 1 << 32  # added to the seed of test digits; training seeds are below it, so no digit is in both
@@ -32,8 +31,8 @@ def load_data(
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. So does the mnist.npz of Keras. A single IDX or CSV file and a
-    folder of pictures have no splits: every split is the whole.
+    files gives the split, and the `subset` of EMNIST. So does the mnist.npz
+    of Keras. A single IDX file and a folder of pictures have no splits: every split is the whole.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -43,8 +42,6 @@ def load_data(
         return _resize(_draw(n, seed, split), size)
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         return _resize(load_npz(Path(path), split), size)
-    if os.path.isfile(path) and is_table(path):
-        return _resize(load_table(Path(path)), size)
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):

@@ -27,7 +27,6 @@ from minigan.data.folder import attempt
 from minigan.data.load import load_data
 from minigan.data.mnist import load_dataset, read_images
 from minigan.data.pictures import open_pictures
-from minigan.data.table import read_table
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
@@ -249,8 +248,6 @@ def _open_path(name: str, made: int, seed: int, device: str, skip: bool) -> Imag
         return ArrayLoader(images, name, kind, array=array)
     if kind == "npy":
         return ArrayLoader(npy_images(path), name, kind)
-    if kind == "csv":
-        return ArrayLoader(read_table(path)[0], name, kind)
     if kind == "idx":
         return ArrayLoader(read_images(path), name, kind)
     if kind == "drawn":

@@ -156,15 +156,6 @@ def make_idx(opener: Any) -> Callable[[Path], Path]:
     return make
 
 
-def make_table(opener: Any) -> Callable[[Path], Path]:
-    def make(directory: Path) -> Path:
-        with opener(directory / "f.csv", "wb") as file:
-            np.savetxt(file, IMAGES[..., 0].reshape(len(IMAGES), -1), "%d", ",")
-        return directory / "f.csv"
-
-    return make
-
-
 def picture(image: np.ndarray, form: str) -> bytes:
     file = io.BytesIO()
     Image.fromarray(image).save(file, form)
@@ -306,8 +297,6 @@ CASES = {
     "compressed npz": Case(make_npz(np.savez_compressed), read_source, True),
     "IDX": Case(make_idx(open), lambda path: digest(read_idx(path)), False),
     "zipped IDX": Case(make_idx(gzip.open), lambda path: digest(read_idx(path)), True),
-    "CSV": Case(make_table(open), read_source, False),
-    "zipped CSV": Case(make_table(gzip.open), read_source, True),
     "zip": Case(make_zip(zipfile.ZIP_STORED), read_pictures, True, whole=False),
     "deflated zip": Case(make_zip(zipfile.ZIP_DEFLATED), read_pictures, True, whole=False),
     "zip by bzip2": Case(make_zip(zipfile.ZIP_BZIP2), read_pictures, True, whole=False),
