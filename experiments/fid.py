@@ -104,11 +104,6 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
-    which.add_argument(
-        "--skip-unreadable",
-        action="store_true",
-        help="leave pictures out that cannot be read, and say how many (default: list them, and stop)",
-    )
     which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
     out = p.add_argument_group("what is written")
     out.add_argument(
@@ -189,7 +184,6 @@ def compare(args: argparse.Namespace) -> int:
         batch=args.batch,
         cache=args.cache,
         keep_features=args.save_features,
-        skip_unreadable=args.skip_unreadable,
         device=args.device,
         progress=True,
     )
@@ -207,7 +201,7 @@ def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.metrics.cache import FeatureCache
     from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable)
+    opened = open_image_set(args.a, args.num, args.seed, args.device)
     if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)

@@ -72,7 +72,6 @@ def compare_images(
     batch: int | None = None,
     cache: str | Path | None = None,
     keep_features: bool = False,
-    skip_unreadable: bool = False,
     device: str = "cpu",
     progress: bool = False,
 ) -> Comparison:
@@ -89,7 +88,6 @@ def compare_images(
     batch: images per forward pass.
     cache: a directory that keeps features between calls.
     keep_features: keep the features in the result too.
-    skip_unreadable: leave out pictures that cannot be read; without it they are listed, and nothing is compared.
     progress: show progress bars on stderr.
     """
     started = time.perf_counter()
@@ -97,7 +95,7 @@ def compare_images(
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
     store = None if cache is None else FeatureCache(cache)
-    opened = [open_image_set(spec, num, seed, device, skip_unreadable) for spec in (fake, real)]
+    opened = [open_image_set(spec, num, seed, device) for spec in (fake, real)]
     if isinstance(features, Extractor):
         extractor: Extractor | None = features
     else:

@@ -18,7 +18,6 @@ import numpy as np
 
 from autograd.arrays import to_host
 from minigan import checkpoint
-from minigan.data.cache import HINT
 from minigan.data.celeba import draw_faces, find_celeba
 from minigan.data.cifar import load_cifar10
 from minigan.data.dataset import Dataset
@@ -119,12 +118,9 @@ class HDF5Loader(ImageLoader):
 
 
 class PictureLoader(ImageLoader):
-    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF.
+    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
 
-    Unreadable pictures are refused, all together. With `skip` they are left out and counted.
-    """
-
-    def __init__(self, path: Path, name: str, kind: str, skip: bool = False):
+    def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
         try:
             if not self.pictures.files:
@@ -134,7 +130,7 @@ class PictureLoader(ImageLoader):
             self.pictures.close()
             raise
         super().__init__(name, kind, len(self.pictures.files))
-        self.jpegs, self.skip = 0, skip
+        self.jpegs = 0
 
     def batches(self, size: int) -> Iterator[Images]:
         self.jpegs = 0
@@ -145,26 +141,13 @@ class PictureLoader(ImageLoader):
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def check(self) -> None:
-        """Look at the heads of all files, so that no bad one ends an hour of work; all bad ones are listed together.
-
-        Skipping takes more time: what damage there is behind a head is only known when the picture is decoded.
-        """
+        """Look at the heads of all files, so that no bad one ends an hour of work; all bad ones are listed together."""
         bad: dict[str, str] = {}
-        readable = []
         for i in self.indices.tolist():
             name = self.pictures.path / self.pictures.files[i]
-            if self.skip:
-                attempt(bad, name, partial(self._open, i))
-            elif (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
+            if (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
                 attempt(bad, name, partial(is_grey, BytesIO(data), name))
-            if str(name) not in bad:
-                readable.append(i)
-        if not self.skip:
-            refuse(bad, self.pictures.path, HINT)
-        elif len(readable) < 2:
-            raise InputError(f"{self.name}: only {len(readable)} of {len(self):,} pictures can be read")
-        self.indices = np.array(readable, np.int64)
-        self.facts["unreadable"] = len(bad)
+        refuse(bad, self.pictures.path)
 
     def close(self) -> None:
         self.pictures.close()
@@ -179,8 +162,6 @@ class PictureLoader(ImageLoader):
         found = super().warnings()
         if left_out := self.pictures.found.left_out():
             found.append(f"{self.name}{left_out}")
-        if unreadable := self.facts.get("unreadable"):
-            found.append(f"{self.name}: {unreadable:,} unreadable pictures are left out")
         if self.jpegs:
             files = "1 JPEG file" if self.jpegs == 1 else f"{self.jpegs:,} JPEG files"
             found.append(f"{files}: lossy compression alone changes these metrics")
@@ -210,18 +191,16 @@ class GeneratorLoader(ImageLoader):
         return self.made[1]
 
 
-def open_images(
-    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
-) -> ImageLoader:
+def open_images(spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu") -> ImageLoader:
     """The images of `spec`: a path, a name in `DRAWN`, a uint8 array (or an object that slices like one), or a list.
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
-    `num` images. `skip` leaves out pictures that cannot be read.
+    `num` images.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")
     if isinstance(spec, str | os.PathLike):
-        loader = _open_path(str(spec), num or SAMPLES, seed, device, skip)
+        loader = _open_path(str(spec), num or SAMPLES, seed, device)
     else:
         loader = _open_array(spec)
     if len(loader) == 0:
@@ -231,10 +210,10 @@ def open_images(
     return loader
 
 
-def _open_path(name: str, made: int, seed: int, device: str, skip: bool) -> ImageLoader:
+def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
-        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind, skip)
+        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
     if kind in ("mnist", "cifar-10"):
         data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
         return ArrayLoader(data.images, name, kind, split=split)

@@ -134,27 +134,6 @@ def test_the_seed_and_only_the_seed_decides_draws():
     assert values[0] == values[1] != values[2]
 
 
-def test_unreadable_pictures_are_listed_or_skipped_and_counted(tmp_path, capsys):
-    """The distance without them is that of the folder where they never were; damage behind a good head counts too."""
-    folder(tmp_path / "good", FAKE[:40])
-    shutil.copytree(tmp_path / "good", tmp_path / "bad")
-    (tmp_path / "bad" / "000.png").write_text("this is text")
-    (tmp_path / "bad" / "zzz.png").write_bytes(
-        (tmp_path / "good" / sorted(os.listdir(tmp_path / "good"))[0]).read_bytes()[:200]
-    )
-    hdf5(tmp_path / "real.h5", images=REAL)
-    status, _, errors = run(tmp_path / "bad", tmp_path / "real.h5", capsys=capsys)
-    assert status == 2 and "000.png" in errors and "--skip-unreadable" in errors
-    found = {}
-    for name, flags in (("bad", ["--skip-unreadable"]), ("good", [])):
-        status, printed, errors = run(tmp_path / name, tmp_path / "real.h5", "--json", "-", *flags, capsys=capsys)
-        assert status == 0
-        found[name] = json.loads(printed)
-        assert ("2 unreadable pictures are left out" in errors) == (name == "bad")
-    assert found["bad"]["metrics"] == found["good"]["metrics"]
-    assert found["bad"]["fake"]["unreadable"] == 2 and found["bad"]["fake"]["count"] == 40
-
-
 # Which features
 
 
