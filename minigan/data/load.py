@@ -27,12 +27,13 @@ def load_data(
     seed: int = 0,
     n: int = 60_000,
     subset: str | None = None,
+    skip: bool = False,
 ) -> Dataset:
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. So does the mnist.npz
-    of Keras. A single IDX file and a folder of pictures have no splits: every split is the whole.
+    files gives the split, and the `subset` of EMNIST. So does the mnist.npz of Keras. A single IDX file and a folder of
+    pictures have no splits: every split is the whole. For `skip` see `load_images`.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -48,7 +49,7 @@ def load_data(
         raise InputError(f"{path} does not exist")
     if find_files(path):
         return _resize(load_dataset(path, split, subset), size)
-    return load_images(path, size)
+    return load_images(path, size, skip)
 
 
 def load_pictures(
