@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """A and B are each one of
   a folder of PNG, JPEG and other images, with its sub-folders, or a zip or tar of them; sizes may differ
   a folder of MNIST, EMNIST, CIFAR-10 or CelebA files: their test images, else the training images
-  an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
+  an IDX or a CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
   a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
   a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
   and the other metrics if it was saved with --save-features

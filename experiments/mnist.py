@@ -14,6 +14,7 @@ EXAMPLES = """examples:
   python -m experiments.mnist                               the full ViTGAN on drawn digits, in minutes
   python -m experiments.mnist --variant cnn                 the convolutional baseline
   python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX)
+  python -m experiments.mnist --data mnist_train.csv        the same as lines of numbers, with mnist_test.csv beside it
   python -m experiments.mnist --data DIR --download mnist   fetch MNIST into DIR first
   python -m experiments.mnist --data DIR --size 32          a folder of PNG or JPEG images, cropped and resized
   python -m experiments.mnist --d-similarity dot --d-norm none --steps 2000    change what you like
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     data = p.add_argument_group("data")
     data.add_argument(
-        "--data", type=Path, metavar="DIR", help="IDX files or a folder of images (default: drawn digits)"
+        "--data", type=Path, metavar="DIR", help="IDX files, a CSV file or a folder of images (default: drawn digits)"
     )
     data.add_argument(
         "--download", choices=["mnist", "fashion-mnist", "kmnist"], help="fetch this set into --data first, checksummed"

@@ -9,6 +9,7 @@ import numpy as np
 from PIL import Image
 
 from minigan.data.cache import Recipe, cached
+from minigan.data.csv_images import is_csv, load_csv
 from minigan.data.dataset import Dataset
 from minigan.data.decoding import square
 from minigan.data.folder import label, load_images
@@ -32,7 +33,7 @@ def load_data(
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. So does the mnist.npz of Keras. A single IDX file and a folder of
+    files gives the split, and the `subset` of EMNIST. So do the mnist.npz of Keras and a CSV file. A single IDX file and a folder of
     pictures have no splits: every split is the whole. For `skip` see `load_images`.
     """
     if split not in ("train", "test"):
@@ -43,6 +44,8 @@ def load_data(
         return _resize(_draw(n, seed, split), size)
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         return _resize(load_npz(Path(path), split), size)
+    if os.path.isfile(path) and is_csv(path):
+        return _resize(load_csv(path, split), size)
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):

@@ -20,6 +20,7 @@ from autograd.arrays import to_host
 from minigan import checkpoint
 from minigan.data.celeba import draw_faces, find_celeba
 from minigan.data.cifar import load_cifar10
+from minigan.data.csv_images import load_csv
 from minigan.data.dataset import Dataset
 from minigan.data.decoding import HINT, is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
@@ -250,6 +251,8 @@ def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
         return ArrayLoader(images, name, kind, array=array)
     if kind == "npy":
         return ArrayLoader(npy_images(path), name, kind)
+    if kind == "csv":
+        return ArrayLoader(load_csv(path).images, name, kind)
     if kind == "idx":
         return ArrayLoader(read_images(path), name, kind)
     if kind == "drawn":
