@@ -1,4 +1,4 @@
-"""Small images as lines of numbers, as Kaggle and others publish MNIST, Fashion-MNIST and EMNIST: CSV, plain or gzipped.
+"""Small images as lines of numbers, as Kaggle and others publish MNIST and its relatives: CSV, plain or gzipped.
 
 A line is an image: its label and its pixels from 0 to 255, row by row. A header may name them, the label may be missing
 or, where a header says so, stand last. Images stay as they stand in the file.

@@ -33,8 +33,8 @@ def load_data(
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. So do the mnist.npz of Keras and a CSV file. A single IDX file and a folder of
-    pictures have no splits: every split is the whole. For `skip` see `load_images`.
+    files gives the split, and the `subset` of EMNIST. So do the mnist.npz of Keras and a CSV file. A single
+    IDX file and a folder of pictures have no splits: every split is the whole. For `skip` see `load_images`.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")

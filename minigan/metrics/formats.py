@@ -25,9 +25,8 @@ IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory 
 
 
 def detect_kind(spec: str | os.PathLike) -> str:
-    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx, csv; drawn for a name in `DRAWN`.
-
-    InputError for everything else.
+    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx, csv; drawn for a name
+    in `DRAWN`. InputError for everything else.
     """
     path = Path(spec)
     if not path.exists():

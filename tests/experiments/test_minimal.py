@@ -37,7 +37,7 @@ def test_it_runs_and_draws_a_picture(monkeypatch, tmp_path, capsys):
 
 @pytest.mark.parametrize(
     ("argument", "status", "says"),
-    [("--help", 0, "it learns to draw digits"), ("--steps", 2, "unrecognized arguments: --steps")],
+    [("--help", 0, "it learns to draw digits"), ("--steps", 2, "unrecognized arguments")],
 )
 def test_it_has_no_options(monkeypatch, capsys, argument, status, says):
     monkeypatch.setattr(sys, "argv", ["minimal", argument])
@@ -59,9 +59,7 @@ def test_a_full_disk_is_a_sentence(monkeypatch, capsys):
         monkeypatch.setattr(minimal, name, value)
     with pytest.raises(SystemExit) as exit:
         minimal.main()
-    assert exit.value.code == 2 and re.fullmatch(
-        r"error: .*No space left.*runs/minimal.png'\n", capsys.readouterr().err
-    )
+    assert exit.value.code == 2 and re.fullmatch(r"error: .*No space left.*minimal.png'\n", capsys.readouterr().err)
 
 
 @pytest.mark.slow

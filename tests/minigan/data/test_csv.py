@@ -52,9 +52,7 @@ def test_every_form_is_read(tmp_path, form, name, opener):
 
 def test_the_test_images_lie_beside_the_training_images(tmp_path):
     path = write(tmp_path / "mnist_train.csv", LABELS, IMAGES)
-    np.testing.assert_array_equal(
-        load_data(path, "test").images, IMAGES
-    )  # no file of its own: every split is the whole
+    np.testing.assert_array_equal(load_data(path, "test").images, IMAGES)  # every split is the whole
     write(tmp_path / "mnist_test.csv", LABELS, IMAGES[::-1])
     np.testing.assert_array_equal(load_data(path, "test").images, IMAGES[::-1])
     np.testing.assert_array_equal(load_data(path).images, IMAGES)
