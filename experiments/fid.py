@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import add_skip_flag, choose_device, command_line, run_main
 
 if TYPE_CHECKING:
     from minigan.metrics.comparison import Comparison
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """A and B are each one of
   a folder of PNG, JPEG and other images, with its sub-folders, or a zip or tar of them; sizes may differ
   a folder of MNIST, EMNIST, CIFAR-10 or CelebA files: their test images, else the training images
-  an IDX file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
+  an IDX or a CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
   a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
   a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
   and the other metrics if it was saved with --save-features
@@ -105,6 +105,7 @@ def parser() -> argparse.ArgumentParser:
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
     which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
+    add_skip_flag(which)
     out = p.add_argument_group("what is written")
     out.add_argument(
         "--save-stats",
@@ -185,6 +186,7 @@ def compare(args: argparse.Namespace) -> int:
         cache=args.cache,
         keep_features=args.save_features,
         device=args.device,
+        skip=args.skip_unreadable,
         progress=True,
     )
     if args.json != "-":
@@ -201,7 +203,7 @@ def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.metrics.cache import FeatureCache
     from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_image_set(args.a, args.num, args.seed, args.device)
+    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable)
     if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)

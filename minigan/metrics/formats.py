@@ -10,6 +10,7 @@ import numpy as np
 
 from minigan import checkpoint
 from minigan.data.cifar import holds_cifar10
+from minigan.data.csv_images import is_csv
 from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
 from minigan.errors import InputError
@@ -24,9 +25,8 @@ IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory 
 
 
 def detect_kind(spec: str | os.PathLike) -> str:
-    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx; drawn for a name in `DRAWN`.
-
-    InputError for everything else.
+    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx, csv; drawn for a name
+    in `DRAWN`. InputError for everything else.
     """
     path = Path(spec)
     if not path.exists():
@@ -37,6 +37,8 @@ def detect_kind(spec: str | os.PathLike) -> str:
         return _folder_kind(path)
     if not path.is_file():  # a pipe or a device, which may never end
         raise InputError(f"{path} is neither a file nor a folder")
+    if is_csv(path):
+        return "csv"
     with reading(path):
         with open(path, "rb") as file:
             head = file.read(8)

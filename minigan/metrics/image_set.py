@@ -41,11 +41,13 @@ class ImageSet:
         return {"name": self.name, "kind": self.kind, "count": count, "content": content, **facts}
 
 
-def open_image_set(spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu") -> ImageLoader | ImageSet:
+def open_image_set(
+    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
+) -> ImageLoader | ImageSet:
     """The loader of the images of `spec` (see `open_images`), or the ImageSet of a statistics file."""
     if isinstance(spec, str | os.PathLike) and detect_kind(spec) == "statistics":
         return ImageSet(str(spec), "statistics", load_statistics(spec))
-    loader = open_images(spec, num, seed, device)
+    loader = open_images(spec, num, seed, device, skip)
     if len(loader) < 2:
         raise InputError(f"{loader.name} gives one image: a comparison needs at least 2")
     return loader
@@ -121,7 +123,6 @@ def measure(
     names a progress bar on stderr.
     """
     started = time.perf_counter()
-    loader.check()
     features = None
     warnings: list[str] = []
     if cache is not None:

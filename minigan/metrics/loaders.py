@@ -20,8 +20,9 @@ from autograd.arrays import to_host
 from minigan import checkpoint
 from minigan.data.celeba import draw_faces, find_celeba
 from minigan.data.cifar import load_cifar10
+from minigan.data.csv_images import load_csv
 from minigan.data.dataset import Dataset
-from minigan.data.decoding import is_grey, pixels, refuse
+from minigan.data.decoding import HINT, is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
 from minigan.data.load import load_data
 from minigan.data.mnist import load_dataset, read_images
@@ -68,6 +69,9 @@ class ImageLoader:
 
     def check(self) -> None:
         """InputError if it can be known early that some images cannot be read."""
+
+    def leave_out_unreadable(self) -> None:
+        """Go on without the images that cannot be read, and record how many they are."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -137,7 +141,10 @@ class PictureLoader(ImageLoader):
         yield from super().batches(size)
 
     def read(self, indices: np.ndarray) -> Images:
-        images = [self._open(i) for i in indices]
+        try:
+            images = [self._open(i) for i in indices]
+        except InputError as e:
+            raise InputError(f"{e}{HINT}") from None
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def check(self) -> None:
@@ -148,6 +155,13 @@ class PictureLoader(ImageLoader):
             if (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
                 attempt(bad, name, partial(is_grey, BytesIO(data), name))
         refuse(bad, self.pictures.path)
+
+    def leave_out_unreadable(self) -> None:
+        bad: dict[str, str] = {}
+        indices = [i for i in self.indices if attempt(bad, self.pictures.files[i], partial(self._open, i)) is not None]
+        leave_out(bad, len(self.indices), self.pictures.path)
+        self.indices = np.array(indices)
+        self.facts["unreadable"] = len(bad)
 
     def close(self) -> None:
         self.pictures.close()
@@ -191,11 +205,13 @@ class GeneratorLoader(ImageLoader):
         return self.made[1]
 
 
-def open_images(spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu") -> ImageLoader:
+def open_images(
+    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
+) -> ImageLoader:
     """The images of `spec`: a path, a name in `DRAWN`, a uint8 array (or an object that slices like one), or a list.
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
-    `num` images.
+    `num` images. With `skip`, pictures that cannot be read are left out of those: each is decoded once more.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")
@@ -207,6 +223,14 @@ def open_images(spec: Any, num: int | None = None, seed: int = 0, device: str = 
         raise InputError(f"{loader.name} holds no images")
     if num is not None and num < len(loader):
         loader.subsample(num, seed)
+    try:
+        if skip:
+            loader.leave_out_unreadable()
+        else:
+            loader.check()
+    except InputError:
+        loader.close()
+        raise
     return loader
 
 
@@ -227,6 +251,8 @@ def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
         return ArrayLoader(images, name, kind, array=array)
     if kind == "npy":
         return ArrayLoader(npy_images(path), name, kind)
+    if kind == "csv":
+        return ArrayLoader(load_csv(path).images, name, kind)
     if kind == "idx":
         return ArrayLoader(read_images(path), name, kind)
     if kind == "drawn":
