@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from autograd import GradcheckError, Tensor, gradcheck, ops
+from autograd import GradcheckError, Tensor, grad, gradcheck, modes, ops
+from autograd.gradcheck import repair
 from autograd.operation import Op
 
 
@@ -148,6 +149,39 @@ def test_a_rule_that_prints_is_not_heard_during_the_search(capsys):
     capsys.readouterr()
     assert error.hints[2].endswith("becomes `g * (1 - y * y)`")
     assert capsys.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("seconds", [2.0, 0.5])
+def test_the_search_ends_in_time_whatever_a_call_costs(seconds, monkeypatch):
+    """Each op and each rule takes 0.1 s by the clock that the search is given: 20 of them, and not one more."""
+
+    class hopeless:  # no one edit makes it right
+        "y = tanh x     ∂L/∂x = 3 + sin(7 g)   (wrong)"
+
+        def forward(xp, x):
+            return xp.tanh(x)
+
+        def backward(xp, g, y):
+            return 3 + xp.sin(7 * g)
+
+    monkeypatch.setattr(repair, "SECONDS", seconds)
+    op, now, calls = Op(hopeless), [0.0], []
+    rule = op.rule.f
+
+    def cost(called, kind, call):
+        now[0] += 0.1
+        calls.append(kind)
+        return call()
+
+    def agrees():
+        x = Tensor(X, requires_grad=True)
+        (got,) = grad(op(x), [x], np.ones_like(X))
+        return np.allclose(got, 1 - np.tanh(X) ** 2)
+
+    with modes.hook(cost):
+        assert repair.search([op], agrees, agrees, clock=lambda: now[0]) is None
+    assert abs(len(calls) - seconds / 0.1) <= 1
+    assert op.rule.f is rule
 
 
 def test_an_error_may_go_to_another_process():
