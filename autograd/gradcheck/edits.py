@@ -1,7 +1,7 @@
 """Edits of a rule, one at a time: an operand dropped, an operator changed, a factor put in, and so on.
 
-`edits(function, names, lines)` yields them from small to large. Each is a place in the syntax tree and what to put
-there. Those that put something in stand in insertions.py.
+`edits(function, names, lines, given)` yields them from small to large. Each is a place in the syntax tree and what to
+put there. Those that put something in stand in insertions.py.
 """
 
 import ast
@@ -16,11 +16,17 @@ REDUCTIONS = ("sum", "mean", "max", "min")
 BINARY = ("maximum", "minimum", "add", "subtract", "multiply", "divide")
 PRODUCTS = ("matmul", "dot")
 OPERATORS: tuple[type[ast.operator], ...] = (ast.Add, ast.Sub, ast.Mult, ast.Div)
+PAIRS = ((0, 1), (0, 2), (1, 2), (0, 2, 3))  # of axes
 COMPARISONS = (ast.Gt, ast.Lt, ast.GtE, ast.LtE)
 
 
-def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Iterator[tuple[Place, ast.expr]]:
-    """Edits of a function, the likely ones first. names: the values that it may use. lines: the lines that ran."""
+def edits(
+    function: ast.AST, names: Sequence[str], lines: Container[int], given: list[ast.expr]
+) -> Iterator[tuple[Place, ast.expr]]:
+    """Edits of a function, the likely ones first.
+
+    names: the values that it may use. lines: the lines that ran. given: what is likely to be missing.
+    """
     everywhere = [p for p in places(function) if p.node.lineno in lines]
     assigned = {n.id: None for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
     used = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Load)}
@@ -31,7 +37,7 @@ def edits(function: ast.AST, names: Sequence[str], lines: Container[int]) -> Ite
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
-    yield from insertions(everywhere, names)
+    yield from insertions(everywhere, names, given)
 
 
 def _parameters(function: ast.AST) -> list[str]:
@@ -144,7 +150,7 @@ def _axes(place: Place, names: list[str]) -> Iterator[ast.expr]:
     if not isinstance(node, ast.Call) or called(node) not in (*REDUCTIONS, "var", "flip", "swapaxes", "squeeze"):
         return
     given = {k.arg: k for k in node.keywords}
-    for keyword in axis_choices(names):
+    for keyword in [*axis_choices(names), *(ast.keyword("axis", ast.Constant(axes)) for axes in PAIRS)]:
         kept = {**given, "axis": keyword}  # in its place, or at the end
         yield ast.Call(node.func, node.args, list(kept.values()))
     if "keepdims" not in given:

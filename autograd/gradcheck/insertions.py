@@ -1,21 +1,25 @@
 """Edits that put something in: a factor, a term, another expression, a sum.
 
-`insertions(places, names)` yields them, the likely ones first.
+`insertions(places, names, given)` yields them, the likely ones first.
 """
 
 import ast
 import copy
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 from itertools import combinations, zip_longest
 
-from autograd.gradcheck.places import Place, axis_choices, is_value, method, name_of, transposed
+from autograd.gradcheck.places import Place, axis_choices, is_value, method, name_of, places, size_of, transposed
 
 UNARY = ("exp", "log", "sin", "cos", "tanh", "sqrt", "sign", "abs", "sigmoid")
+LARGEST = 15  # nodes of an expression of the forward that is put into the rule
 
 
-def insertions(everywhere: list[Place], names: list[str]) -> Iterator[tuple[Place, ast.expr]]:
-    """The first insertion at every place, then the second, and so on. names: the values that may be put in."""
-    factors, terms = _pools(everywhere, names)
+def insertions(everywhere: list[Place], names: list[str], given: list[ast.expr]) -> Iterator[tuple[Place, ast.expr]]:
+    """The first insertion at every place, then the second, and so on.
+
+    names: the values that may be put in. given: expressions that are likely to be missing.
+    """
+    factors, terms = _pools(everywhere, names, given)
     values = [p for p in everywhere if p.numeric and is_value(p.node)]
     rows = [(place, _inserted(place, factors, terms, names)) for place in values]
     while rows:
@@ -24,15 +28,34 @@ def insertions(everywhere: list[Place], names: list[str]) -> Iterator[tuple[Plac
         rows = [(place, row) for place, row, new in some if new is not None]
 
 
-def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], list[ast.expr]]:
+def parts_of(function: ast.FunctionDef | ast.Lambda, names: Container[str]) -> list[ast.expr]:
+    """Expressions of a forward that its rule could compute too, small ones first: a gradient often repeats them.
+
+    names: the values that a rule may name; what the forward computes on its way is no such value.
+    """
+    own = {n.id for n in ast.walk(function) if isinstance(n, ast.Name) and isinstance(n.ctx, ast.Store)}
+    own |= {a.arg for a in [*function.args.args, *function.args.kwonlyargs]} - {"xp"}
+    found: dict[str, ast.expr] = {}
+    for place in places(function):
+        node = place.node
+        used = {n.id for n in ast.walk(node) if isinstance(n, ast.Name)}
+        foreign = any(n in own and n not in names for n in used)
+        if place.numeric and is_value(node) and size_of(node) <= LARGEST and not foreign:
+            found.setdefault(ast.unparse(node), copy.deepcopy(node))
+    return sorted(found.values(), key=size_of)
+
+
+def _pools(everywhere: list[Place], names: list[str], given: list[ast.expr]) -> tuple[list[ast.expr], list[ast.expr]]:
     """What may be put in as a factor, and as a term: values by name, functions of them, and parts of the rule."""
     values = [name_of(n) for n in names if n not in ("axis", "axes", "keepdims", "shape")]
     parts: dict[str, ast.expr] = {}
     for place in everywhere:
         node = place.node
-        if is_value(node) and place.numeric and sum(1 for _ in ast.walk(node)) <= 30:
+        if is_value(node) and place.numeric and size_of(node) <= 30:
             parts.setdefault(ast.unparse(node), copy.deepcopy(node))  # a copy may stand inside the original
-    small = sorted(parts.values(), key=lambda node: sum(1 for _ in ast.walk(node)))
+    small = sorted(parts.values(), key=size_of)
+    new = [p for p in given if not isinstance(p, ast.Name) or p.id not in names]
+    new = [p for p in new if ast.unparse(p) not in {*parts, "1", "2"}]
     one, two = ast.Constant(1), ast.Constant(2)
     functions = [method(name_of("xp"), f, v) for f in UNARY for v in values]
     forms = [form for v in values for form in _forms(v, one)]
@@ -43,8 +66,8 @@ def _pools(everywhere: list[Place], names: list[str]) -> tuple[list[ast.expr], l
     axes = axis_choices(names)
     reductions = [_mean(v, f, axes[0]) for v in values for f in ("mean", "sum")]
     others = [_mean(v, f, axis) for v in [*values, *products] for f in ("mean", "sum") for axis in axes]
-    factors = [*values, two, *forms, *small, *reductions, *compared, *rests, *squares, *functions, *products]
-    return factors, [one, *values, *reductions, *small, *products, *others, *functions]
+    factors = [*values, two, *forms, *small, *new, *reductions, *compared, *rests, *squares, *functions, *products]
+    return factors, [one, *values, *reductions, *small, *new, *products, *others, *functions]
 
 
 def _mean(value: ast.expr, f: str, axis: ast.keyword) -> ast.expr:
@@ -60,7 +83,7 @@ def _forms(v: ast.expr, one: ast.expr) -> list[ast.expr]:
 def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Iterator[ast.expr]:
     """A factor more, a term more, something else in its place, a sum of it; each time the next one."""
     node, parent = place.node, getattr(place.parent, "op", None)
-    small = isinstance(place.parent, (ast.BinOp, ast.Call)) and sum(1 for _ in ast.walk(node)) <= 6
+    small = isinstance(place.parent, (ast.BinOp, ast.Call)) and size_of(node) <= 6
     # In a b c a factor may stand anywhere: the whole product is enough.
     whole_product = not isinstance(parent, (ast.Mult, ast.USub)) and not isinstance(node, ast.UnaryOp)
     whole_sum = not isinstance(parent, (ast.Add, ast.Sub))
@@ -79,8 +102,11 @@ def _inserted(place: Place, factors: list, terms: list, names: list[str]) -> Ite
 
 
 def _reduced(node: ast.expr, names: list[str]) -> Iterator[ast.expr]:
-    """The sum or mean of node, or node transposed or turned round."""
+    """node divided by its sum, or less its mean; the sum or mean of node, or node transposed or turned round."""
     alone = [[ast.keyword("axis", ast.Constant(axis))] for axis in (0, 1, -1)]
+    for axis in axis_choices(names)[:2] if isinstance(node, (ast.Name, ast.Call)) else ():
+        yield ast.BinOp(node, ast.Div(), _mean(node, "sum", axis))
+        yield ast.BinOp(node, ast.Sub(), _mean(node, "mean", axis))
     yield from (_mean(node, f, axis) for axis in axis_choices(names) for f in ("sum", "mean"))
     for keywords in (*alone, []):
         yield from (ast.Call(ast.Attribute(node, f, ast.Load()), [], keywords) for f in ("sum", "mean"))

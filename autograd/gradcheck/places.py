@@ -4,6 +4,8 @@ import ast
 from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
+AXES = (-1, 0, 1, 2, None)
+
 
 class Place(NamedTuple):
     """Where an expression stands in the tree."""
@@ -65,9 +67,14 @@ def is_value(node: ast.expr) -> bool:
         return not is_module(node)
     if isinstance(node, ast.Attribute):
         return node.attr == "T"
-    return isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Call, ast.Constant)) and not (
+    return isinstance(node, (ast.BinOp, ast.UnaryOp, ast.Call, ast.Compare, ast.Constant)) and not (
         isinstance(node, ast.Constant) and type(node.value) not in (int, float)
     )
+
+
+def size_of(node: ast.AST) -> int:
+    """How many nodes a tree has."""
+    return sum(1 for _ in ast.walk(node))
 
 
 def is_module(node: ast.AST) -> bool:
@@ -88,4 +95,4 @@ def transposed(node: ast.expr) -> ast.expr:
 
 def axis_choices(names: Sequence[str]) -> list[ast.keyword]:
     own = [name_of(n) for n in names if n in ("axis", "axes")]
-    return [ast.keyword("axis", axis) for axis in (*own, *map(ast.Constant, (-1, 0, 1, 2, None)))]
+    return [ast.keyword("axis", axis) for axis in (*own, *map(ast.Constant, AXES))]

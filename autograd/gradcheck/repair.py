@@ -17,6 +17,7 @@ import numpy as np
 
 from autograd import modes
 from autograd.gradcheck.edits import edits
+from autograd.gradcheck.insertions import parts_of
 from autograd.gradcheck.places import Place
 from autograd.operation import Op, Rule
 
@@ -29,7 +30,7 @@ WIDE = 50  # characters: the most that is shown around an edit
 class Edit(NamedTuple):
     """One edit of the source of a rule."""
 
-    file: str  # the name of the file, without its folder
+    file: str  # the name of the file, without its folder, or "the cell"
     line: int
     before: str
     after: str
@@ -97,7 +98,9 @@ def _first(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
         if source is None:
             continue
         names = [n for n in _usable(op, rule) if n not in ("shapes", "need")]
-        candidates = edits(source.function, names, source.whole(lines))
+        forward = Source.of(op.forward)
+        given = parts_of(forward.function, names) if forward else []
+        candidates = edits(source.function, names, source.whole(lines), given)
         for _, (place, new) in zip(range(trials // len(rules)), candidates, strict=False):
             try:
                 with source.edited(place, new):
@@ -168,6 +171,11 @@ def _simple(node: ast.stmt | ast.Lambda) -> bool:
     return isinstance(node, ast.Lambda) or not hasattr(node, "body")
 
 
+def _file_name(path: str) -> str:
+    """A file without its folder. Jupyter's name for a cell tells nobody anything."""
+    return "the cell" if "ipykernel_" in path or "<ipython-input" in path else Path(path).name
+
+
 class Source:
     """The source of a function as a syntax tree, to edit and to compile again."""
 
@@ -193,7 +201,7 @@ class Source:
             indented = lines[0][:1].isspace()
             tree = ast.parse(("class _:\n" if indented else "") + "".join(lines))
             ast.increment_lineno(tree, start - 1 - indented)
-            return cls(f, tree, Path(inspect.getsourcefile(f) or "?").name)
+            return cls(f, tree, _file_name(inspect.getsourcefile(f) or "?"))
         except (OSError, TypeError, SyntaxError, tokenize.TokenError, StopIteration):
             return None
 

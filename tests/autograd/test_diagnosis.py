@@ -184,6 +184,15 @@ def test_the_search_ends_in_time_whatever_a_call_costs(seconds, monkeypatch):
     assert op.rule.f is rule
 
 
+@pytest.mark.parametrize("file", ["/tmp/ipykernel_12/345.py", "<ipython-input-3-1f>"])
+def test_a_cell_of_a_notebook_is_called_the_cell(file):
+    lines = inspect.getsource(wrong_tanh).splitlines(keepends=True)
+    linecache.cache[file] = (len("".join(lines)), None, lines, file)
+    scope: dict = {}
+    exec(compile("".join(lines), file, "exec"), scope)
+    assert failure(Op(scope["wrong_tanh"]), X).hints[1] == f"look at line {len(lines)} of the cell"
+
+
 def test_an_error_may_go_to_another_process():
     error = failure(Op(wrong_tanh), X)
     copied = pickle.loads(pickle.dumps(error))
@@ -215,6 +224,21 @@ def test_each_new_version_that_fails_is_told_more():
 NAMED = {
     "a factor forgotten": ("xp.tanh(x)", "y", "g * 1.0", (X,), r"the gradient lacks the factor \(1 − y²\)"),
     "at one element": ("xp.tanh(x)", "y", "g * 1.0", (np.array(0.3),), r"the gradient lacks the factor \(1 − y²\)"),
+    "right at one value by chance": (
+        "xp.tanh(x)",
+        "y",
+        "g * (1 - y)",
+        (np.linspace(-2.0, 2.0, 5),),
+        r"the gradient lacks the factor \(1 \+ y\)",
+    ),
+    "right on one side": ("xp.abs(x)", "x", "g * (x < 9)", (np.linspace(-2.5, 2.5, 6),), "right only where x > 0"),
+    "wrong at zero": (
+        "x * x + x",
+        "x",
+        "g * (2 * x + (xp.abs(x) > 0.1))",
+        (np.linspace(-2.0, 2.0, 5),),
+        r"right only where \|x\| > 0; analytic is zero there",
+    ),
     "a factor twice": ("xp.exp(x)", "y", "g * y * y", (X,), "the gradient has one factor too many: y$"),
     "another factor": (
         "xp.sin(x)",
