@@ -46,7 +46,7 @@ def factors(c: Case) -> Iterator[str]:
     some = (a != 0) | (n != 0)
     if not n.any() or (a == 0)[some].any() or (n == 0)[some].any():
         return
-    forms = _forms(c)
+    forms = {**_forms(c), **_pairs(c)}
     if c.y is not None and c.y.shape == c.x.shape:
         forms["g"] = c.g.reshape(c.x.shape)
     found = []
@@ -60,7 +60,6 @@ def factors(c: Case) -> Iterator[str]:
                     shown = k if head == "lacks the factor" else 1 / k
                     found.append((_plain(name), f"the gradient {head} {_times(shown, name)}"))
     yield from (sentence for _, sentence in sorted(found, key=lambda f: f[0]))
-    forms |= _pairs(c)
     usable = {name: form for name, form in forms.items() if form[some].all()}
     yield from _exchanged_factors(c, usable, some)
     yield from _two_factors(c, usable, some)
