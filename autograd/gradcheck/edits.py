@@ -16,7 +16,7 @@ REDUCTIONS = ("sum", "mean", "max", "min")
 BINARY = ("maximum", "minimum", "add", "subtract", "multiply", "divide")
 PRODUCTS = ("matmul", "dot")
 OPERATORS: tuple[type[ast.operator], ...] = (ast.Add, ast.Sub, ast.Mult, ast.Div)
-PAIRS = ((0, 1), (0, 2), (1, 2), (0, 2, 3))  # of axes
+AXES_TOGETHER = ((0, 1), (0, 2), (1, 2), (0, 2, 3))
 COMPARISONS = (ast.Gt, ast.Lt, ast.GtE, ast.LtE)
 
 
@@ -33,7 +33,7 @@ def edits(
     # What is named or computed, and then not used, was probably forgotten.
     unused = {n for n in [*assigned, *_parameters(function)] if n not in used}
     names = sorted(dict.fromkeys([*names, *assigned]), key=lambda n: n not in unused)
-    for rewrite in (_exchanged, _operators, _drop, _axes, _values, _functions, _negated):
+    for rewrite in (_exchanged, _axes, _operators, _drop, _values, _functions, _negated):
         for place in everywhere:
             for new in rewrite(place, names):
                 yield place, new
@@ -150,7 +150,8 @@ def _axes(place: Place, names: list[str]) -> Iterator[ast.expr]:
     if not isinstance(node, ast.Call) or called(node) not in (*REDUCTIONS, "var", "flip", "swapaxes", "squeeze"):
         return
     given = {k.arg: k for k in node.keywords}
-    for keyword in [*axis_choices(names), *(ast.keyword("axis", ast.Constant(axes)) for axes in PAIRS)]:
+    several = [ast.Tuple([ast.Constant(a) for a in axes], ast.Load()) for axes in AXES_TOGETHER]
+    for keyword in [*axis_choices(names), *(ast.keyword("axis", axes) for axes in several)]:
         kept = {**given, "axis": keyword}  # in its place, or at the end
         yield ast.Call(node.func, node.args, list(kept.values()))
     if "keepdims" not in given:

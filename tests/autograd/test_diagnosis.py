@@ -106,6 +106,13 @@ SLIPS = {
         (X,),
         "`g * xp.cos(x * x + 0.3) * 2 * x`",
     ),
+    "a bias summed over one axis": (
+        "a + b[:, None, None]",
+        "a, b",
+        "(g, g.sum(axis=(1, 2)))",
+        (normal(2, 3, 3, 3), normal(3)),
+        "`g.sum(axis=(0, 2, 3))`",
+    ),
     "a softmax not normalised": (
         "xp.log(xp.exp(x).sum(axis=1, keepdims=True))",
         "x",
