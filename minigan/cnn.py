@@ -53,7 +53,7 @@ class ConvGenerator(Module):
 class ConvDiscriminator(Module):
     """Convolutions 4×4 of stride 2 down to the small grid → linear → linear → one logit (B,).
 
-    width: channels of the first layer. norm: the spectral norm of every weight, None, "sn" or "isn".
+    width: channels of the first layer. norm: the spectral norm of every weight, None, "sn", "isn" or "bound".
     """
 
     def __init__(

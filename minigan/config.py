@@ -57,6 +57,10 @@ class Config:
     g_mlp_ratio: float = option(2.0, "G: hidden features of an MLP over its width", above=0)
     g_patch: int = option(7, "G: pixels along a patch (not given: a quarter of the image)", least=1, most=LARGEST_SIZE)
     g_modulated: bool = option(True, "G: self-modulated layer norm (SLN); without it, w enters as tokens")
+    g_tokens: bool = option(True, "G: with SLN, w enters as tokens too")
+    g_style_rate: float = option(0.1, "G: SLN's gamma and beta begin and learn at this share of their pace", above=0)
+    g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
+    g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
@@ -69,9 +73,9 @@ class Config:
     d_patch: int = option(
         7, "D: stride between patches (not given: a quarter of the image)", least=1, most=LARGEST_SIZE
     )
-    d_overlap: int = option(3, "D: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
+    d_overlap: int = option(6, "D: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     d_similarity: str = option("l2", "D: attention", ["l2", "dot", "l1", "l2_printed"])
-    d_norm: str = option("isn", "D: spectral norm of every linear map", ["isn", "sn", "none"])
+    d_norm: str = option("bound", "D: spectral norm of every linear map", ["bound", "isn", "sn", "none"])
     d_position: str = option("learned", "D: position embedding", ["learned", "sine"])
     activation: str = option("gelu_tanh", "inside the transformers' MLPs", [*GELUS, *ACTIVATIONS])
     cnn_width: int = option(24, "CNN: channels of the layers next to the image", least=2, most=1 << 12)
@@ -87,7 +91,7 @@ class Config:
         0.125, "weight of the penalties at the start, as a share of r1 and r2", least=0, most=1
     )
     penalty_ramp: float = option(0.075, "share of the run in which it grows to 1, geometrically", least=0)
-    penalty_end: float = option(0.25, "the share to which it falls by the end, geometrically", least=0, most=1)
+    penalty_end: float = option(1.0, "the share to which it falls by the end, geometrically", least=0, most=1)
     penalty_every: int = option(1, "steps between penalties; their weight is multiplied by it", least=1, most=MOST)
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values", above=0)
     bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images", least=0)
@@ -114,11 +118,17 @@ class Config:
     save_every: int = option(500, "steps between checkpoints", least=1, most=MOST)
 
 
+# What the fields meant in files written before they existed: G then was as the paper describes it.
+BEFORE: dict[str, Any] = {"g_tokens": False, "g_style_rate": 1.0, "g_overlap": 0, "g_reach": 1.0}
+AS_PUBLISHED: dict[str, Any] = {**BEFORE, "d_norm": "isn"}
+
 PRESETS: dict[str, dict[str, Any]] = {
     "small": {},
     # The poster: 4 blocks of 4 heads, about 30 M parameters, lr 2e-5, 100 epochs of 60,000. Its code trained the
     # non-saturating loss without penalty, consistency or augmentation. The moving average of G is our addition.
     "poster": {
+        **AS_PUBLISHED,
+        "d_overlap": 3,
         "batch": 128,
         "steps": 46_900,
         "latent": 1024,
@@ -142,6 +152,7 @@ PRESETS: dict[str, dict[str, Any]] = {
     # and DiffAug at 0.8, Adam (0, 0.99) at 2e-3. The paper used equalised learning rates, which this project lacks: try
     # a lower --g-lr and --d-lr.
     "paper": {
+        **AS_PUBLISHED,
         "batch": 128,
         "steps": 100_000,
         "latent": 384,
@@ -174,7 +185,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
 # end, or D runs away.
-COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "penalty_end": 1.0}
+COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
@@ -187,6 +198,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "r1": 3.0,
         "r2": 3.0,
         "penalty_start": 1 / 3,
+        "penalty_end": 0.25,
     },
 }
 
@@ -196,11 +208,12 @@ def resolve(**flags: Any) -> Config:
     given = {k: v for k, v in flags.items() if v is not None}
     image: dict[str, Any] = {}
     if patch := usual_patch(given.get("image_size", Config.image_size)):
-        image = {"g_patch": patch, "d_patch": patch}
+        image = {"g_patch": patch, "d_patch": patch, "g_overlap": min(2, patch // 3), "d_overlap": min(6, patch - 1)}
+    preset = PRESETS.get(given.get("preset", "small"), {})
+    variant = dict(VARIANTS.get(given.get("variant", "vitgan"), {}))
     if given.get("channels") == 3:
         image |= COLOUR
-    preset = PRESETS.get(given.get("preset", "small"), {})
-    variant = VARIANTS.get(given.get("variant", "vitgan"), {})
+        variant.pop("penalty_end", None)
     config = Config(**{**image, **preset, **variant, **given})
     if config.variant == "cnn":
         config.g_patch = config.d_patch = min(config.g_patch, config.image_size)  # it has none
@@ -233,7 +246,7 @@ def saved_config(meta: dict[str, Any], source: Any) -> Config:
         if type(value) not in kinds:
             raise InputError(f"{source}: {name} in it is {type(value).__name__}, not {kinds[0].__name__}")
     try:
-        return check(Config(**saved))
+        return check(Config(**{**BEFORE, **saved}))
     except InputError as e:
         raise InputError(f"{source}: {e}") from e
 

@@ -26,6 +26,7 @@ from minigan.metrics.statistics import Statistics
 FOUND = 0.04  # a class counts as found if it has at least this share of the samples; there are ten classes
 KID_SUBSETS = 20  # during training; experiments.fid takes 100
 LEAST = 6  # real images that an evaluation needs
+FAINT, BRIGHT = 20, 250  # of 255: real strokes on a black ground have few pixels from 1 to 19, and many above 250
 
 
 @dataclass
@@ -38,6 +39,7 @@ class Evaluator:
     compared: int  # number of images behind the floor, and of samples that are compared
     split: str  # of the real images: "test", or "train" where there are no test images
     class_shares: np.ndarray | None  # of the real images, if the extractor knows their classes
+    tones: dict[str, float]  # of the real images
 
     @classmethod
     def of(cls, extractor: Extractor, data: Dataset, split: str, samples: int, reference: int) -> "Evaluator":
@@ -53,7 +55,8 @@ class Evaluator:
         if extractor.name == "digits" and data.labels is not None and data.labels.max() < 10:
             counts = np.bincount(data.labels[chosen], minlength=10)
             shares = counts.clip(1) / len(chosen)  # at least 1, to keep the KL divergence finite
-        return cls(extractor, real, values["frechet"], compared, split, shares)
+        tones = tone_shares(data.images[chosen])
+        return cls(extractor, real, values["frechet"], compared, split, shares, tones)
 
     def __call__(self, samples: np.ndarray) -> dict[str, Any]:
         """Distances of the first `compared` samples; for labelled digits also the classes of all samples.
@@ -62,6 +65,7 @@ class Evaluator:
         floor             the same distance for real images: the best to be expected
         kid, kid_std      kernel distance over 20 subsets
         precision, recall, density, coverage   by the balls of the 5th neighbours
+        faint, bright     shares of pixel values from 1 to 19, and above 250; real_… of the real images
         samples, reference, reference_split   numbers of samples and real images, and the split of the real images
         classes           how many of the ten classes hold at least 4 % of the samples
         class_shares      the share of each class
@@ -79,6 +83,8 @@ class Evaluator:
             "samples": len(seen),
             "reference": self.reference.count,
             "reference_split": self.split,
+            **tone_shares(samples),
+            **{f"real_{name}": share for name, share in self.tones.items()},
         }
         if self.class_shares is not None and features.probabilities is not None:
             shares = np.bincount(features.probabilities.argmax(axis=1), minlength=10) / len(features)
@@ -114,6 +120,17 @@ def _extract_or_load(extractor: Extractor, images: np.ndarray) -> Features:
             with contextlib.suppress(InputError):  # a full disk: the next run extracts them again
                 cache.save(content, extractor.digest, features)
     return features
+
+
+def tone_shares(images: np.ndarray) -> dict[str, float]:
+    """The shares of uint8 pixel values that are nearly black but not black, and nearly white or white.
+
+    A generator whose output cannot reach black and white leaves a haze and grey strokes, which no feature names.
+    """
+    return {
+        "faint": float(((images > 0) & (images < FAINT)).mean()),
+        "bright": float((images > BRIGHT).mean()),
+    }
 
 
 def kullback_leibler(p: np.ndarray, q: np.ndarray) -> float:

@@ -9,6 +9,8 @@ patches of P × P pixels, row by row. Equation numbers are the paper's.
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from autograd import Tensor, ops
 from autograd.random import RandomStream
 from nn import (
@@ -152,6 +154,37 @@ def unpatchify(x: Tensor, grid: int, patch: int) -> Tensor:
     return x.reshape(batch, channels, grid * patch, grid * patch)
 
 
+class Blend(Module):
+    """Overlapping patches (B, grid², (P + 2o)², C) to the image (B, C, grid·P, grid·P): their weighted mean at a pixel.
+
+    A patch counts fully in its middle, and fades linearly over the 2o pixels that it shares with each neighbour. So no
+    seam shows where two patches meet.
+    """
+
+    def __init__(self, grid: int, patch: int, overlap: int):
+        self.patch, self.overlap, self.kernel, self.size = patch, overlap, patch + 2 * overlap, grid * patch
+        rise = np.minimum(1, (np.arange(self.kernel) + 0.5) / (2 * overlap))
+        fade = np.minimum(rise, rise[::-1])
+        window = np.tile(np.outer(fade, fade).reshape(1, -1, 1), grid**2)  # (1, K², N)
+        total = ops.unfold(self.fold(window), self.kernel, padding=overlap, stride=patch).data  # 0 outside the image
+        weights = np.divide(window, total, out=np.zeros_like(window), where=total > 0)
+        self.weights = Buffer(weights.transpose(0, 2, 1)[..., None].astype(np.float32))  # (1, N, K², 1)
+
+    def fold(self, x: Any) -> Tensor:
+        """(B, C K², N) to (B, C, H, W): the sum of all patches at a pixel."""
+        return ops.fold(x, self.size, self.kernel, padding=self.overlap, stride=self.patch)
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, pixels, channels = x.shape
+        x = (x * self.weights).transpose(0, 3, 2, 1)  # (B, C, K², N)
+        return self.fold(x.reshape(batch, channels * pixels, tokens))
+
+
+def clamp(x: Tensor) -> Tensor:
+    """x within [−1, 1], with the gradient of x itself: a pixel beyond white can still come back."""
+    return ops.clip(x, -1, 1).detach() + (x - x.detach())
+
+
 class Position(Module):
     """E_pos (1, N, D): "learned", from N(0, std²), or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
 
@@ -173,6 +206,10 @@ class Generator(Module):
     """z → image: w = MLP(z), h₀ = E_pos, blocks modulated by w, y = SLN(h_L, w), xᵢ = f_θ(E, yᵢ), tanh (eq. 9-13).
 
     `modulated=False` is the vanilla ViT: plain layer norms, and w enters as tokens, h₀ = E_pos + A w.
+    tokens: with self-modulation too, w enters as tokens. style_rate: the norms see style_rate · w, so γ and β start
+    closer to 1 and 0 and, because Adam's steps have a fixed length, learn that much slower.
+    overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
+    tanh alone only tends to black and white, so its strokes stay grey.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
     the untrained generator draws about.
     """
@@ -195,47 +232,61 @@ class Generator(Module):
         head_width: int = 64,
         omega: float = 8.0,
         background: float = 0.0,
+        tokens: bool = False,
+        style_rate: float = 1.0,
+        overlap: int = 0,
+        reach: float = 1.0,
         *,
         rng: RandomStream,
     ):
         if head not in ("siren", "fourier", "linear"):
             raise ValueError(f"head {head!r}: use siren, fourier or linear")
         self.grid, self.patch, self.latent = _grid(image_size, patch), patch, latent
-        tokens, modulation = self.grid**2, width if modulated else None
+        self.modulated = modulated
+        modulation = width if modulated else None
+        self.style_rate, self.reach = style_rate, reach
         self.mapping = Mapping(latent, width, mapping, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
-        self.tokens = None if modulated else Linear(width, tokens * width, rng=rng)
+        self.tokens = Linear(width, self.grid**2 * width, rng=rng) if tokens or not modulated else None
         self.blocks = [
             Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
         self.norm = _norm(width, modulation, rng)
+        self.blend = Blend(self.grid, patch, overlap) if overlap else None
+        drawn = patch + 2 * overlap
         if head == "linear":
-            self.head: Module = LinearPatch(width, patch, channels, rng=rng)
+            self.head: Module = LinearPatch(width, drawn, channels, rng=rng)
         else:
-            self.head = ImplicitPatch(width, patch, channels, head_width, omega, fourier=head == "fourier", rng=rng)
+            self.head = ImplicitPatch(width, drawn, channels, head_width, omega, fourier=head == "fourier", rng=rng)
         self.head.out.bias.data[...] = background
+
+    @property
+    def norms(self) -> list[Any]:
+        """The norms in the order in which they run."""
+        return [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
 
     def forward(self, z: Tensor) -> Tensor:
         w = self.mapping(z)  # (B, D)
         h = self.position()  # (1, N, D)
-        norms: list[Any] = [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
         if self.tokens is None:
             h = ops.broadcast_to(h, (len(w), *h.shape[1:]))  # (B, N, D)
-            style: list[Style] = [*styles(norms, w)]
         else:
             h = h + self.tokens(w).reshape(len(w), *h.shape[1:])  # (B, N, D)
-            style = [()] * len(norms)
+        norms = self.norms
+        style: list[Style] = [*styles(norms, w * self.style_rate)] if self.modulated else [()] * len(norms)
         for block, style1, style2 in zip(self.blocks, style[0:-1:2], style[1::2], strict=True):
             h = block(h, style1, style2)
         y = self.norm(h, *style[-1])  # (B, N, D)
-        return ops.tanh(unpatchify(self.head(y), self.grid, self.patch))  # (B, C, H, W)
+        patches = self.head(y)  # (B, N, P², C)
+        x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)  # (B, C, H, W)
+        return ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
 
 
 class Discriminator(Module):
     """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, layer norm, linear (eq. 1-4, sec. 3.3).
 
     Patches are (P + 2o)² pixels, one every P pixels, so neighbours overlap by 2o. The image is framed by o pixels of
-    the background's value. norm: the spectral norm of every linear map, None, "sn" or "isn".
+    the background's value. norm: the spectral norm of every linear map, None, "sn", "isn" or "bound".
     """
 
     def __init__(

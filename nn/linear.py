@@ -16,7 +16,7 @@ class Linear(Module):
 
     The default gain is 1/√3, the spread of PyTorch's U(±1/√in).
 
-    `norm`: None, or spectral normalisation of the weight, "sn" or "isn".
+    `norm`: None, or spectral normalisation of the weight, "sn", "isn" or "bound" (see `nn.spectral`).
     """
 
     def __init__(

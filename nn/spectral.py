@@ -1,4 +1,4 @@
-"""Spectral normalisation by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589)."""
+"""Spectral norms by power iteration: plain (Miyato et al., 1802.05957), improved (ViTGAN, 2107.04589), and a bound."""
 
 import contextlib
 from collections.abc import Iterator
@@ -52,6 +52,32 @@ class SpectralNorm(Module):
         return "improved" if self.improved else "plain"
 
 
+class SpectralBound(SpectralNorm):
+    """σ(W) ≤ κ σ(W₀): after every power iteration W ← W min(1, κ σ₀/σ(W)), in place. The forward uses W itself.
+
+    ISN holds σ at σ₀. As the largest singular value grows in training, all others then shrink beside it, until few
+    directions are left (stable rank; Liu et al., 1908.10999). Up to its bound a layer is free. Newhouse et al.
+    (2507.13338) constrain weights in this way.
+    """
+
+    def __init__(self, weight: Tensor, bound: float = 3.0):
+        super().__init__(weight)
+        self.bound = bound
+
+    def limit(self, weight: Tensor) -> None:
+        """W ← W min(1, κ σ₀/σ), in place."""
+        matrix = weight.data.reshape(len(weight.data), -1)
+        xp = array_module(matrix)
+        sigma = matmul(xp, matmul(xp, self.u.data, matrix), self.v.data)
+        weight.data[...] *= xp.minimum(1, self.bound * self.sigma_init.data / sigma)
+
+    def forward(self, weight: Tensor) -> Tensor:
+        return weight
+
+    def extra_repr(self) -> str:
+        return f"at most {self.bound:g} σ₀"
+
+
 def _shaped(x: Tensor, shape: tuple[int, ...]) -> Tensor:
     return x if x.shape == shape else x.reshape(shape)
 
@@ -61,25 +87,35 @@ def _unit(xp: Any, x: Any) -> Any:
 
 
 def make_spectral_norm(norm: str | None, weight: Tensor) -> SpectralNorm | None:
-    """`None`, "sn" or "isn" as the layers take it."""
-    if norm not in (None, "sn", "isn"):
-        raise ValueError(f"norm {norm!r}: use None, 'sn' or 'isn'")
+    """`None`, "sn", "isn" or "bound" as the layers take it."""
+    if norm not in (None, "sn", "isn", "bound"):
+        raise ValueError(f"norm {norm!r}: use None, 'sn', 'isn' or 'bound'")
+    if norm == "bound":
+        return SpectralBound(weight)
     return None if norm is None else SpectralNorm(weight, improved=norm == "isn")
 
 
 def power_iteration(module: Module) -> None:
-    """One power iteration in every layer below `module` that has a spectral norm: call it once per optimiser step."""
+    """One power iteration in every layer below `module` that has a spectral norm: call it once per optimiser step.
+
+    Weights that have a bound are then within it.
+    """
     layers = _layers(module)
+    bounded = [(weight, spectral) for weight, spectral in layers if isinstance(spectral, SpectralBound)]
     if layers:
-        power_iterations(array_module(layers[0][0].data), layers)
+        xp = array_module(layers[0][0].data)
+        power_iterations(xp, layers)
         WRITES.note(*(v.data for _, spectral in layers for v in (spectral.u, spectral.v)))
+        if bounded:
+            limit_weights(xp, bounded)
+            WRITES.note(*(weight.data for weight, _ in bounded))
 
 
 @contextlib.contextmanager
 def normalized(module: Module) -> Iterator[None]:
     """Inside, every layer below `module` uses the normed weight that it has now: each is computed once, and together,
     however often the layers run."""
-    layers = _layers(module)
+    layers = [(weight, norm) for weight, norm in _layers(module) if not isinstance(norm, SpectralBound)]
     results = each(ops.spectral_normalize, [spectral.inputs(weight) for weight, spectral in layers])
     try:
         for (weight, spectral), y in zip(layers, results, strict=True):
@@ -104,3 +140,10 @@ def power_iterations(xp: Any, layers: list[tuple[Tensor, SpectralNorm]]) -> None
     """One power iteration of each weight by its spectral norm; a GPU runs all of them in one launch."""
     for weight, spectral in layers:
         spectral.power_iteration(weight)
+
+
+@routine
+def limit_weights(xp: Any, layers: list[tuple[Tensor, SpectralBound]]) -> None:
+    """Every weight within its bound; a GPU takes two launches for all of them."""
+    for weight, bound in layers:
+        bound.limit(weight)

@@ -71,6 +71,8 @@ class TorchGAN:
             w, u, v = p[f"{name}.weight"].flatten(1), p[f"{name}.spectral.u"], p[f"{name}.spectral.v"]
             v.copy_(F.normalize(u @ w, dim=0))
             u.copy_(F.normalize(w @ v, dim=0))
+            if self.c.d_norm == "bound":  # σ is at most three times σ₀
+                w *= (3 * p[f"{name}.spectral.sigma_init"] / (u @ w @ v)).clamp(max=1)
 
     @torch.no_grad()
     def update_average(self, share: float) -> None:

@@ -89,7 +89,7 @@ class Network:
     def weight(self, name: str) -> Tensor:
         """W, or with spectral norm σ₀ W/σ (improved, eq. 7) or W/σ, where σ = uᵀWv."""
         w = self.p[f"{name}.weight"]
-        if f"{name}.spectral.u" not in self.p:
+        if f"{name}.spectral.u" not in self.p or self.c.d_norm == "bound":
             return w
         sigma = self.p[f"{name}.spectral.u"] @ w.flatten(1) @ self.p[f"{name}.spectral.v"]
         return w * ((self.p[f"{name}.spectral.sigma_init"] if self.c.d_norm == "isn" else 1) / sigma)
@@ -112,7 +112,7 @@ class Network:
         return torch.sin(self.linear("position.encode.linear", self.p["position.centres"]))
 
     def norm(self, name: str, h: Tensor, w: Tensor | None) -> Tensor:
-        """Layer norm, or with a latent w the self-modulated one."""
+        """Layer norm, or with a latent w (by the style rate) the self-modulated one."""
         if w is None:
             return plain_norm(h, h.shape[-1:], self.p[f"{name}.weight"], self.p[f"{name}.bias"])
         gamma, beta = self.linear(f"{name}.gamma", w)[:, None], self.linear(f"{name}.beta", w)[:, None]
@@ -139,9 +139,9 @@ class Generator(Network):
     def __call__(self, z: Tensor) -> Tensor:
         c, n, grid = self.c, len(z), self.c.image_size // self.c.g_patch
         h, w = self.positions().expand(n, -1, -1), self.mapped(z)
-        if not c.g_modulated:
+        if "tokens.weight" in self.p:
             h = h + self.linear("tokens", w).reshape(h.shape)
-        latent = w if c.g_modulated else None
+        latent = w * c.g_style_rate if c.g_modulated else None
         y = self.norm("norm", self.blocks(h, latent, c.g_depth, c.g_heads, "dot"), latent)
         if c.g_head == "linear":
             pixels = self.linear("head.out", y).unflatten(-1, (-1, c.channels))
@@ -150,7 +150,14 @@ class Generator(Network):
             e = torch.sin(omega * self.linear("head.encode.linear", self.p["head.coordinates"]))  # (P², hidden)
             basis = torch.einsum("ph,ch->pch", e, self.p["head.out.weight"])  # the same for all tokens
             pixels = torch.einsum("bnh,pch->bnpc", self.linear("head.modulate", y), basis) + self.p["head.out.bias"]
-        return torch.tanh(F.pixel_shuffle(pixels.permute(0, 3, 2, 1).reshape(n, -1, grid, grid), c.g_patch))
+        if c.g_overlap:
+            patches = (pixels * self.p["blend.weights"]).permute(0, 3, 2, 1).flatten(1, 2)  # (B, C K², N)
+            kernel = c.g_patch + 2 * c.g_overlap
+            image = F.fold(patches, (c.image_size, c.image_size), kernel, padding=c.g_overlap, stride=c.g_patch)
+        else:
+            image = F.pixel_shuffle(pixels.permute(0, 3, 2, 1).reshape(n, -1, grid, grid), c.g_patch)
+        x = c.g_reach * torch.tanh(image)
+        return x + (x.clamp(-1, 1) - x).detach() if c.g_reach > 1 else x
 
 
 class Discriminator(Network):

@@ -29,6 +29,10 @@ ABOUT_NEIGHBOURS = (
     "reach, all on the same features as the distance. Precision alone can be high for samples that all lie near one "
     "odd real image: then density is low."
 )
+ABOUT_TONES = (
+    "Bright and faint pixels show whether the generator reaches white and black: without them strokes are grey, and a "
+    "haze lies over the background."
+)
 ABOUT_CLASSES = (
     "A class counts as found when enough samples fall into it, a sample is confident when the classifier is nearly "
     "sure of its class, and class KL is the divergence of the classes' shares from those of the real images, in nats."
@@ -81,6 +85,8 @@ def _quality(run: Path, records: list[Record]) -> Cards:
         ("classes found", number(figures.get("classes")), f"of {class_count(figures)}"),
         ("class KL", number(figures.get("class_kl")), "nats, from the real shares"),
         ("confident samples", percent(figures.get("confident")), "by the classifier"),
+        ("bright pixels", _tenths(figures.get("bright")), _beside("above 250", figures.get("real_bright"))),
+        ("faint pixels", _tenths(figures.get("faint")), _beside("from 1 to 19", figures.get("real_faint"))),
         ("samples evaluated", count(figures.get("samples")), real),
     ]
 
@@ -114,6 +120,8 @@ def about_metrics(records: list[Record]) -> list[str]:
         notes.append(ABOUT_FLOOR)
     if any("kid" in record for record in evals):
         notes.append(ABOUT_NEIGHBOURS)
+    if any("bright" in record for record in evals):
+        notes.append(ABOUT_TONES)
     if any("classes" in record for record in evals):
         notes.append(ABOUT_CLASSES)
     return notes
@@ -125,6 +133,14 @@ def _strong(text: str) -> str:
 
 def _also(key: str, figures: Record) -> str:
     return number(figures.get(key)) and f"{key} {number(figures[key])}"
+
+
+def _tenths(share: Any) -> str:
+    return f"{share:.1%}" if is_number(share) else ""
+
+
+def _beside(values: str, real: Any) -> str:
+    return f"{values}; real: {_tenths(real)}" if is_number(real) else values
 
 
 def _ratio(figures: Record, key: str) -> str:

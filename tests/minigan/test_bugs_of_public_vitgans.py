@@ -335,7 +335,7 @@ def test_beta_multiplies():
 
 def test_modulation_normalised_away():
     """songquanpeng/ViTGAN: a second layer norm after SLN takes γ and β away again."""
-    generator = in_float64(networks()[0])
+    generator = in_float64(networks(g_tokens=False, g_style_rate=1.0)[0])
     norm, seen = generator.blocks[0].norm1, []
     attention = generator.blocks[0].attention.forward
     generator.blocks[0].attention.forward = lambda x, first=None: seen.append(x.data) or attention(x, first)
@@ -377,7 +377,7 @@ def test_dropout_while_sampling_or_training():
 
 def test_tokens_are_rows_of_pixels():
     """wilile26811249/ViTGAN, Nicolivain/ViTGAN: each token draws an image row; it must draw a square patch."""
-    generator = networks()[0]
+    generator = networks(g_overlap=0)[0]
     y = np.zeros((1, 16, 16), "float32")
     y[0, 6] = random(16, dtype="float32")  # row 1, column 2 of the grid
     blank = unpatchify(generator.head(Tensor(0 * y)), 4, 7).data
@@ -393,7 +393,7 @@ def test_channels_scrambled_by_view():
     image = random(1, channels, 6, 6)
     tokens = image.reshape(1, channels, grid, patch, grid, patch).transpose(0, 2, 4, 3, 5, 1)
     np.testing.assert_array_equal(unpatchify(Tensor(tokens.reshape(1, 4, 9, channels)), grid, patch).data, image)
-    head = networks(channels=3)[0].head
+    head = networks(channels=3, g_overlap=0)[0].head
     head.out.bias.data[...] = [5, 6, 7]
     head.out.weight.data[...] = 0
     pixels = unpatchify(head(Tensor(np.zeros((1, 16, 16), "float32"))), 4, 7).data
@@ -412,7 +412,7 @@ def test_patches_of_colour_images_scrambled():
 
 def test_pixels_drawn_without_coordinates():
     """wilile26811249/ViTGAN, Nicolivain/ViTGAN: f(y) alone, a plain MLP of sines; E(coordinates) must matter."""
-    generator = in_float64(networks()[0])
+    generator = in_float64(networks(g_overlap=0)[0])
     z = Tensor(latents(tiny(), dtype="float64"))
     before = generator(z).data
     generator.head.coordinates.data[...] = generator.head.coordinates.data[::-1]

@@ -11,7 +11,7 @@ from minigan import checkpoint
 from minigan.config import resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
-from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator
+from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator, tone_shares
 from minigan.metrics.extractors import make_extractor
 from minigan.sampling import load_generator
 
@@ -88,6 +88,17 @@ def test_the_first_samples_are_compared_and_all_are_counted(judge, digits, fresh
     figures = judge(collapsed)
     assert figures["samples"] == 1000 and figures["digit_fid"] == judge(fresh[0])["digit_fid"]
     assert max(figures["class_shares"]) > 0.5
+
+
+def test_the_shares_of_nearly_black_and_nearly_white_pixels():
+    images = np.array([[[0, 1, 19, 20], [250, 251, 255, 255]]], np.uint8)  # 2 of 8 are faint, 3 of 8 bright
+    assert tone_shares(images) == {"faint": 2 / 8, "bright": 3 / 8}
+
+
+def test_the_tones_of_samples_stand_beside_those_of_real_images(judge, digits, fresh):
+    grey = judge(np.clip(fresh[0] * 0.9, 0, 255).astype(np.uint8))
+    assert grey["bright"] == 0 < grey["real_bright"] == (digits.images[:3000] > 250).mean()
+    assert 0 < grey["real_faint"] < 0.05
 
 
 def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_files(judge, digits):

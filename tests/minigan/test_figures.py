@@ -55,6 +55,10 @@ EVALUATION = {
     "confident": 0.87,
     "class_shares": [0.0, 0.2, *[0.1] * 8],
     "class_kl": 0.0223,
+    "bright": 0.0519,
+    "faint": 0.0157,
+    "real_bright": 0.0653,
+    "real_faint": 0.0101,
     "samples": 1000,
     "reference": 7500,
     "reference_split": "test",
@@ -363,6 +367,7 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
         "coverage 0.52",
         "0.0223",
         "against 7,500 test",
+        *("5.2%", "above 250; real: 6.5%", "1.6%", "from 1 to 19; real: 1.0%"),
         *(
             "KID 0.0123 ± 0.0045",
             "precision 0.61",

@@ -31,7 +31,7 @@ from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
 from autograd.accelerate.gpu.power_iteration import power_iteration
 from autograd.accelerate.gpu.softmax import softmax, softmax_backward
-from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_normalize
+from autograd.accelerate.gpu.spectral import spectral_gradient, spectral_limit, spectral_normalize
 from autograd.arrays import MODULES, best_device, device_module, to_device, to_host
 from autograd.ops.windows import Windows
 from autograd.random import RandomStream
@@ -40,7 +40,7 @@ from minigan.accelerate import twins  # noqa: F401 - adds the kernels of minigan
 from minigan.accelerate.gather_images import gather_images
 from minigan.augment import Augment
 from nn import EMA, Adam, Linear
-from nn.spectral import SpectralNorm
+from nn.spectral import SpectralBound, SpectralNorm
 
 DEVICES = ["emulator", *(["cuda"] if best_device() == "cuda" else [])]
 
@@ -236,6 +236,22 @@ def check_spectral(device: str, rng: np.random.Generator) -> None:
         expected = reference(lambda w, u=u, v=v, t=target: ops.spectral_normalize(w, u, v, t), g, w)
         close(to_host(y), expected[0])
         close(to_host(gw), expected[1], 1e-5)
+
+
+def check_spectral_limit(device: str, rng: np.random.Generator) -> None:
+    """Matrices below, above and far above their bounds."""
+    weights = [normal(rng, *shape) for shape in MATRICES]
+    norms = [SpectralBound(Tensor(w), 0.5) for w in weights]
+    for i, norm in enumerate(norms):
+        norm.sigma_init.data *= (4, 1, 0.1)[i % 3]
+    on_device = [to_device(w.copy(), device) for w in weights]
+    us, vs, targets = ([to_device(getattr(n, name).data, device) for n in norms] for name in ("u", "v", "sigma_init"))
+    spectral_limit(on_device, us, vs, targets, 0.5)
+    for i, (w, norm, found) in enumerate(zip(weights, norms, on_device, strict=True)):
+        expected = Tensor(w.astype(np.float64))
+        norm.limit(expected)
+        close(to_host(found), expected.data)
+        assert (to_host(found) == w).all() == (i % 3 == 0)
 
 
 def check_adam(device: str, rng: np.random.Generator) -> None:

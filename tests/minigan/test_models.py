@@ -10,10 +10,11 @@ from tiny_models import TINY, VARIANTS, image_batch, in_float64, latents, layers
 from autograd import Tensor, grad, no_grad, ops
 from autograd.random import RandomStream
 from experiments.cli import add_config_flags, given_options
-from minigan.config import PRESETS, Config, build, check, resolve
+from minigan.config import BEFORE, PRESETS, Config, build, check, resolve, saved_config
 from minigan.errors import InputError
 from minigan.losses import LOSSES, gradient_penalty
 from minigan.vitgan import (
+    Blend,
     Block,
     Discriminator,
     Generator,
@@ -21,6 +22,7 @@ from minigan.vitgan import (
     LinearPatch,
     Mapping,
     Position,
+    clamp,
     unpatchify,
 )
 from nn import LayerNorm, Linear, SelfModulatedLayerNorm, SpectralNorm
@@ -76,7 +78,7 @@ def test_the_small_preset_is_small():
 
 def test_spectral_norm_adds_no_parameters():
     for variant in ("vitgan", "cnn"):
-        counts = {build(tiny(variant, d_norm=norm))[1].count() for norm in ("isn", "sn", "none")}
+        counts = {build(tiny(variant, d_norm=norm))[1].count() for norm in ("bound", "isn", "sn", "none")}
         assert len(counts) == 1
 
 
@@ -133,7 +135,7 @@ def test_the_relativistic_loss_moves_all_of_d_but_what_is_common_to_all_logits()
 @pytest.mark.parametrize("variant", VARIANTS)
 def test_every_latent_number_changes_the_image(variant):
     c = tiny(variant)
-    generator = in_float64(networks(variant)[0])
+    generator = in_float64(networks(variant, g_reach=1.0)[0])  # no pixel is clipped
     z = latents(c, 1, "float64")
     x = generator(Tensor(np.concatenate([z, *(z + 0.5 * row for row in np.eye(c.latent))]))).data
     change = abs(x[1:] - x[0]).reshape(c.latent, -1)
@@ -163,6 +165,53 @@ def test_unpatchify_puts_every_pixel_where_it_belongs():
     assert image.shape == (2, channels, grid * patch, grid * patch)
     for b, r, s, c, i, j in np.ndindex(2, grid, grid, channels, patch, patch):
         assert image[b, c, r * patch + i, s * patch + j] == x[b, r * grid + s, i * patch + j, c]
+
+
+@pytest.mark.parametrize("grid, patch, overlap", [(3, 4, 1), (2, 7, 3), (4, 7, 2)])
+def test_overlapping_patches_are_blended_with_weights_that_sum_to_one(grid, patch, overlap):
+    """A pixel is the mean of the patches that reach it, each weighted by how far the pixel lies from its edges."""
+    blend, kernel, size = Blend(grid, patch, overlap), patch + 2 * overlap, grid * patch
+    x = random(2, grid**2, kernel**2, 3)
+    total, weight = np.zeros((2, 3, size, size)), np.zeros((size, size))
+
+    def fade(i):
+        return min(1, (i + 0.5) / (2 * overlap), (kernel - i - 0.5) / (2 * overlap))
+
+    for r, s, i, j in np.ndindex(grid, grid, kernel, kernel):
+        row, column = r * patch - overlap + i, s * patch - overlap + j
+        if 0 <= row < size and 0 <= column < size:
+            total[:, :, row, column] += fade(i) * fade(j) * x[:, r * grid + s, i * kernel + j]
+            weight[row, column] += fade(i) * fade(j)
+    np.testing.assert_allclose(blend(Tensor(x)).data, total / weight, rtol=1e-5, atol=1e-6)  # float32 weights
+    even = blend(Tensor(np.ones((1, grid**2, kernel**2, 1)))).data
+    np.testing.assert_allclose(even, 1, rtol=1e-6)
+
+
+def test_clamped_pixels_keep_the_gradient_of_the_unclamped():
+    x, g = Tensor(np.array([-2.0, -1.0, 0.3, 1.5]), requires_grad=True), random(4)
+    y = clamp(x)
+    np.testing.assert_array_equal(y.data, [-1, -1, 0.3, 1])
+    np.testing.assert_array_equal(grad(y, [x], g=g)[0], g)
+
+
+def test_black_and_white_are_within_reach():
+    images = [build(tiny(g_reach=reach))[0] for reach in (1.0, 1.3)]
+    for generator in images:
+        generator.head.out.bias.data[...] = 3
+    z = Tensor(latents(tiny()))
+    assert images[0](z).data.max() < 1 == images[1](z).data.max()
+
+
+def test_the_style_rate_slows_the_maps_of_w_alone():
+    """γ and β differ from 1 and 0 by a tenth of what they would, and so do their gradients."""
+    fast, slow = (build(tiny(g_style_rate=rate, g_tokens=False))[0] for rate in (1.0, 0.1))
+    w = Tensor(random(4, 16).astype("float32"))
+    for a, b in zip(fast.norms, slow.norms, strict=True):
+        (gamma, beta), (gamma_slow, beta_slow) = a.style(w), b.style(w * 0.1)
+        np.testing.assert_allclose(gamma_slow.data - 1, (gamma.data - 1) / 10, rtol=1e-3, atol=1e-6)
+        np.testing.assert_allclose(beta_slow.data, beta.data / 10, rtol=1e-4, atol=1e-7)
+    z = Tensor(latents(tiny()))
+    assert fast(z).data.std(axis=0).mean() > 3 * slow(z).data.std(axis=0).mean()
 
 
 def test_patches_of_the_discriminator_undo_unpatchify():
@@ -491,6 +540,23 @@ def test_every_number_has_bounds_or_choices():
     numbers = [f for f in dataclasses.fields(Config) if f.type in (int, float)]
     free = [f.name for f in numbers if not f.metadata["bounds"] and not f.metadata["choices"]]
     assert free == ["background", "augment_p"]  # Augment checks its probability
+
+
+def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
+    old = dataclasses.asdict(resolve(seed=3, d_norm="isn", d_overlap=3))
+    for name in BEFORE:
+        del old[name]
+    found = saved_config({"config": old}, "old.h5")
+    assert found == resolve(seed=3, d_norm="isn", d_overlap=3, **BEFORE)
+    assert (found.g_tokens, found.g_style_rate, found.g_overlap, found.g_reach) == (False, 1.0, 0, 1.0)
+
+
+def test_overlaps_follow_the_patch_unless_they_are_given():
+    sizes = {size: (c.g_overlap, c.d_overlap) for size in (8, 28, 64) for c in [resolve(image_size=size)]}
+    assert sizes == {8: (0, 1), 28: (2, 6), 64: (2, 6)}
+    assert [resolve(variant="cnn", channels=n).penalty_end for n in (1, 3)] == [0.25, 1.0]
+    assert resolve(image_size=8, d_overlap=3, g_overlap=1).d_overlap == 3
+    assert (resolve(preset="paper").d_overlap, resolve(preset="poster").g_overlap) == (2, 0)
 
 
 def test_the_convolutional_gan_does_not_mind_about_patches():

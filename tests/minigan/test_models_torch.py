@@ -28,6 +28,8 @@ CONFIGS = {
     "linear head, l1, plain SN": {"g_head": "linear", "d_similarity": "l1", "d_norm": "sn", "activation": "silu"},
     "l2 as printed, no norm": {"d_similarity": "l2_printed", "d_norm": "none", "g_mapping": 1},
     "dot in D": {"d_similarity": "dot", "d_heads": 4, "g_heads": 1, "d_overlap": 0},
+    "as published": {"g_tokens": False, "g_style_rate": 1.0, "g_overlap": 0, "g_reach": 1.0},
+    "a bound, three pixels of overlap": {"d_norm": "bound", "g_overlap": 3, "g_reach": 2.0, "channels": 3},
     "cnn": {"variant": "cnn"},
     "cnn, batch norm, SN": {"variant": "cnn", "cnn_batch_norm": True, "d_norm": "sn", "channels": 3},
 }
@@ -97,6 +99,7 @@ STEPS = {
     "every second step": {"penalty": "fd", "penalty_every": 2, "d_norm": "sn", "decay": "linear", "d_similarity": "l1"},
     "exact, nonsaturating": {"penalty": "exact", "loss": "nonsaturating", "r2": 0.0, "ema_ramp": 0.5},
     "bcr, hinge, clipped": {"penalty": "none", "loss": "hinge", "bcr": 2.0, "max_norm": 0.5},
+    "bound": {"d_norm": "bound", "d_lr": 0.05},  # so fast that weights reach the bound
     "vanilla": {"variant": "vanilla", "penalty": "exact", "loss": "relativistic"},
     "cnn": {"variant": "cnn", "penalty": "fd", "loss": "relativistic"},
 }
@@ -118,7 +121,7 @@ def gan_in_float64(**options):
     "options, best", slow_but_the_first([(o, False) for o in STEPS.values()] + [(STEPS["finite differences"], True)])
 )
 def test_whole_steps(options, best):
-    gan = gan_in_float64(**options, g_lr=2e-3, d_lr=1e-3)
+    gan = gan_in_float64(**{"g_lr": 2e-3, "d_lr": 1e-3, **options})
     twin = TorchGAN(gan, best)
     start = gan.generator.state_dict(), gan.discriminator.state_dict()
     for _ in range(3):

@@ -547,6 +547,29 @@ def test_one_call_iterates_every_spectral_norm_below():
     power_iteration(Linear(2, 2, rng=rng()))  # nothing to do is no error
 
 
+def test_a_bound_holds_after_each_power_iteration_and_leaves_smaller_weights_alone():
+    both = [Linear(6, 8, norm="bound", rng=rng()), Conv2d(2, 3, 3, norm="bound", rng=rng(1))]
+    net = Sequential(*both)
+    first = [sigma(layer.weight.data) for layer in both]
+    for factor, held in ((2.9, False), (5.0, True)):
+        for layer, start in zip(both, first, strict=True):
+            layer.weight.data *= factor * start / sigma(layer.weight.data)
+        before = [layer.weight.data.copy() for layer in both]
+        power_iteration(net)
+        for layer, start, w in zip(both, first, before, strict=True):
+            assert sigma(layer.weight.data) == pytest.approx(start * (3 if held else factor), rel=1e-5)
+            np.testing.assert_allclose(layer.weight.data, w * (3 / factor if held else 1), rtol=1e-5, atol=0)
+            assert layer.spectral(layer.weight) is layer.weight
+
+
+def test_a_rule_that_reads_a_weight_after_it_was_bounded_says_so():
+    layer = Linear(4, 4, norm="bound", rng=rng())
+    y = layer(Tensor(array(2, 4), requires_grad=True))
+    power_iteration(layer)
+    with pytest.raises(RuntimeError, match="written to"):
+        y.sum().backward()
+
+
 def test_inside_normalized_the_weights_are_normed_once():
     """The values and gradients of two passes are those without it; a copy and the state know nothing of it."""
     net = Sequential(
@@ -596,7 +619,7 @@ def test_the_state_of_a_spectral_norm_is_saved():
 
 def test_unknown_norm():
     for make in (lambda: Linear(2, 2, norm="spectral"), lambda: Conv2d(2, 2, 1, norm="spectral")):
-        with pytest.raises(ValueError, match="norm 'spectral': use None, 'sn' or 'isn'"):
+        with pytest.raises(ValueError, match="norm 'spectral': use None, 'sn', 'isn' or 'bound'"):
             make()
 
 

@@ -4,6 +4,7 @@
 //
 // Both need a sum over a whole matrix before its first result. So the first launch leaves up to 32 partial sums for
 // each matrix, and in the second every warp adds them up, a lane for each: all of them get the same bits.
+// A bound instead of a norm scales W itself, where σ is larger than `target`: W ← W min(1, target/σ).
 // Grids (parts, matrices), blocks (32, 8): a warp takes a row, a lane every 32nd column.
 #include "common.cuh"
 
@@ -52,6 +53,16 @@ extern "C" __global__ void spectral_scale(Arrays weights, Arrays targets, Ints s
     float c = factor(targets, sum_of_parts(sigmas, parts));
     for (int i = (blockIdx.x * 8 + threadIdx.y) * 32 + threadIdx.x; i < sizes.at[blockIdx.y]; i += gridDim.x * 256) {
         y[i] = c * w[i];
+    }
+}
+
+extern "C" __global__ void spectral_limit(Arrays weights, Arrays targets, Ints sizes, const float* sigmas, int parts,
+                                          float bound) {
+    float* w = weights.at[blockIdx.y];
+    float c = bound * factor(targets, sum_of_parts(sigmas, parts));
+    if (c >= 1) return;
+    for (int i = (blockIdx.x * 8 + threadIdx.y) * 32 + threadIdx.x; i < sizes.at[blockIdx.y]; i += gridDim.x * 256) {
+        w[i] *= c;
     }
 }
 

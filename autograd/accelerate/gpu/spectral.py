@@ -1,7 +1,9 @@
-"""The spectral norm of many layers at once. Twin: `autograd.ops.spectral_normalize`."""
+"""The spectral norm and the bound of many layers at once. Twins: `autograd.ops.spectral_normalize`, `nn.spectral`."""
 
 from collections.abc import Sequence
 from typing import Any
+
+import numpy as np
 
 from autograd.accelerate.gpu import launch
 
@@ -34,6 +36,17 @@ def spectral_gradient(
     launch.launch("spectral_inner", grid, BLOCK, gs, weights, sizes, inners)
     launch.launch("spectral_gradient", grid, BLOCK, gs, us, vs, targets, rows, columns, sigmas, inners, parts, gws)
     return gws
+
+
+def spectral_limit(
+    weights: Sequence[Any], us: Sequence[Any], vs: Sequence[Any], targets: Sequence[Any], bound: float
+) -> None:
+    """W min(1, bound target/σ) of each matrix, in place; at most MOST_ARRAYS matrices."""
+    rows, columns, sizes, parts = _check(weights, us, vs)
+    sigmas = launch.empty(weights[0], (len(weights), parts))
+    grid = (parts, len(weights))
+    launch.launch("spectral_sigma", grid, BLOCK, weights, us, vs, rows, columns, sigmas)
+    launch.launch("spectral_limit", grid, BLOCK, weights, targets, sizes, sigmas, parts, np.float32(bound))
 
 
 def together(likes: Sequence[Any]) -> list:

@@ -362,3 +362,14 @@ def power_iterations(xp, layers):
     if any(a.dtype != "float32" or not a.flags.c_contiguous for of_layer in arrays for a in of_layer):
         return NotImplemented
     return power_iteration.power_iteration(*map(list, zip(*arrays, strict=True)))
+
+
+@GPU.routine("nn.spectral.limit_weights")
+def limit_weights(xp, layers):
+    """Two launches for the layers of each bound."""
+    arrays = [(w.data.reshape(s.u.size, s.v.size), s.u.data, s.v.data, s.sigma_init.data) for w, s in layers]
+    if any(a.dtype != "float32" or not a.flags.c_contiguous for of_layer in arrays for a in of_layer):
+        return NotImplemented
+    if len(layers) > launch.MOST_ARRAYS or len({s.bound for _, s in layers}) > 1:
+        return NotImplemented
+    return spectral.spectral_limit(*map(list, zip(*arrays, strict=True)), layers[0][1].bound)
