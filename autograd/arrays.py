@@ -157,14 +157,17 @@ class Writes:
         for a in arrays:
             self.numbers[_owner(a)] = now
 
-    def since(self, number: int, a: Any) -> bool:
-        """Whether memory of a was written to after the node of that number was recorded."""
-        return self.numbers.get(_owner(a), -1) > number
+    def since(self, number: int, arrays: Sequence) -> bool:
+        """Whether memory of one of the arrays was written to after the node of that number was recorded."""
+        for a in arrays:
+            if type(a) in MODULES and self.numbers.get(_owner(a), -1) > number:
+                return True
+        return False
 
 
 def _owner(a: Any) -> int:
     """The id of the array that owns the memory of a. If a later array gets it, that is younger than the write."""
-    while is_array(a.base):
+    while type(a.base) in MODULES:
         a = a.base
     return id(a)
 

@@ -10,11 +10,12 @@ HOOKS: list[Callable] = []  # each is hook(op, kind, call) -> call(), kind "forw
 
 
 class State(threading.local):
-    recording = True
-    fused = True
-    debug = False
-    tf32 = False
-    scope: tuple = ()  # in debug mode: the parts of the model that are running, outermost first
+    def __init__(self) -> None:  # of each thread
+        self.recording = True
+        self.fused = True
+        self.debug = False
+        self.tf32 = False
+        self.scope: tuple = ()  # in debug mode: the parts of the model that are running, outermost first
 
 
 state = State()

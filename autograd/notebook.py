@@ -15,6 +15,8 @@ from autograd.tensor import Tensor
 ROWS, COLUMNS = 12, 10  # of a table: more are left out in the middle
 CELL = "padding: .15em .5em; text-align: right; border: 1px solid #8884; font-variant-numeric: tabular-nums"
 
+CODE = "font-family: monospace; line-height: 1.4"  # not every notebook says so of <pre>
+
 
 def tensor_html(x: Tensor) -> str:
     """Shape, dtype and the op that made it, above a table of numbers in the colours of the player."""
@@ -64,11 +66,11 @@ def op_html(op: Op) -> str:
 
 def _source(op: Op) -> str:
     code = "\n".join(filter(None, (source_of(op.forward), source_of(op.backward))))
-    return f"<details><summary>source</summary><pre>{escape(code)}</pre></details>" if code else ""
+    return f"<details><summary>source</summary><pre style='{CODE}'>{escape(code)}</pre></details>" if code else ""
 
 
 def error_html(error: GradcheckError) -> str:
-    return f"<pre style='border-left: 4px solid #c9480b; padding-left: .8em'>{escape(str(error))}</pre>"
+    return f"<pre style='{CODE}; border-left: 4px solid #c9480b; padding-left: .8em'>{escape(str(error))}</pre>"
 
 
 for _cls, _html in ((Tensor, tensor_html), (Op, op_html), (GradcheckError, error_html)):

@@ -44,6 +44,7 @@ class Rule:
                 self.values.append(p.name)
             else:
                 op._fail(f"{name} names {p.name!r}; it may name {known}, and options after *")
+        self.kept = [name for name in self.values if name not in ("need", "shapes")]  # arrays
 
     def run(self, xp: Any, g: Any, saved: dict[str, Any], need: tuple[bool, ...], node: Node) -> Sequence:
         """The gradients of the inputs of a node, from g and from what it saved (arrays, or Tensors)."""
@@ -60,10 +61,10 @@ class Rule:
 
     def check(self, node: Node) -> None:
         """RuntimeError if an array that this rule reads was written to since the node was recorded."""
-        for name in filter(node.saved.__contains__, self.values):
+        for name in self.kept:
             saved = node.saved[name]
-            arrays = saved if isinstance(saved, tuple) else (saved,)
-            noted = any(is_array(a) and WRITES.since(node.id, a) for a in arrays)
+            arrays = saved if type(saved) is tuple else (saved,)
+            noted = WRITES.since(node.id, arrays)
             if noted or node.seen and node.seen.seal.get(name) != checksums(arrays):
                 where = f" (recorded at {node.seen.site})" if node.seen else ""
                 raise RuntimeError(
@@ -100,6 +101,7 @@ class Op:
             self._fail("forward must begin with xp: def forward(xp, x, *, option=default)")
         self.variadic = any(p.kind is p.VAR_POSITIONAL for p in parameters)
         self.inputs = [p.name for p in parameters[1:] if p.kind is not p.KEYWORD_ONLY]
+        self.arity = len(self.inputs)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
         for what, names, taken in (
@@ -149,7 +151,7 @@ class Op:
 
     def apply(self, *inputs: Any, **options: Any) -> Tensor:
         """Run forward on the arrays of `inputs`, and record a node if one of them is being differentiated."""
-        if len(inputs) != len(self.inputs) and not self.variadic:
+        if len(inputs) != self.arity and not self.variadic:
             inputs, options = self._by_name(inputs, options)
         arrays, parents, recorded, half, xp = [], [], False, False, np
         for x in inputs:  # one loop: comprehensions would read better, and cost a third of the call
@@ -169,7 +171,7 @@ class Op:
         if half and not self.half:
             return self._in_float32(inputs, arrays, options)
         op = self
-        if (twins := TWINS.get(xp)) and self.name in twins:
+        if TWINS and (twins := TWINS.get(xp)) and self.name in twins:
             op = self._fastest(twins, arrays, options)
         try:
             if HOOKS:

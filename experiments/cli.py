@@ -3,6 +3,7 @@
 import argparse
 import contextlib
 import dataclasses
+import functools
 import math
 import shlex
 import sys
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
+FEW = 500  # images that a dry run draws
 Options = dict[str, Any]  # how the data of a run are loaded; JSON-able, kept in its checkpoint
 
 
@@ -50,6 +52,23 @@ def run_main(main: Callable[[list[str]], int]) -> None:
     except MemoryError as e:
         print("error: not enough memory" + (f": {e}" if str(e) else ""), file=sys.stderr)
         sys.exit(2)
+
+
+def without_options(main: Callable[[], None]) -> Callable[[], None]:
+    """Decorator: make a function a command that takes no options. --help shows the docstring of its file."""
+
+    @functools.wraps(main)
+    def run() -> None:
+        program = f"python -m experiments.{Path(main.__code__.co_filename).stem}"
+
+        def without(argv: list[str]) -> int:
+            argparse.ArgumentParser(program, description=main.__globals__["__doc__"]).parse_args(argv)
+            main()
+            return 0
+
+        run_main(without)
+
+    return run
 
 
 def command_line() -> str:
@@ -122,6 +141,14 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         group.add_argument(flag_of(field.name), default=None, help=text, **kind)
 
 
+def add_skip_flag(group: Any) -> None:
+    group.add_argument(
+        "--skip-unreadable",
+        action="store_true",
+        help="leave pictures out that cannot be read, and record how many (default: list them, and stop)",
+    )
+
+
 def evaluation_options(args: argparse.Namespace) -> Options:
     """The arguments of `minigan.evaluate.make_evaluator` that flags set, JSON-able."""
     from minigan.errors import InputError
@@ -186,6 +213,9 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
         if args.resume and not args.dry_run:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
+            if finished(args.resume, name):
+                return 0
+        load = drawing_few(load) if args.dry_run else load
         plan = read_resume(args.resume, load, name, device) if args.resume else new_plan(args, load, options)
         return start_plan(args, plan, load, name, device, held)
 
@@ -219,9 +249,6 @@ def start_plan(
     run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32)
     if plan.saved:
         run.load(*plan.saved)
-    if gan.steps_done >= config.steps and (directory / "samples.h5").exists():
-        print(f"the run in {directory} is finished: {gan.steps_done:,} steps")
-        return 0
     report_start(run)
     if evaluator is not None:
         print(evaluator.describe())
@@ -288,6 +315,52 @@ def check_run(directory: Path) -> None:
         raise InputError(f"{directory}: there is no checkpoint to go on with")
 
 
+def trained_with(meta: dict[str, Any], directory: Path, name: str) -> tuple[str, Options]:
+    """The command line and the data of a run. InputError if another command than `name` has to go on with it."""
+    from minigan.errors import InputError
+
+    command, options = meta.get("command"), meta.get("data")
+    if not isinstance(command, str) or not isinstance(options, dict):
+        raise InputError(f"{directory}: its files do not say which command and which data it was trained with")
+    ours = f"experiments.{name}"
+    trained_by = next((word for word in command.split() if word.startswith("experiments.")), ours)
+    if trained_by != ours:
+        raise InputError(f"{directory} is a run of another command: python -m {trained_by} --resume {directory}")
+    return command, options
+
+
+def finished(directory: Path, name: str) -> bool:
+    """Whether the run in `directory` has all of its steps and its samples; says so, before any data are loaded."""
+    from minigan import checkpoint
+    from minigan.config import saved_config
+
+    path = directory / "checkpoint.h5"
+    if not path.is_file() or not (directory / "samples.h5").exists():
+        return False
+    meta = checkpoint.load(path)[1]
+    trained_with(meta, directory, name)
+    steps = meta.get("steps_done")
+    if not isinstance(steps, int) or steps < saved_config(meta, directory).steps:
+        return False
+    print(f"the run in {directory} is finished: {steps:,} steps")
+    return True
+
+
+def drawing_few(load: Load) -> Load:
+    """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
+
+    def few(options: Options, split: str = "train") -> "Dataset":
+        drawn = next((name for name in ("digits", "faces") if options["path"] is None and name in options), None)
+        if drawn is None or options[drawn] <= FEW:
+            return load(options, split)
+        import numpy as np
+
+        data = load({**options, drawn: FEW}, split)
+        return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
+
+    return few
+
+
 def read_saved(directory: Path) -> tuple["Arrays", dict[str, Any]]:
     """checkpoint.h5, or where it is missing best.h5, or the settings in config.json of a run without any step."""
     from minigan import checkpoint
@@ -320,13 +393,7 @@ def read_resume(directory: Path, load: Load, name: str, device: str) -> Plan:
 
     arrays, meta = read_saved(directory)
     config = saved_config(meta, directory)
-    command, options = meta.get("command"), meta.get("data")
-    if not isinstance(command, str) or not isinstance(options, dict):
-        raise InputError(f"{directory}: its files do not say which command and which data it was trained with")
-    ours = f"experiments.{name}"
-    trained_by = next((word for word in command.split() if word.startswith("experiments.")), ours)
-    if trained_by != ours:
-        raise InputError(f"{directory} is a run of another command: python -m {trained_by} --resume {directory}")
+    command, options = trained_with(meta, directory, name)
     try:
         data = load(options)
     except (KeyError, TypeError, ValueError, AttributeError) as e:  # options of another version, or edited ones

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import add_skip_flag, choose_device, command_line, run_main
 
 if TYPE_CHECKING:
     from minigan.metrics.comparison import Comparison
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 EPILOG = """A and B are each one of
   a folder of PNG, JPEG and other images, with its sub-folders, or a zip or tar of them; sizes may differ
   a folder of MNIST, EMNIST, CIFAR-10 or CelebA files: their test images, else the training images
-  an IDX or CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
+  an IDX or a CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
   a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
   a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
   and the other metrics if it was saved with --save-features
@@ -104,12 +104,8 @@ def parser() -> argparse.ArgumentParser:
     which.add_argument(
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
-    which.add_argument(
-        "--skip-unreadable",
-        action="store_true",
-        help="leave pictures out that cannot be read, and say how many (default: list them, and stop)",
-    )
     which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
+    add_skip_flag(which)
     out = p.add_argument_group("what is written")
     out.add_argument(
         "--save-stats",
@@ -189,8 +185,8 @@ def compare(args: argparse.Namespace) -> int:
         batch=args.batch,
         cache=args.cache,
         keep_features=args.save_features,
-        skip_unreadable=args.skip_unreadable,
         device=args.device,
+        skip=args.skip_unreadable,
         progress=True,
     )
     if args.json != "-":

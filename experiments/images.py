@@ -8,7 +8,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, run_main, start
+from experiments.cli import add_config_flags, add_run_flags, add_skip_flag, run_main, start
 
 EXAMPLES = """examples:
   python -m experiments.images --data DIR                   a folder of pictures, at 64 × 64
@@ -22,12 +22,7 @@ def add_cache_flags(group: Any) -> None:
     group.add_argument(
         "--cache", type=Path, metavar="DIR", help="directory for resized images (default: ~/.cache/minigan)"
     )
-    group.add_argument(
-        "--skip-unreadable",
-        action="store_true",
-        default=None,
-        help="leave pictures out that cannot be read, and record how many (default: list them, and stop)",
-    )
+    add_skip_flag(group)
     group.add_argument(
         "--stream",
         action=argparse.BooleanOptionalAction,
@@ -38,7 +33,7 @@ def add_cache_flags(group: Any) -> None:
 def cache_options(args: argparse.Namespace) -> dict[str, Any]:
     """The values of --data and the flags above for the checkpoint; absolute paths, so that a run resumes anywhere."""
     options: dict[str, Any] = {"path": args.data, "cache": args.cache, "stream": args.stream}
-    options["skip_unreadable"] = bool(args.skip_unreadable)
+    options["skip_unreadable"] = args.skip_unreadable
     for name in ("path", "cache"):
         if options[name] is not None:
             options[name] = str(options[name].resolve())

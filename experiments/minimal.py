@@ -8,6 +8,7 @@ import numpy as np
 
 import nn
 from autograd import Tensor, grad, no_grad, ops
+from experiments.cli import without_options
 from minigan.data import stroke_digits
 from minigan.figures import image_grid, save_image
 
@@ -48,6 +49,7 @@ class Discriminator(nn.Module):
         return self.out(self.norm(h).mean(axis=1))  # (B, 1), above 0 for "real"
 
 
+@without_options
 def main():
     rng = np.random.default_rng(0)
     images = stroke_digits(DIGITS, seed=0)[0][:, None] / np.float32(127.5) - 1  # (DIGITS, 1, 28, 28) in [−1, 1]

@@ -8,12 +8,13 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, run_main, start
+from experiments.cli import add_config_flags, add_run_flags, add_skip_flag, run_main, start
 
 EXAMPLES = """examples:
   python -m experiments.mnist                               the full ViTGAN on drawn digits, in minutes
   python -m experiments.mnist --variant cnn                 the convolutional baseline
-  python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX, CSV)
+  python -m experiments.mnist --data DIR                    MNIST, Fashion-MNIST, KMNIST or EMNIST files (IDX)
+  python -m experiments.mnist --data mnist_train.csv        the same as lines of numbers, with mnist_test.csv beside it
   python -m experiments.mnist --data DIR --download mnist   fetch MNIST into DIR first
   python -m experiments.mnist --data DIR --size 32          a folder of PNG or JPEG images, cropped and resized
   python -m experiments.mnist --d-similarity dot --d-norm none --steps 2000    change what you like
@@ -31,7 +32,7 @@ def parser() -> argparse.ArgumentParser:
     )
     data = p.add_argument_group("data")
     data.add_argument(
-        "--data", type=Path, metavar="DIR", help="IDX or CSV files, or a folder of images (default: drawn digits)"
+        "--data", type=Path, metavar="DIR", help="IDX files, a CSV file or a folder of images (default: drawn digits)"
     )
     data.add_argument(
         "--download", choices=["mnist", "fashion-mnist", "kmnist"], help="fetch this set into --data first, checksummed"
@@ -39,6 +40,7 @@ def parser() -> argparse.ArgumentParser:
     data.add_argument("--subset", metavar="NAME", help="which set of a folder with several (emnist-digits, …)")
     data.add_argument("--digits", type=int, metavar="N", help="how many digits to draw without --data (60,000)")
     data.add_argument("--size", type=int, metavar="PIXELS", help="crop to squares and resize to this many pixels")
+    add_skip_flag(data)
     add_run_flags(p)
     add_config_flags(p)
     return p
@@ -49,7 +51,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
 
     path = options["path"]
     n = options.get("digits", 60_000) if split == "train" else 10_000  # how many digits to draw, if they are drawn
-    return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"])
+    skip = bool(options.get("skip_unreadable"))
+    return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"], skip)
 
 
 def main(argv: list[str]) -> int:
@@ -58,6 +61,8 @@ def main(argv: list[str]) -> int:
 
     if args.digits is not None and args.data:
         raise InputError("--digits says how many digits to draw, so it does not go with --data")
+    if args.skip_unreadable and not args.data and not args.resume:
+        raise InputError("--skip-unreadable is for pictures, so it needs --data")
     if args.download:
         from minigan.data import download
 
@@ -67,6 +72,7 @@ def main(argv: list[str]) -> int:
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
     path = None if args.data is None else str(args.data.resolve())  # so that a run resumes from anywhere
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
+    options["skip_unreadable"] = args.skip_unreadable
     options["digits"] = 60_000 if args.digits is None else args.digits
     return start(args, load, options, "mnist")
 

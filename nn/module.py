@@ -81,20 +81,30 @@ class Module:
     def members(self) -> Iterator[tuple[str, Any]]:
         """The Tensors and Modules that are attributes of this module or stand in its lists, tuples and dicts."""
         for name, value in vars(self).items():
-            yield from _members(name, value)
+            if isinstance(value, (Module, Parameter, Buffer)):
+                yield name, value
+            elif isinstance(value, (Tensor, _CONTAINERS)):
+                yield from _members(name, value)
 
-    def modules(self) -> Iterator["Module"]:
+    def modules(self) -> list["Module"]:
         """This module and all below it, parents first."""
-        yield self
-        for _, child in self.named_children():
-            yield from child.modules()
+        found: list[Module] = [self]
+        for value in vars(self).values():  # not by members(): a training step comes here several times
+            if isinstance(value, Module):
+                found += value.modules()
+            elif isinstance(value, _CONTAINERS):
+                for _, child in _members("", value):
+                    found += child.modules() if isinstance(child, Module) else ()
+        return found
 
     def named_tensors(self, kind: type = Tensor, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        for name, value in self.members():
+        members = list(self.members())
+        for name, value in members:
             if isinstance(value, kind):
                 yield prefix + name, value
-        for name, child in self.named_children():
-            yield from child.named_tensors(kind, f"{prefix}{name}.")
+        for name, child in members:
+            if isinstance(child, Module):
+                yield from child.named_tensors(kind, f"{prefix}{name}.")
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return self.named_tensors(Parameter)
@@ -162,6 +172,9 @@ class Module:
             first, *rest = repr(child).split("\n")
             lines += [f"  {name}: {first}", *("  " + r for r in rest)]
         return "\n".join(lines)
+
+
+_CONTAINERS = (list, tuple, deque, dict, set, frozenset)
 
 
 def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:

@@ -46,7 +46,7 @@ def factors(c: Case) -> Iterator[str]:
     some = (a != 0) | (n != 0)
     if not n.any() or (a == 0)[some].any() or (n == 0)[some].any():
         return
-    forms = _forms(c)
+    forms = {**_forms(c), **_pairs(c)}
     if c.y is not None and c.y.shape == c.x.shape:
         forms["g"] = c.g.reshape(c.x.shape)
     found = []
@@ -60,7 +60,9 @@ def factors(c: Case) -> Iterator[str]:
                     shown = k if head == "lacks the factor" else 1 / k
                     found.append((_plain(name), f"the gradient {head} {_times(shown, name)}"))
     yield from (sentence for _, sentence in sorted(found, key=lambda f: f[0]))
-    yield from _exchanged_factors(c, {name: form for name, form in forms.items() if form[some].all()}, some)
+    usable = {name: form for name, form in forms.items() if form[some].all()}
+    yield from _exchanged_factors(c, usable, some)
+    yield from _two_factors(c, usable, some)
 
 
 def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
@@ -79,6 +81,20 @@ def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]
         for sign in (1, -1) if i != j else ():
             if c.near(sign * a * forms[belongs], n * forms[stands]).all():
                 yield f"the gradient has the factor {stands} where {_times(sign, belongs)} belongs"
+
+
+def _two_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
+    """Two factors are missing; all pairs are compared by their first elements before the rest is."""
+    names = sorted(forms, key=_plain)
+    if not names:
+        return
+    a, n = c.analytic, c.numeric
+    logs = np.stack([np.log(abs(forms[name][some][:2])) for name in names])  # (forms, 2)
+    wanted = np.log(abs(n[some][:2] / a[some][:2]))
+    for i, j in zip(*np.nonzero((abs(logs[:, None] + logs[None] - wanted) < 1e-4).all(axis=-1)), strict=True):
+        for sign in (1, -1) if i < j else ():
+            if c.near(sign * a * forms[names[i]] * forms[names[j]], n).all():
+                yield f"the gradient lacks the factor {_times(sign, f'{names[i]} {names[j]}')}"
 
 
 def terms(c: Case) -> Iterator[str]:
@@ -124,6 +140,15 @@ def _forms(c: Case) -> Named:
     return {name: a for name, a in found.items() if a.size == 1 or abs(a - a.flat[0]).max() > 1e-3 * abs(a).max()}
 
 
+def _pairs(c: Case) -> Named:
+    """Differences and sums of two values, and exponentials of the differences."""
+    found: Named = {}
+    for (n, a), (m, b) in combinations(_values(c).items(), 2):
+        found |= {f"({n} − {m})": a - b, f"({n} + {m})": a + b, f"exp({n} − {m})": np.exp(a - b)}
+        found[f"exp({m} − {n})"] = np.exp(b - a)
+    return found
+
+
 def _terms(c: Case) -> Named:
     """Products of g with a value, summed over some axes or over none, times another value; all in the shape of x."""
     assert c.y is not None
@@ -134,8 +159,11 @@ def _terms(c: Case) -> Named:
     if spread is not None:
         inner = {"": one, **{n: a for n, a in _forms(c).items() if len(n) <= 6}}
         found = {f"g {form}".rstrip(): spread * a for form, a in inner.items()}
+        for (n, a), (m, b) in product(_values(c).items(), _forms(c).items()):
+            found.setdefault(f"g {n} {m}", spread * a * b)
+        outer = {**values, **{f"exp {n}": np.exp(a) for n, a in _values(c).items()}}
         for axes in _axis_sets(c.x.ndim):
-            for (n, a), (m, b) in product(values.items(), values.items()):
+            for (n, a), (m, b) in product(values.items(), outer.items()):
                 total = (spread * a).sum(axis=axes, keepdims=True) * b
                 found[f"{m} Σ(g {n})".replace(" )", ")").strip() + f" over axis {_listed(axes)}"] = total * one
         return found

@@ -14,6 +14,7 @@ from autograd.gradcheck import atoms
 from autograd.gradcheck.case import Case
 
 ROWS = 5  # of the table of worst elements
+MANY = 8  # elements: what holds for them all is believed even where nothing can be measured at other points
 
 
 UNNAMED = "no simple pattern: compare the formula term by term"
@@ -31,7 +32,7 @@ def name(case: Case, elsewhere: Callable[[], Sequence[Case]] = tuple) -> str | N
         said = None
         for sentence in _said(pattern, case):
             said = [_said(pattern, c) for c in elsewhere()] if said is None else said
-            if all(sentence in there or pattern is one_side and there for there in said):
+            if (said or case.x.size >= MANY) and all(sentence in t or pattern is one_side and t for t in said):
                 return sentence
     return in_part(case)
 
@@ -120,11 +121,11 @@ def along_axis(c: Case) -> str | None:
 
 
 def one_side(c: Case) -> str | None:
-    """The gradient is right on one side of a threshold."""
+    """The gradient is right on one side of a threshold, for several values: a single one is right by chance."""
     for name, key in ((c.name, c.x), (f"|{c.name}|", abs(c.x))) if _in_part(c) else ():
         bad, good = key[c.wrong], key[~c.wrong]
         for lower, upper, order in ((good, bad, "<"), (bad, good, ">")):
-            if lower.max() < upper.min():
+            if lower.max() < upper.min() and np.unique(good).size > 1:
                 bound = 0 if lower.max() <= 0 <= upper.min() else _between(lower.max(), upper.min())
                 return f"right only where {name} {order} {bound:.3g}{_there(c)}"
     return None

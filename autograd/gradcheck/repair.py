@@ -5,6 +5,7 @@ import contextlib
 import inspect
 import io
 import sys
+import time
 import tokenize
 import types
 import warnings
@@ -15,10 +16,13 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd import modes
-from autograd.gradcheck.edits import Place, edits
+from autograd.gradcheck.edits import edits
+from autograd.gradcheck.insertions import parts_of
+from autograd.gradcheck.places import Place
 from autograd.operation import Op, Rule
 
-WORK = 30_000  # calls of ops in one search: about two seconds
+WORK = 30_000  # calls of ops in one search: as a rule less than two seconds, and the same end on every machine
+SECONDS = 2.0  # of processor time: the most that one search takes, whatever a call costs
 A_TRIAL = 10  # calls: what it costs to compile an edit
 WIDE = 50  # characters: the most that is shown around an edit
 
@@ -26,7 +30,7 @@ WIDE = 50  # characters: the most that is shown around an edit
 class Edit(NamedTuple):
     """One edit of the source of a rule."""
 
-    file: str  # the name of the file, without its folder
+    file: str  # the name of the file, without its folder, or "the cell"
     line: int
     before: str
     after: str
@@ -42,21 +46,41 @@ class Edit(NamedTuple):
         return f"line {self.line}: `{self.before}` becomes `{self.after}`{also}"
 
 
+class OutOfTime(BaseException):
+    """SECONDS are over. No Exception, so that nothing takes it for the error of a nonsensical edit."""
+
+
 @np.errstate(all="ignore")
 @modes.switched(recording=True)
-def search(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bool]) -> Edit | None:
-    """The first edit of a rule of one of `ops` with which the check holds; None after WORK.
+def search(
+    ops: Sequence[Op],
+    agrees: Callable[[], bool],
+    right: Callable[[], bool],
+    clock: Callable[[], float] = time.thread_time,
+) -> Edit | None:
+    """The first edit of a rule of one of `ops` with which the check holds; None after WORK, or after SECONDS.
 
     agrees: whether the comparison that failed holds now; it is asked for each edit. right: whether the whole check
     does, at other points too; it is asked where `agrees` holds. What the rules print meanwhile is not shown.
+    clock: in seconds; it is read before every op and every rule, so the search is late by one of them at most.
     """
+    end = clock() + SECONDS
+
+    def watch(op, kind, call):
+        if clock() > end:
+            raise OutOfTime
+        return call()
+
     with (
         warnings.catch_warnings(),
         contextlib.redirect_stdout(io.StringIO()),
         contextlib.redirect_stderr(io.StringIO()),
+        contextlib.suppress(OutOfTime),
+        modes.hook(watch),
     ):
         warnings.simplefilter("ignore")
         return _first(ops, agrees, right)
+    return None
 
 
 def _first(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bool]) -> Edit | None:
@@ -74,7 +98,9 @@ def _first(ops: Sequence[Op], agrees: Callable[[], bool], right: Callable[[], bo
         if source is None:
             continue
         names = [n for n in _usable(op, rule) if n not in ("shapes", "need")]
-        candidates = edits(source.function, names, source.whole(lines))
+        forward = Source.of(op.forward)
+        given = parts_of(forward.function, names) if forward else []
+        candidates = edits(source.function, names, source.whole(lines), given)
         for _, (place, new) in zip(range(trials // len(rules)), candidates, strict=False):
             try:
                 with source.edited(place, new):
@@ -145,6 +171,11 @@ def _simple(node: ast.stmt | ast.Lambda) -> bool:
     return isinstance(node, ast.Lambda) or not hasattr(node, "body")
 
 
+def _file_name(path: str) -> str:
+    """A file without its folder. Jupyter's name for a cell tells nobody anything."""
+    return "the cell" if "ipykernel_" in path or "<ipython-input" in path else Path(path).name
+
+
 class Source:
     """The source of a function as a syntax tree, to edit and to compile again."""
 
@@ -170,7 +201,7 @@ class Source:
             indented = lines[0][:1].isspace()
             tree = ast.parse(("class _:\n" if indented else "") + "".join(lines))
             ast.increment_lineno(tree, start - 1 - indented)
-            return cls(f, tree, Path(inspect.getsourcefile(f) or "?").name)
+            return cls(f, tree, _file_name(inspect.getsourcefile(f) or "?"))
         except (OSError, TypeError, SyntaxError, tokenize.TokenError, StopIteration):
             return None
 

@@ -4,7 +4,7 @@ import math
 
 from autograd.operation import op
 from autograd.ops import numerics
-from autograd.ops.numerics import FAR, real
+from autograd.ops.numerics import real
 
 
 @op
@@ -222,7 +222,7 @@ class silu:
     "y = x σ(x)                 ∂L/∂x = g σ(x) (1 + x (1 − σ(x)))       at −∞ and ∞ their limits"
 
     def forward(xp, x):
-        return xp.maximum(x, -FAR) * numerics.sigmoid(xp, x)
+        return numerics.within(xp, x, most=math.inf) * numerics.sigmoid(xp, x)
 
     def backward(xp, g, x):
         x = numerics.within(xp, x)

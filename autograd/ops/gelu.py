@@ -4,7 +4,6 @@ import math
 
 from autograd.operation import op
 from autograd.ops import numerics
-from autograd.ops.numerics import FAR
 from autograd.ops.reduce import column_sums
 
 _TANH_SCALE = math.sqrt(2 / math.pi)
@@ -32,7 +31,9 @@ class gelu:
             phi = numerics.erf(xp, x * math.sqrt(0.5))
         phi *= 0.5
         phi += 0.5
-        return xp.maximum(x, -FAR) * phi, phi
+        y = numerics.within(xp, x, most=math.inf)
+        y *= phi
+        return y, phi
 
     def backward(xp, g, x, *, approximate):
         x = numerics.within(xp, x)

@@ -30,7 +30,7 @@ def count(shape, axis):
 
 def as_rows(a):
     """a (…, D) as a matrix (rows, D), also where it is empty."""
-    return a.reshape(-1 if a.size else math.prod(a.shape[:-1]), a.shape[-1])
+    return a if a.ndim == 2 else a.reshape(-1 if a.size else math.prod(a.shape[:-1]), a.shape[-1])
 
 
 def column_sums(xp, a, b=None):

@@ -228,5 +228,6 @@ def iframe(page: str, height: int) -> str:
     """The page inside a notebook: JupyterLab strips scripts from HTML, and leaves those of an iframe alone."""
     return (
         f'<iframe srcdoc="{escape(page, quote=True)}" sandbox="allow-scripts" title="the tape, played" '
-        f'style="width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 6px"></iframe>'
+        f'style="box-sizing: border-box; width: 100%; height: {height}px; border: 1px solid #8886; border-radius: 6px">'
+        "</iframe>"
     )

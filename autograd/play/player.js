@@ -6,8 +6,9 @@
 const story = JSON.parse(document.getElementById("story").textContent);
 const { nodes, groups, events, arrays, sources } = story;
 const WIDTH = 172, HEIGHT = 50, ROW = 88, COLUMN = 190, MARGIN = 28, MOST = 40;  // MOST: nodes shown unfolded at first
+const TYPE = 17, SMALLEST = 0.65, LETTERS = 13;  // of a label; SMALLEST: the scale at which a graph is still read from afar
 
-const state = { at: 0, folded: new Set(), type: 17, timer: null };
+const state = { at: 0, folded: new Set(), type: TYPE, timer: null };
 
 function make(tag, attributes = {}, ...children) {
   const svg = ["svg", "g", "rect", "text", "path"].includes(tag);
@@ -157,16 +158,29 @@ function drawGraph() {
     make("rect", { width: WIDTH, height: HEIGHT, rx: 6 }),
     make("rect", { class: "mark value", x: 9, y: 10, width: 4, height: HEIGHT - 20 }),
     make("rect", { class: "mark grad", x: WIDTH - 13, y: 10, width: 4, height: HEIGHT - 20 }),
-    make("text", { x: WIDTH / 2, y: 21 }, label.length > 18 ? `…${label.slice(-17)}` : label),
+    make("text", { x: WIDTH / 2, y: 21 }, shortened(label)),
     make("text", { x: WIDTH / 2, y: 40, class: "shape" }, below)));
   }
   const ends = visible.map(i => spots.get(i));
-  svg.setAttribute("width", Math.max(...ends.map(([x]) => x)) + WIDTH / 2 + MARGIN);
-  svg.setAttribute("height", Math.max(...ends.map(([, y]) => y)) + HEIGHT + MARGIN);
+  const width = Math.max(...ends.map(([x]) => x)) + WIDTH / 2 + MARGIN;
+  const height = Math.max(...ends.map(([, y]) => y)) + HEIGHT + MARGIN;
   const pane = document.getElementById("graph"), { scrollLeft, scrollTop } = pane;
+  // A little smaller, where that shows the whole width; otherwise as large as the type.
+  const fit = (pane.clientWidth - 16) / width, scale = fit < 1 && fit > SMALLEST ? fit : 1;
+  svg.setAttribute("viewBox", `0 0 ${width} ${height}`);
+  svg.setAttribute("width", width * scale * state.type / TYPE);
+  svg.setAttribute("height", height * scale * state.type / TYPE);
   pane.replaceChildren(svg);
   pane.scrollTo(scrollLeft, scrollTop);
   svg.querySelector(".now")?.scrollIntoView({ block: "center", inline: "center" });
+}
+
+/** A name that fits a node: the layers it stands in are left out one by one, as the frames show them. */
+function shortened(name) {
+  const parts = name.split(".");
+  while (parts.length > 1 && parts.join(".").length > LETTERS) parts.shift();
+  const end = parts.join(".");
+  return end.length > LETTERS ? `…${end.slice(1 - LETTERS)}` : end;
 }
 
 /** A dotted frame around every layer that is unfolded; its name folds it. */
@@ -318,6 +332,7 @@ function run() {
 function resize(by) {
   state.type = Math.max(11, Math.min(34, state.type + by));
   document.documentElement.style.setProperty("--type", `${state.type}px`);
+  show();
 }
 
 const actions = {

@@ -28,9 +28,12 @@ def judge(check: Path, answer: Path, steps: int) -> dict[str, Any]:
         verdict["start"] = examiner.START_FAILS_WITH
     except Exception as e:
         return verdict | {"kind": "crashed", "text": f"the check itself is wrong: {crash(e, check)}"}
+    before = referee()
     try:
         module = load("answer", answer)
+        untouched(before)
         examiner.check(module)
+        untouched(before)
     except (Wrong, GradcheckError) as e:
         verdict |= {"kind": "wrong", "text": explained(e, answer), "hints": hints(e, steps)}
     except BaseException as e:  # SystemExit too: a student's program may raise anything
@@ -53,6 +56,26 @@ def load(name: str, path: Path) -> ModuleType:
     module.__dict__["__getattr__"] = missing
     spec.loader.exec_module(module)
     return module
+
+
+def referee() -> dict[str, Any]:
+    """What decides about an answer, by its whole name: the check, its helpers and gradcheck, and their methods."""
+    found = {}
+    for name, module in list(sys.modules.items()):
+        if name == "check" or name.startswith(("experiments.learn.", "autograd.gradcheck")):
+            for key, value in vars(module).items():
+                found[f"{name}.{key}"] = value
+                if isinstance(value, type) and value.__module__ == name:
+                    found |= {f"{name}.{key}.{method}": f for method, f in vars(value).items()}
+    return found
+
+
+def untouched(before: dict[str, Any]) -> None:
+    """Wrong if the answer put something else in the place of what decides about it."""
+    now = referee()
+    for name, value in before.items():
+        if now.get(name) is not value:
+            raise Wrong(f"the answer changes {name}: mend the answer, not its check")
 
 
 def hints(e: Exception, steps: int) -> list[str]:
@@ -82,6 +105,8 @@ def crash(e: BaseException, answer: Path) -> str:
     if isinstance(e, SyntaxError) and e.filename == str(answer):
         return f"{answer.name}, line {e.lineno}: this is not Python: {e.msg}\n    {(e.text or '').strip()}"
     line = line_in(e, answer)
+    if isinstance(e, SystemExit):
+        return f"{answer.name}{f', line {line}' if line else ''}: it ends the program (exit) before it was checked"
     lines = answer.read_text(encoding="utf-8", errors="replace").splitlines()
     where = "the check cannot go on with what it got: "
     if 0 < line <= len(lines):

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.data.decoding import is_grey, pixels, refuse
+from minigan.data.decoding import is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
 from minigan.data.pictures import Pictures, open_pictures
 from minigan.data.stored import StoredImages, allocate, block_slices, checksum, open_arrays
@@ -39,7 +39,6 @@ DAMAGED = (
 
 
 AT_ONCE = 32  # pictures that are in memory as files
-HINT = "; --skip-unreadable goes on without them"
 
 
 @dataclass
@@ -106,9 +105,8 @@ def cached(
         remove(lock)  # of a process that was killed after its build
     found = _read(path, key)
     if not skip:
-        refuse(found.skipped, source, HINT)
-    if found.skipped:
-        print(f"{len(found.skipped):,} unreadable pictures of {source} are left out", file=sys.stderr)
+        refuse(found.skipped, source)
+    leave_out(found.skipped, len(found.names) + len(found.skipped), source)
     return found
 
 
@@ -168,9 +166,9 @@ class _Build:
                         checksums[block] = checksum(block, images[rows])
                 bar.update(rows.stop - rows.start)
         if not self.skip:
-            refuse(self.bad, self.pictures.path, HINT)
+            refuse(self.bad, self.pictures.path)
         if len(self.bad) == len(images):
-            raise InputError(f"no picture of {self.pictures.path} can be read: {next(iter(self.bad.values()))}")
+            leave_out(self.bad, len(images), self.pictures.path)
         images.flush()
         if done:
             self.write_source(skipped=self.bad, skipped_sha256=_digest(self.bad))
@@ -219,7 +217,7 @@ class _Build:
                 read = partial(is_grey, BytesIO(data), f"{self.pictures.path}: {name}")
                 grey &= attempt(self.bad, name, read) is not False
         if not self.skip:
-            refuse(self.bad, self.pictures.path, HINT)
+            refuse(self.bad, self.pictures.path)
         return grey
 
     def write_source(self, **more: Any) -> None:

@@ -6,6 +6,7 @@ files before Pillow sees them, because it refuses good pixels beside a long text
 
 import re
 import struct
+import sys
 import threading
 import zlib
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ FORMATS = {  # of Pillow: the suffixes of their files. Vector graphics and video
 SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes.split())
 FILE_BYTES = 1 << 28  # of a picture file, at most
 LARGE = 1 << 24  # pixels: so large pictures are decoded one at a time, because their memory adds up
+HINT = "; --skip-unreadable goes on without them"
 _one_large = threading.Lock()
 _GREY = {"1", "L", "LA"}
 _ALIGNED = (178, 218)  # width and height of the aligned CelebA images
@@ -206,11 +208,19 @@ def _jpeg(data: bytes) -> tuple[bytes, list[bytes]]:
     return b"".join(kept) + data[at:], metadata
 
 
-def refuse(bad: dict[str, str], source: Any, hint: str = "") -> None:
+def refuse(bad: dict[str, str], source: Any) -> None:
     """InputError that lists all unreadable pictures together, if there are any: {name: sentence}."""
     if not bad:
         return
     if len(bad) == 1:
-        raise InputError(next(iter(bad.values())) + hint)
+        raise InputError(next(iter(bad.values())) + HINT)
     shown = "; ".join(list(bad.values())[:20]) + ("; …" if len(bad) > 20 else "")
-    raise InputError(f"{len(bad)} pictures of {source} cannot be read: {shown}{hint}")
+    raise InputError(f"{len(bad)} pictures of {source} cannot be read: {shown}{HINT}")
+
+
+def leave_out(bad: dict[str, str], total: int, source: Any) -> None:
+    """Say how many of the pictures are left out because they cannot be read; InputError if none is left."""
+    if bad and len(bad) == total:
+        raise InputError(f"no picture of {source} can be read: {next(iter(bad.values()))}")
+    if bad:
+        print(f"{len(bad):,} unreadable pictures of {source} are left out", file=sys.stderr)

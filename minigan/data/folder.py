@@ -12,18 +12,19 @@ from typing import Any
 import numpy as np
 
 from minigan.data.dataset import Dataset
-from minigan.data.decoding import SUFFIXES, is_grey, pixels, refuse
+from minigan.data.decoding import SUFFIXES, is_grey, leave_out, pixels, refuse
 from minigan.data.stream import fits
 from minigan.errors import InputError
 from minigan.files import why
 
 
-def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
+def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = False) -> Dataset:
     """All picture files under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
 
     `size` crops each image to its central square and resizes it; without it, all images must have one size. If every
     image lies in a direct sub-folder of `path`, and there are at least two of them, the sub-folders are the classes.
-    Hidden files, hidden folders and other files are left out, and stderr says how many.
+    Hidden files, hidden folders and other files are left out, and stderr says how many. Unreadable pictures are
+    refused, all together; with `skip` they are left out too.
     """
     root = Path(path)
     found = find_pictures(root)
@@ -35,8 +36,8 @@ def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
     bad: dict[str, str] = {}
     grey = [attempt(bad, file, partial(is_grey, file, file)) for file in files]
     mode = "L" if all(is_it is not False for is_it in grey) else "RGB"
-    images = None
-    for i, file in enumerate(files):
+    images, kept = None, []
+    for file in files:
         image = None if str(file) in bad else attempt(bad, file, partial(pixels, file, file, mode, size))
         if image is None:
             continue
@@ -47,11 +48,14 @@ def load_images(path: str | os.PathLike, size: int | None = None) -> Dataset:
         if image.shape != images.shape[1:]:
             (h, w), (h0, w0) = image.shape[:2], images.shape[1:3]
             raise InputError(f"{file} is {w}x{h}, but {first} is {w0}x{h0}: give one size for all")
-        images[i] = image
-    refuse(bad, root)
+        images[len(kept)] = image
+        kept.append(file.relative_to(root))
+    if not skip:
+        refuse(bad, root)
+    leave_out(bad, len(files), root)
     assert images is not None
-    labels, classes = label([file.relative_to(root) for file in files])
-    return Dataset(images, labels, root.resolve().name, classes)
+    labels, classes = label(kept)
+    return Dataset(images[: len(kept)], labels, root.resolve().name, classes, skipped=len(bad))
 
 
 def attempt(bad: dict[str, str], name: object, read: Callable[[], Any]) -> Any:

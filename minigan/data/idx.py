@@ -8,6 +8,8 @@ import math
 import os
 import struct
 import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 import numpy as np
@@ -22,14 +24,22 @@ _BLOCK = 1 << 20
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
     """The array in an IDX file, in native byte order; InputError, with the file's name, for any defect."""
+    with opened(path) as file:
+        return _read(file, path)
+
+
+@contextmanager
+def opened(path: str | os.PathLike) -> Iterator[BinaryIO | gzip.GzipFile]:
+    """A file, unpacked if it is gzipped. What goes wrong while it is read is an InputError with its name."""
     try:
         with open(path, "rb") as raw:
             zipped = raw.read(2) == b"\x1f\x8b"
             raw.seek(0)
             if not zipped:
-                return _read(raw, path)
-            with gzip.open(raw) as unzipped:
-                return _read(unzipped, path)
+                yield raw
+            else:
+                with gzip.open(raw) as unzipped:
+                    yield unzipped
     except EOFError:
         raise InputError(f"{path} is truncated: its gzip data end too early") from None
     except struct.error as error:

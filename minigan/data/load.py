@@ -9,13 +9,13 @@ import numpy as np
 from PIL import Image
 
 from minigan.data.cache import Recipe, cached
+from minigan.data.csv_images import is_csv, load_csv
 from minigan.data.dataset import Dataset
 from minigan.data.decoding import square
 from minigan.data.folder import label, load_images
-from minigan.data.mnist import find_files, load_dataset, load_npz, load_table, read_images
+from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
-from minigan.data.table import is_table
 from minigan.errors import InputError, NoSuchSplit
 
 _TEST_STREAM = 1 << 32  # added to the seed of test digits; training seeds are below it, so no digit is in both
@@ -28,12 +28,13 @@ def load_data(
     seed: int = 0,
     n: int = 60_000,
     subset: str | None = None,
+    skip: bool = False,
 ) -> Dataset:
     """The images at `path`, resized to size x size if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
-    files gives the split, and the `subset` of EMNIST. So does the mnist.npz of Keras. A single IDX or CSV file and a
-    folder of pictures have no splits: every split is the whole.
+    files gives the split, and the `subset` of EMNIST. So do the mnist.npz of Keras and a CSV file. A single
+    IDX file and a folder of pictures have no splits: every split is the whole. For `skip` see `load_images`.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -43,15 +44,15 @@ def load_data(
         return _resize(_draw(n, seed, split), size)
     if os.path.isfile(path) and zipfile.is_zipfile(path):
         return _resize(load_npz(Path(path), split), size)
-    if os.path.isfile(path) and is_table(path):
-        return _resize(load_table(Path(path)), size)
+    if os.path.isfile(path) and is_csv(path):
+        return _resize(load_csv(path, split), size)
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):
         raise InputError(f"{path} does not exist")
     if find_files(path):
         return _resize(load_dataset(path, split, subset), size)
-    return load_images(path, size)
+    return load_images(path, size, skip)
 
 
 def load_pictures(

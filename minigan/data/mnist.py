@@ -9,7 +9,6 @@ import numpy as np
 from minigan.data.dataset import Dataset
 from minigan.data.idx import read_idx
 from minigan.data.stream import free_share
-from minigan.data.table import begins_as_table, read_table
 from minigan.errors import InputError, NoSuchSplit
 from minigan.files import reading
 from minigan.npz import npz_array, npz_headers
@@ -19,13 +18,11 @@ _NAME = re.compile(  # sites write the name in several ways: train-images-idx3-u
     r"(?:\.idx[13])?(?:\.gz)?",
     re.IGNORECASE,
 )
-_TABLE = re.compile(r"(?:(?P<emnist>emnist-\w+)-|[\w-]*?mnist[-_])?(?P<split>train|test)\.csv(?:\.gz)?", re.IGNORECASE)
 _PLACES = ("", "raw", "*/raw", "gzip", "*/gzip")  # torchvision's MNIST/raw, and the gzip folder of EMNIST's own archive
 
 
 def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], Path]]:
-    """{subset: {(split, kind): path}}: subset "mnist" or "emnist-…", split "train" or "test", kind images, labels or
-    table, which holds both.
+    """{subset: {(split, kind): path}}: subset "mnist" or "emnist-…", split "train" or "test", kind images or labels.
 
     Fashion-MNIST and KMNIST files have the names of MNIST files, so their subset is "mnist" too.
     """
@@ -48,8 +45,6 @@ def _find(directory: Path) -> dict[str, dict[tuple[str, str], Path]]:
     except OSError as error:
         raise InputError(f"cannot read {directory}: {error.strerror or error}") from None
     for path in paths:
-        if (match := _TABLE.fullmatch(path.name)) and path.is_file() and begins_as_table(path):
-            found.setdefault((match["emnist"] or "mnist").lower(), {})[match["split"].lower(), "table"] = path
         if not (match := _NAME.fullmatch(path.name)):
             continue
         if (path / path.name).is_file():  # some tools unpack a file into a folder of its name
@@ -77,8 +72,6 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
         raise InputError(f"{directory} holds no {subset} files, only {names}")
     files = found[subset]
     if (split, "images") not in files:
-        if path := files.get((split, "table")):
-            return load_table(path)
         raise NoSuchSplit(f"{directory} holds no {split} images of {subset}")
 
     images = read_images(files[split, "images"])
@@ -92,12 +85,6 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
         labels = labels.astype(np.int64)
     name = _name(files[split, "images"].parent) if subset == "mnist" else subset
     return Dataset(images, labels, name, None if labels is None else int(labels.max()) + 1)
-
-
-def load_table(path: Path) -> Dataset:
-    """The images and labels of one CSV file, see `read_table`."""
-    images, labels = read_table(path)
-    return Dataset(images, labels, path.name.split(".")[0], None if labels is None else int(labels.max()) + 1)
 
 
 def load_npz(path: Path, split: str = "train") -> Dataset:

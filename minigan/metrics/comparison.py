@@ -72,8 +72,8 @@ def compare_images(
     batch: int | None = None,
     cache: str | Path | None = None,
     keep_features: bool = False,
-    skip_unreadable: bool = False,
     device: str = "cpu",
+    skip: bool = False,
     progress: bool = False,
 ) -> Comparison:
     """Compare generated images with real ones. The order matters: swapping them swaps precision and recall.
@@ -89,7 +89,7 @@ def compare_images(
     batch: images per forward pass.
     cache: a directory that keeps features between calls.
     keep_features: keep the features in the result too.
-    skip_unreadable: leave out pictures that cannot be read; without it they are listed, and nothing is compared.
+    skip: leave pictures out that cannot be read, and record how many; else they are refused, all together.
     progress: show progress bars on stderr.
     """
     started = time.perf_counter()
@@ -97,7 +97,7 @@ def compare_images(
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
     store = None if cache is None else FeatureCache(cache)
-    opened = [open_image_set(spec, num, seed, device, skip_unreadable) for spec in (fake, real)]
+    opened = [open_image_set(spec, num, seed, device, skip) for spec in (fake, real)]
     if isinstance(features, Extractor):
         extractor: Extractor | None = features
     else:

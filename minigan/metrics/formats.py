@@ -10,9 +10,9 @@ import numpy as np
 
 from minigan import checkpoint
 from minigan.data.cifar import holds_cifar10
+from minigan.data.csv_images import is_csv
 from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
-from minigan.data.table import is_table
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.hdf5 import CHUNK_BYTES, EXPANSION, SIGNATURE, array_names, reading_hdf5, text
@@ -25,9 +25,8 @@ IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory 
 
 
 def detect_kind(spec: str | os.PathLike) -> str:
-    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx, csv; drawn: a name in DRAWN.
-
-    InputError for everything else.
+    """folder, mnist, cifar-10, zip, tar, run, checkpoint, statistics, hdf5, npz, npy, idx, csv; drawn for a name
+    in `DRAWN`. InputError for everything else.
     """
     path = Path(spec)
     if not path.exists():
@@ -38,6 +37,8 @@ def detect_kind(spec: str | os.PathLike) -> str:
         return _folder_kind(path)
     if not path.is_file():  # a pipe or a device, which may never end
         raise InputError(f"{path} is neither a file nor a folder")
+    if is_csv(path):
+        return "csv"
     with reading(path):
         with open(path, "rb") as file:
             head = file.read(8)
@@ -51,15 +52,13 @@ def detect_kind(spec: str | os.PathLike) -> str:
         return {checkpoint.FORMAT: "checkpoint", statistics.FORMAT: "statistics"}.get(form or "", "hdf5")
     if head[:6] == b"\x93NUMPY":
         return "npy"
-    if is_table(path):  # text has no signature
-        return "csv"
     if head[:2] in (b"\0\0", b"\x1f\x8b"):
         return "idx"
     if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
         raise InputError(f"{path} is a single image: give a folder of images")
     raise InputError(
-        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, CSV, HDF5, npz or npy file, "
-        "nor a checkpoint"
+        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, HDF5, npz or npy file, nor a "
+        "checkpoint"
     )
 
 

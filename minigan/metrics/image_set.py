@@ -50,7 +50,6 @@ def open_image_set(
     loader = open_images(spec, num, seed, device, skip)
     if len(loader) < 2:
         raise InputError(f"{loader.name} gives one image: a comparison needs at least 2")
-    loader.check()
     return loader
 
 

@@ -18,16 +18,15 @@ import numpy as np
 
 from autograd.arrays import to_host
 from minigan import checkpoint
-from minigan.data.cache import HINT
 from minigan.data.celeba import draw_faces, find_celeba
 from minigan.data.cifar import load_cifar10
+from minigan.data.csv_images import load_csv
 from minigan.data.dataset import Dataset
-from minigan.data.decoding import is_grey, pixels, refuse
+from minigan.data.decoding import HINT, is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
 from minigan.data.load import load_data
 from minigan.data.mnist import load_dataset, read_images
 from minigan.data.pictures import open_pictures
-from minigan.data.table import read_table
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
@@ -70,6 +69,9 @@ class ImageLoader:
 
     def check(self) -> None:
         """InputError if it can be known early that some images cannot be read."""
+
+    def leave_out_unreadable(self) -> None:
+        """Go on without the images that cannot be read, and record how many they are."""
 
     def close(self) -> None:
         """Close what is open."""
@@ -120,12 +122,9 @@ class HDF5Loader(ImageLoader):
 
 
 class PictureLoader(ImageLoader):
-    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF.
+    """Picture files in a folder or an archive, each in its own size; grey or RGB, turned upright by EXIF."""
 
-    Unreadable pictures are refused, all together. With `skip` they are left out and counted.
-    """
-
-    def __init__(self, path: Path, name: str, kind: str, skip: bool = False):
+    def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
         try:
             if not self.pictures.files:
@@ -135,36 +134,33 @@ class PictureLoader(ImageLoader):
             self.pictures.close()
             raise
         super().__init__(name, kind, len(self.pictures.files))
-        self.jpegs, self.skip = 0, skip
+        self.jpegs = 0
 
     def batches(self, size: int) -> Iterator[Images]:
         self.jpegs = 0
         yield from super().batches(size)
 
     def read(self, indices: np.ndarray) -> Images:
-        images = [self._open(i) for i in indices]
+        try:
+            images = [self._open(i) for i in indices]
+        except InputError as e:
+            raise InputError(f"{e}{HINT}") from None
         return np.stack(images) if len({image.shape for image in images}) == 1 else images
 
     def check(self) -> None:
-        """Look at the heads of all files, so that no bad one ends an hour of work; all bad ones are listed together.
-
-        Skipping takes more time: what damage there is behind a head is only known when the picture is decoded.
-        """
+        """Look at the heads of all files, so that no bad one ends an hour of work; all bad ones are listed together."""
         bad: dict[str, str] = {}
-        readable = []
         for i in self.indices.tolist():
             name = self.pictures.path / self.pictures.files[i]
-            if self.skip:
-                attempt(bad, name, partial(self._open, i))
-            elif (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
+            if (data := attempt(bad, name, partial(self.pictures.read, i))) is not None:
                 attempt(bad, name, partial(is_grey, BytesIO(data), name))
-            if str(name) not in bad:
-                readable.append(i)
-        if not self.skip:
-            refuse(bad, self.pictures.path, HINT)
-        elif len(readable) < 2:
-            raise InputError(f"{self.name}: only {len(readable)} of {len(self):,} pictures can be read")
-        self.indices = np.array(readable, np.int64)
+        refuse(bad, self.pictures.path)
+
+    def leave_out_unreadable(self) -> None:
+        bad: dict[str, str] = {}
+        indices = [i for i in self.indices if attempt(bad, self.pictures.files[i], partial(self._open, i)) is not None]
+        leave_out(bad, len(self.indices), self.pictures.path)
+        self.indices = np.array(indices)
         self.facts["unreadable"] = len(bad)
 
     def close(self) -> None:
@@ -180,8 +176,6 @@ class PictureLoader(ImageLoader):
         found = super().warnings()
         if left_out := self.pictures.found.left_out():
             found.append(f"{self.name}{left_out}")
-        if unreadable := self.facts.get("unreadable"):
-            found.append(f"{self.name}: {unreadable:,} unreadable pictures are left out")
         if self.jpegs:
             files = "1 JPEG file" if self.jpegs == 1 else f"{self.jpegs:,} JPEG files"
             found.append(f"{files}: lossy compression alone changes these metrics")
@@ -217,25 +211,33 @@ def open_images(
     """The images of `spec`: a path, a name in `DRAWN`, a uint8 array (or an object that slices like one), or a list.
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
-    `num` images. `skip` leaves out pictures that cannot be read.
+    `num` images. With `skip`, pictures that cannot be read are left out of those: each is decoded once more.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")
     if isinstance(spec, str | os.PathLike):
-        loader = _open_path(str(spec), num or SAMPLES, seed, device, skip)
+        loader = _open_path(str(spec), num or SAMPLES, seed, device)
     else:
         loader = _open_array(spec)
     if len(loader) == 0:
         raise InputError(f"{loader.name} holds no images")
     if num is not None and num < len(loader):
         loader.subsample(num, seed)
+    try:
+        if skip:
+            loader.leave_out_unreadable()
+        else:
+            loader.check()
+    except InputError:
+        loader.close()
+        raise
     return loader
 
 
-def _open_path(name: str, made: int, seed: int, device: str, skip: bool) -> ImageLoader:
+def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
-        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind, skip)
+        return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
     if kind in ("mnist", "cifar-10"):
         data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
         return ArrayLoader(data.images, name, kind, split=split)
@@ -250,7 +252,7 @@ def _open_path(name: str, made: int, seed: int, device: str, skip: bool) -> Imag
     if kind == "npy":
         return ArrayLoader(npy_images(path), name, kind)
     if kind == "csv":
-        return ArrayLoader(read_table(path)[0], name, kind)
+        return ArrayLoader(load_csv(path).images, name, kind)
     if kind == "idx":
         return ArrayLoader(read_images(path), name, kind)
     if kind == "drawn":

@@ -8,7 +8,8 @@ import re
 import numpy as np
 import pytest
 
-from autograd import GradcheckError, Tensor, gradcheck, ops
+from autograd import GradcheckError, Tensor, grad, gradcheck, modes, ops
+from autograd.gradcheck import repair
 from autograd.operation import Op
 
 
@@ -97,6 +98,28 @@ SLIPS = {
         (SQUARE, SQUARE[::-1]),
         "`xp.matmul(xp.swapaxes(a, -1, -2), g)`",
     ),
+    "g forgotten beside a condition": ("xp.abs(x)", "x", "2.0 * (x > 0) - 1", (X,), "`(2.0 * (x > 0) - 1) * g`"),
+    "a number of the forward forgotten": (
+        "xp.sin(x * x + 0.3)",
+        "x",
+        "g * xp.cos(x * x) * 2 * x",
+        (X,),
+        "`g * xp.cos(x * x + 0.3) * 2 * x`",
+    ),
+    "a bias summed over one axis": (
+        "a + b[:, None, None]",
+        "a, b",
+        "(g, g.sum(axis=(1, 2)))",
+        (normal(2, 3, 3, 3), normal(3)),
+        "`g.sum(axis=(0, 2, 3))`",
+    ),
+    "a softmax not normalised": (
+        "xp.log(xp.exp(x).sum(axis=1, keepdims=True))",
+        "x",
+        "g * xp.exp(x)",
+        (X,),
+        "`g * (xp.exp(x) / xp.exp(x).sum(axis=-1, keepdims=True))`",
+    ),
     "gradients exchanged": ("a * b", "a, b", "(g * a, g * b)", (X, ROWS[0]), "`(g * b, g * a)`"),
     "a transpose forgotten": (
         "xp.matmul(a, b)",
@@ -150,6 +173,48 @@ def test_a_rule_that_prints_is_not_heard_during_the_search(capsys):
     assert capsys.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("seconds", [2.0, 0.5])
+def test_the_search_ends_in_time_whatever_a_call_costs(seconds, monkeypatch):
+    """Each op and each rule takes 0.1 s by the clock that the search is given: 20 of them, and not one more."""
+
+    class hopeless:  # no one edit makes it right
+        "y = tanh x     ∂L/∂x = 3 + sin(7 g)   (wrong)"
+
+        def forward(xp, x):
+            return xp.tanh(x)
+
+        def backward(xp, g, y):
+            return 3 + xp.sin(7 * g)
+
+    monkeypatch.setattr(repair, "SECONDS", seconds)
+    op, now, calls = Op(hopeless), [0.0], []
+    rule = op.rule.f
+
+    def cost(called, kind, call):
+        now[0] += 0.1
+        calls.append(kind)
+        return call()
+
+    def agrees():
+        x = Tensor(X, requires_grad=True)
+        (got,) = grad(op(x), [x], np.ones_like(X))
+        return np.allclose(got, 1 - np.tanh(X) ** 2)
+
+    with modes.hook(cost):
+        assert repair.search([op], agrees, agrees, clock=lambda: now[0]) is None
+    assert abs(len(calls) - seconds / 0.1) <= 1
+    assert op.rule.f is rule
+
+
+@pytest.mark.parametrize("file", ["/tmp/ipykernel_12/345.py", "<ipython-input-3-1f>"])
+def test_a_cell_of_a_notebook_is_called_the_cell(file):
+    lines = inspect.getsource(wrong_tanh).splitlines(keepends=True)
+    linecache.cache[file] = (len("".join(lines)), None, lines, file)
+    scope: dict = {}
+    exec(compile("".join(lines), file, "exec"), scope)
+    assert failure(Op(scope["wrong_tanh"]), X).hints[1] == f"look at line {len(lines)} of the cell"
+
+
 def test_an_error_may_go_to_another_process():
     error = failure(Op(wrong_tanh), X)
     copied = pickle.loads(pickle.dumps(error))
@@ -181,6 +246,42 @@ def test_each_new_version_that_fails_is_told_more():
 NAMED = {
     "a factor forgotten": ("xp.tanh(x)", "y", "g * 1.0", (X,), r"the gradient lacks the factor \(1 − y²\)"),
     "at one element": ("xp.tanh(x)", "y", "g * 1.0", (np.array(0.3),), r"the gradient lacks the factor \(1 − y²\)"),
+    "right at one value by chance": (
+        "xp.tanh(x)",
+        "y",
+        "g * (1 - y)",
+        (np.linspace(-2.0, 2.0, 5),),
+        r"the gradient lacks the factor \(1 \+ y\)",
+    ),
+    "right on one side": ("xp.abs(x)", "x", "g * (x < 9)", (np.linspace(-2.5, 2.5, 6),), "right only where x > 0"),
+    "wrong at zero": (
+        "x * x + x",
+        "x",
+        "g * (2 * x + (xp.abs(x) > 0.1))",
+        (np.linspace(-2.0, 2.0, 5),),
+        r"right only where \|x\| > 0; analytic is zero there",
+    ),
+    "two factors forgotten": (
+        "xp.exp(xp.sin(x))",
+        "y",
+        "g * 1.0",
+        (X,),
+        r"the gradient lacks the factor y cos x",
+    ),
+    "an exponential forgotten": (
+        "xp.log(xp.exp(x).sum(axis=1, keepdims=True))",
+        "x",
+        "g * x / x",
+        (X,),
+        r"the gradient lacks the factor exp\(x − y\)",
+    ),
+    "a term of log softmax forgotten": (
+        "x - xp.log(xp.exp(x).sum(axis=1, keepdims=True))",
+        "y",
+        "g * 1.0",
+        (X,),
+        r"analytic − numeric = exp y Σ\(g\) over axis 1",
+    ),
     "a factor twice": ("xp.exp(x)", "y", "g * y * y", (X,), "the gradient has one factor too many: y$"),
     "another factor": (
         "xp.sin(x)",

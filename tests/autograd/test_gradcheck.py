@@ -474,6 +474,36 @@ def test_functions_are_named_with_their_ops_and_parameters():
         gradcheck(lambda image, scale=2.0: halved(image * scale), X)
 
 
+def test_options_of_an_op_are_given_by_name():
+    @Op
+    class careless:
+        "y = eˣ / Σ eˣ              ∂L/∂x = y (g − Σ g y)"
+
+        def forward(xp, x, *, axis=-1):
+            e = xp.exp(x)
+            return e / e.sum(axis=axis, keepdims=True)
+
+        def backward(xp, g, y, *, axis=-1):
+            return y * (g - (g * y).sum(axis=-1, keepdims=True))  # wrong unless axis is the last one
+
+    x = normal(3, 4)
+    gradcheck(ops.softmax, x, axis=0)
+    gradcheck(careless, x, axis=1)
+    with pytest.raises(GradcheckError, match="gradcheck of careless: the gradient of x is wrong") as caught:
+        gradcheck(careless, x, axis=0)
+    assert caught.value.hints[2].endswith("(g * y).sum(axis=axis, keepdims=True))`")
+    with pytest.raises(TypeError, match="axes"):
+        gradcheck(ops.softmax, x, axes=0)
+
+
+def test_options_of_a_function_are_given_by_name():
+    def power(x, n):
+        return x**n
+
+    gradcheck(power, normal(3), n=3)
+    gradcheck(ops.matmul, normal(2, 3), b=normal(3, 4))
+
+
 def test_large_inputs_are_told_to_shrink():
     with pytest.raises(GradcheckError, match="x has 600 elements: check fewer of them for a diagnosis"):
         gradcheck(halved, normal(600))

@@ -305,6 +305,30 @@ class TestInABrowser:
         browser.click('[data-key="d"]')
         assert browser.screenshot().mean() > 150
 
+    def test_a_graph_a_little_too_wide_is_made_to_fit_and_grows_with_the_type(self, browser, tmp_path):
+        model = nn.Sequential(nn.Linear(3, 5), ops.tanh, nn.Linear(5, 1))
+        y = (model(Tensor(np.ones((4, 3)))) ** 2).mean()
+        self.open(browser, tmp_path, play(y, names=dict(model.named_parameters())), width=1280, height=720)
+        pane = "document.querySelector('#graph')"
+        assert browser.ask(f"{pane}.scrollWidth <= {pane}.clientWidth")
+        width = "document.querySelector('#graph svg').getBoundingClientRect().width"
+        before = browser.ask(width)
+        browser.click('[data-key="+"]')
+        assert browser.ask(width) > before
+
+    def test_a_long_name_keeps_its_end_and_whole_words(self, browser, tmp_path):
+        x = Tensor([1.0], requires_grad=True)
+        w = Tensor([2.0], requires_grad=True)
+        names = {"blocks.0.attention.out.weight": x, "averyveryverylongname": w}
+        self.open(browser, tmp_path, play((x * w).sum(), names=names))
+        labels = browser.ask("[...document.querySelectorAll('.node text:first-of-type')].map(t => t.textContent)")
+        assert labels[:2] == ["out.weight", "…" + "averyveryverylongname"[-12:]]
+        boxes = browser.ask(
+            "[...document.querySelectorAll('.node')].map(n => [n.querySelector('text').getBBox().width,"
+            " n.querySelector('rect').getBBox().width])"
+        )
+        assert all(text <= box - 34 for text, box in boxes), boxes  # the marks stand within 17 at either end
+
     def test_without_scripts_it_shows_the_table(self, browser, tmp_path):
         self.open(browser, tmp_path, play(network()[0]), script=False)
         assert browser.ask("document.querySelector('noscript').getBoundingClientRect().height") > 100

@@ -16,7 +16,7 @@ from PIL import Image
 from slow import slow_but_the_first
 
 from autograd.arrays import DeviceError
-from experiments import celeba, cifar10, images, mnist
+from experiments import celeba, cifar10, cli, images, mnist
 from experiments.cli import run_main
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
@@ -108,6 +108,24 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     printed = capsys.readouterr().out
     assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
     assert not out.exists()
+
+
+@pytest.mark.parametrize(("command", "flag"), [(mnist, "digits"), (celeba, "faces")])
+def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch, capsys):
+    drawn, load = [], command.load
+    monkeypatch.setattr(command, "load", lambda options, split: drawn.append(options[flag]) or load(options, split))
+    monkeypatch.setattr(cli, "FEW", 20)
+    assert command.main([*SMALL, *DEVICE, f"--{flag}", "50", "--epochs", "2", "--dry-run"]) == 0
+    printed = capsys.readouterr().out
+    assert drawn == [20] and "50 images" in printed and "(2.0 epochs)" in printed
+
+
+def test_a_finished_run_says_so_before_its_data_are_loaded(tmp_path, folder, monkeypatch, capsys):
+    out = tmp_path / "run"
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1", "--out", str(out)]) == 0
+    monkeypatch.setattr(mnist, "load", None)
+    assert mnist.main(["--resume", str(out), *DEVICE]) == 0
+    assert f"the run in {out} is finished: 1 steps" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("dry", slow_but_the_first([True, False]))

@@ -134,27 +134,6 @@ def test_the_seed_and_only_the_seed_decides_draws():
     assert values[0] == values[1] != values[2]
 
 
-def test_unreadable_pictures_are_listed_or_skipped_and_counted(tmp_path, capsys):
-    """The distance without them is that of the folder where they never were; damage behind a good head counts too."""
-    folder(tmp_path / "good", FAKE[:40])
-    shutil.copytree(tmp_path / "good", tmp_path / "bad")
-    (tmp_path / "bad" / "000.png").write_text("this is text")
-    (tmp_path / "bad" / "zzz.png").write_bytes(
-        (tmp_path / "good" / sorted(os.listdir(tmp_path / "good"))[0]).read_bytes()[:200]
-    )
-    hdf5(tmp_path / "real.h5", images=REAL)
-    status, _, errors = run(tmp_path / "bad", tmp_path / "real.h5", capsys=capsys)
-    assert status == 2 and "000.png" in errors and "--skip-unreadable" in errors
-    found = {}
-    for name, flags in (("bad", ["--skip-unreadable"]), ("good", [])):
-        status, printed, errors = run(tmp_path / name, tmp_path / "real.h5", "--json", "-", *flags, capsys=capsys)
-        assert status == 0
-        found[name] = json.loads(printed)
-        assert ("2 unreadable pictures are left out" in errors) == (name == "bad")
-    assert found["bad"]["metrics"] == found["good"]["metrics"]
-    assert found["bad"]["fake"]["unreadable"] == 2 and found["bad"]["fake"]["count"] == 40
-
-
 # Which features
 
 
@@ -472,6 +451,34 @@ def test_json_holds_everything(files, tmp_path, capsys):
     assert {"python", "numpy", "h5py", "pillow"} <= record["versions"].keys() and "command" in record
     run(files / "fake", files / "real.h5", "--json", tmp_path / "out.json", capsys=capsys)
     assert json.loads((tmp_path / "out.json").read_text())["metrics"].keys() == record["metrics"].keys()
+
+
+def test_skipped_pictures_are_recorded_and_the_cache_knows_the_images_that_are_left(files, tmp_path, capsys):
+    """The features are those of the readable images: kept for them, and not for the folder."""
+    shutil.copytree(files / "fake", tmp_path / "a")
+    first, *_, last = sorted((tmp_path / "a").rglob("*.png"))
+    kept = [first.read_bytes(), last.read_bytes()]
+    first.write_bytes(b"text")
+    last.write_bytes(kept[1][:-30])  # its head is whole
+    compared = [tmp_path / "a", files / "real.h5", "--json", "-", "--cache", tmp_path / "cache"]
+    status, _, err = run(*compared, capsys=capsys)
+    assert status == 2 and f"{first.name} is not a readable image" in err and "; --skip-unreadable goes on" in err
+    status, out, err = run(*compared, "--skip-unreadable", capsys=capsys)
+    record = json.loads(out)
+    assert status == 0 and f"2 unreadable pictures of {tmp_path / 'a'} are left out" in err
+    assert (record["fake"]["unreadable"], record["fake"]["count"]) == (2, 118) and "unreadable" not in record["real"]
+    first.unlink()
+    last.unlink()
+    alone = json.loads(run(*compared, capsys=capsys)[1])
+    assert alone["fake"]["content"] == record["fake"]["content"] and alone["metrics"] == record["metrics"]
+    assert alone["images_per_second"] is None  # all features were in the cache
+    first.write_bytes(kept[0])
+    more = json.loads(run(*compared, "--skip-unreadable", capsys=capsys)[1])
+    assert more["fake"]["content"] != record["fake"]["content"] and more["fake"]["unreadable"] == 0
+    statistics = [tmp_path / "a", "--save-stats", tmp_path / "s.h5", "--json", tmp_path / "j", "--skip-unreadable"]
+    last.write_bytes(b"text")
+    assert run(*statistics, capsys=capsys)[0] == 0
+    assert json.loads((tmp_path / "j").read_text())["unreadable"] == 1
 
 
 def test_a_checkpoint_and_a_run_are_image_sets(trained, files, tmp_path, capsys):

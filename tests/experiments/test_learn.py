@@ -7,6 +7,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from types import ModuleType
 
 import numpy as np
 import pytest
@@ -19,7 +20,7 @@ from experiments.learn import grading, seeds
 from experiments.learn.authoring import CHECK, new
 from experiments.learn.checking import Wrong, same
 from experiments.learn.course import SHIPPED, Desk, read_course, write_text
-from experiments.learn.judge import hints, judge
+from experiments.learn.judge import hints, judge, referee, untouched
 from experiments.learn.runner import Verdict
 from experiments.learn.session import Session
 from experiments.learn.terms import TERMS
@@ -124,7 +125,11 @@ ANSWERS = {
     "": ("crashed", "answer.py defines no cube"),
     "x = (": ("crashed", "answer.py, line 1: this is not Python"),
     "\n1 / 0": ("crashed", "answer.py, line 2:\n    1 / 0\nZeroDivisionError: division by zero"),
-    "raise SystemExit(0)": ("crashed", "SystemExit"),
+    "\nexit(0)": ("crashed", "answer.py, line 2: it ends the program (exit) before it was checked"),
+    "import sys; sys.modules['check'].check = len": (
+        "wrong",
+        "the answer changes check.check: mend the answer, not its check",
+    ),
     "def cube(x): return x": ("wrong", "cube is no op: keep the class with @op above it"),
 }
 
@@ -150,6 +155,17 @@ def test_a_verdict_on_what_is_no_answer(text, tmp_path, forget_modules):
     kind, words = ANSWERS[text]
     verdict = judge(tmp_path / "check.py", tmp_path / "answer.py", 0)
     assert words in verdict["text"] and verdict["kind"] == (kind if text else "wrong")
+
+
+def test_a_method_put_in_the_place_of_one_that_decides_is_noticed(monkeypatch):
+    decides = ModuleType("experiments.learn.decides")
+    decides.Comparison = type("Comparison", (), {"__module__": decides.__name__, "wrong": lambda self: True})
+    monkeypatch.setitem(sys.modules, decides.__name__, decides)
+    before = referee()
+    untouched(before)
+    decides.Comparison.wrong = lambda self: None
+    with pytest.raises(Wrong, match="changes experiments.learn.decides.Comparison.wrong: mend the answer"):
+        untouched(before)
 
 
 def test_an_exception_in_a_rule_names_its_line(two, tmp_path, forget_modules):

@@ -1,6 +1,9 @@
 """experiments/minimal.py, the GAN on one page."""
 
+import errno
+import os
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -17,7 +20,7 @@ def run(monkeypatch, folder, **constants):
     for name, value in constants.items():
         monkeypatch.setattr(minimal, name, value)
     nn.manual_seed(0)
-    minimal.main()
+    minimal.main.__wrapped__()
     picture = np.asarray(Image.open(folder / "runs" / "minimal.png"))[::2, ::2]  # every pixel is shown as 2 × 2
     assert picture.shape == (8 * 30 - 2, 10 * 30 - 2)  # gaps of 2 pixels
     tiles = np.pad(picture, ((0, 2), (0, 2))).reshape(8, 30, 10, 30).swapaxes(1, 2).reshape(80, 30, 30)
@@ -30,6 +33,33 @@ def test_it_runs_and_draws_a_picture(monkeypatch, tmp_path, capsys):
     assert len(np.unique(images, axis=0)) == 80
     losses = [float(loss) for loss in re.findall(r"loss of [GD] (\S+)", capsys.readouterr().out)]
     assert len(losses) == 2 and np.isfinite(losses).all() and min(losses) > 0
+
+
+@pytest.mark.parametrize(
+    ("argument", "status", "says"),
+    [("--help", 0, "it learns to draw digits"), ("--steps", 2, "unrecognized arguments")],
+)
+def test_it_has_no_options(monkeypatch, capsys, argument, status, says):
+    monkeypatch.setattr(sys, "argv", ["minimal", argument])
+    monkeypatch.setattr(minimal, "stroke_digits", None)  # it trains nothing
+    with pytest.raises(SystemExit) as exit:
+        minimal.main()
+    printed = capsys.readouterr()
+    assert exit.value.code == status and re.search(says, printed.out + printed.err)
+    assert "usage: python -m experiments.minimal" in printed.out + printed.err
+
+
+def test_a_full_disk_is_a_sentence(monkeypatch, capsys):
+    def full(image, path):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), path)
+
+    monkeypatch.setattr(sys, "argv", ["minimal"])
+    monkeypatch.setattr(minimal, "save_image", full)
+    for name, value in {"DIGITS": 100, "STEPS": 1, "BATCH": 4}.items():
+        monkeypatch.setattr(minimal, name, value)
+    with pytest.raises(SystemExit) as exit:
+        minimal.main()
+    assert exit.value.code == 2 and re.fullmatch(r"error: .*No space left.*minimal.png'\n", capsys.readouterr().err)
 
 
 @pytest.mark.slow

@@ -237,9 +237,25 @@ def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
 
 
 def test_fid_lists_them_before_its_work(damaged):
-    loader = open_images(damaged)
-    with pytest.raises(InputError, match=r"2 pictures of .*02\.png.*07\.png"):
-        loader.check()
+    with pytest.raises(InputError, match=r"2 pictures of .*02\.png.*07\.png.*--skip-unreadable goes on"):
+        open_images(damaged)
+
+
+def test_without_a_cache_they_are_skipped_too(damaged, capsys):
+    """In what --data of experiments.mnist and what experiments.fid read: as if the three files were not there."""
+    expected = [pixels(path, path, "RGB") for path in sorted(damaged.iterdir()) if path.stem not in ("02", "05", "07")]
+    data, loader = load_images(damaged, skip=True), open_images(damaged, skip=True)
+    np.testing.assert_array_equal(data.images, expected)
+    np.testing.assert_array_equal(np.concatenate(list(loader.batches(3))), expected)
+    assert data.skipped == loader.facts["unreadable"] == 3 and len(loader) == 8
+    assert capsys.readouterr().err.count(f"3 unreadable pictures of {damaged} are left out") == 2
+    few = open_images(damaged, num=6, seed=1, skip=True)  # of the six that are drawn
+    assert len(few) + few.facts["unreadable"] == 6
+    for path in damaged.iterdir():
+        path.write_bytes(b"text")
+    for load in (load_images, open_images):
+        with pytest.raises(InputError, match="no picture of .* can be read: .*00.png is not a readable image"):
+            load(damaged, skip=True)
 
 
 @pytest.mark.parametrize("mode", ["RGB", None])
