@@ -109,9 +109,11 @@ def samples(figures: dict[str, Result]) -> str:
 
 def distances(figures: dict[str, Result]) -> str:
     drawn = chart_grid(distance_charts(figures))
+    timed = chart_grid(distance_charts(figures, minutes=True))
     return drawn and (
-        f"{drawn}<p class=quiet>Dashed: the distance between two sets of real images, below which nothing can be "
-        "expected. The numbers of one chart do not compare with those of the other.</p>"
+        f"{drawn}{timed}<p class=quiet>Above over steps, below over the minutes of training, evaluations included. "
+        "Dashed: the distance between two sets of real images, below which nothing can be expected. The numbers of one "
+        "chart do not compare with those of the other.</p>"
     )
 
 

@@ -382,9 +382,18 @@ def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsa
     figure = picture.ablation_figure(numbers.ablation_rows(results(everything), list(ABLATION)))
     dots = sum(len(dots.get_offsets()) for dots in figure.axes[0].collections)
     assert dots == SEEDS * len(ABLATION)
-    assert html.count("<svg") == 3 + 2 + 1  # figures 4 to 6, figure 10, the ablation
+    assert html.count("<svg") == 3 + 2 + 2 + 1  # figures 4 to 6, figure 10 over steps and minutes, the ablation
     assert "by chance alone once in ten" in html
     assert set(re.findall(r"https?://[\w.]+", html)) <= {"http://www.w3.org"}  # opens without a network
+
+
+def test_distances_over_minutes_stand_at_the_times_of_their_evaluations():
+    figures = {"cnn": result("figures/cnn", [record(60, 5.0), record(1200, 4.0)])}  # after 6 and 120 seconds
+    (chart,) = picture.distance_charts(figures, minutes=True)
+    np.testing.assert_allclose(chart.lines[0].steps, [0.1, 2.0])
+    np.testing.assert_array_equal(chart.lines[0].values, [5.0, 4.0])
+    (over_steps,) = picture.distance_charts(figures)
+    np.testing.assert_array_equal(over_steps.lines[0].steps, [60, 1200])
 
 
 @pytest.mark.slow
@@ -406,7 +415,7 @@ def test_a_page_of_nothing_and_of_little(tmp_path, everything):
     ]
     html = page.page(some, "quick", "x")
     assert "38 runs are not trained yet" in html and html.count("not there yet") >= 5
-    assert html.count("<svg") == 2  # the CNN's distance, and the ablation
+    assert html.count("<svg") == 3  # the CNN's distance over steps and over minutes, and the ablation
 
 
 def test_what_runs_say_is_escaped(tmp_path):
