@@ -197,9 +197,9 @@ class Tar(Pictures):
 
 
 def plain_name(name: str) -> str:
-    """The name of a member as a relative path with slashes, however the archiver wrote it: ./a, a\\b, /a, C:\\a."""
+    """The name of a member as a relative path with slashes, however it was written: ./a, a\\b, /a, C:\\a, ../a."""
     name = re.sub(r"^([A-Za-z]:)?/*", "", name.replace("\\", "/"))
-    return re.sub(r"(^|/)(\./)+", r"\1", re.sub("/+", "/", name))
+    return posixpath.normpath(f"/{name}")[1:] + ("/" if name.endswith("/") else "")
 
 
 def check_member(size: int) -> None:

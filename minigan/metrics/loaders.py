@@ -25,7 +25,7 @@ from minigan.data.dataset import Dataset
 from minigan.data.decoding import HINT, is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
 from minigan.data.load import load_data
-from minigan.data.mnist import load_dataset, read_images
+from minigan.data.mnist import find_files, load_dataset, read_images
 from minigan.data.pictures import open_pictures
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
@@ -206,17 +206,23 @@ class GeneratorLoader(ImageLoader):
 
 
 def open_images(
-    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
+    spec: Any,
+    num: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    skip: bool = False,
+    subset: str | None = None,
 ) -> ImageLoader:
     """The images of `spec`: a path, a name in `DRAWN`, a uint8 array (or an object that slices like one), or a list.
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
     `num` images. With `skip`, pictures that cannot be read are left out of those: each is decoded once more.
+    `subset` names the set to take from a folder of several, as EMNIST's.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")
     if isinstance(spec, str | os.PathLike):
-        loader = _open_path(str(spec), num or SAMPLES, seed, device)
+        loader = _open_path(str(spec), num or SAMPLES, seed, device, subset)
     else:
         loader = _open_array(spec)
     if len(loader) == 0:
@@ -234,13 +240,14 @@ def open_images(
     return loader
 
 
-def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
+def _open_path(name: str, made: int, seed: int, device: str, subset: str | None) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
         return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
     if kind in ("mnist", "cifar-10"):
-        data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
-        return ArrayLoader(data.images, name, kind, split=split)
+        of = partial(load_dataset, subset=subset) if len(find_files(path)) > 1 else load_dataset
+        data, split = _test_images(of if kind == "mnist" else load_cifar10, path)
+        return ArrayLoader(data.images, name, kind, split=split, **({"subset": data.name} if subset else {}))
     if kind in ("run", "checkpoint"):
         return GeneratorLoader(find_checkpoint(path), name, kind, made, seed, device)
     if kind == "hdf5":

@@ -15,6 +15,7 @@ from PIL import Image, PngImagePlugin, features
 from minigan.data import load_images
 from minigan.data.cache import Recipe, cached
 from minigan.data.decoding import FORMATS, pixels
+from minigan.data.folder import find_pictures
 from minigan.data.pictures import open_pictures, plain_name
 from minigan.errors import InputError
 from minigan.metrics.loaders import open_images
@@ -118,6 +119,7 @@ def test_a_picture_that_claims_to_be_huge_is_one_sentence():
 def test_names_as_archivers_write_them():
     names = {"./a/1.png": "a/1.png", "a\\1.png": "a/1.png", "/a/1.png": "a/1.png", "C:\\a\\1.png": "a/1.png"}
     names |= {"a//b/./1.png": "a/b/1.png", "././1.png": "1.png", ".\\a\\1.png": "a/1.png"}
+    names |= {"../a/1.png": "a/1.png", "a/../../b/1.png": "b/1.png", "..\\1.png": "1.png", "a/..b/": "a/..b/"}
     for written, plain in names.items():
         assert plain_name(written) == plain
 
@@ -172,6 +174,25 @@ def test_folders_reached_by_links_count_once(tmp_path):
     files, others = names_of(tmp_path / "data")
     assert files == ["a/1.png", "file.png", "link/2.png"]
     assert others == {"hidden": 1, ".txt": 1, ".db": 1, "link to nothing": 1}
+
+
+def test_a_link_to_itself_and_a_locked_folder_end_nothing(tmp_path, monkeypatch):
+    for name in ("a.png", "locked/b.png", "open/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    os.symlink("loop.png", tmp_path / "loop.png")
+    scandir = os.scandir
+
+    def refuse(path):  # as the system does for a folder without read permission, but not for root
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    files, others = names_of(tmp_path)
+    assert files == ["a.png", "open/c.png"] and others == {"link to nothing": 1, "unreadable folder": 1}
+    with pytest.raises(InputError, match="cannot read .*locked: Permission denied"):
+        find_pictures(tmp_path / "locked")
 
 
 def test_what_is_left_out_is_said(tmp_path, capsys):

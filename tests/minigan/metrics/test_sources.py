@@ -198,7 +198,7 @@ def bad_png(path):
         (lambda p: p.mkdir(), "holds no PNG or JPEG images"),
         (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY[:, :0])), "not uint8 images"),
         (bad_png, r"3\.png is not a readable image"),
-        (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, HDF5"),
+        (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, CSV, HDF5"),
         (lambda p: Image.fromarray(GREY[0]).save(p, "PNG"), "is a single image"),
         (lambda p: hdf5(p, images=COLOUR.astype(np.float32)), r"holds no images.*but images float32 \(7, 12, 10, 3\)"),
         (lambda p: hdf5(p, a=COLOUR, b=COLOUR), r"several arrays that can be images \(a, b\)"),
