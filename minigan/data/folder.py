@@ -29,8 +29,7 @@ def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = F
     root = Path(path)
     found = find_pictures(root)
     files = [root / name for name in found.files]
-    if not files:
-        raise InputError(f"{root} holds no PNG or JPEG images, nor others that Pillow reads{found.left_out()}")
+    found.check(root)
     if found.others:
         print(f"{root}: {len(files):,} pictures{found.left_out()}", file=sys.stderr)
     bad: dict[str, str] = {}
@@ -89,6 +88,11 @@ class Found:
             self.others["hidden"] += 1
         else:
             self.others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
+
+    def check(self, place: str | os.PathLike) -> None:
+        """InputError if there is no picture at `place`."""
+        if not self.files:
+            raise InputError(f"{place} holds no picture files{self.left_out()}")
 
     def left_out(self) -> str:
         """A clause that says what was left out, "" for nothing."""

@@ -2,7 +2,6 @@
 
 import math
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from minigan.data.cifar import holds_cifar10
 from minigan.data.csv_images import is_csv
 from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
+from minigan.data.tars import is_tar
 from minigan.errors import InputError
-from minigan.files import reading
-from minigan.hdf5 import CHUNK_BYTES, EXPANSION, SIGNATURE, array_names, reading_hdf5, text
+from minigan.files import EXPANSION, reading
+from minigan.hdf5 import CHUNK_BYTES, SIGNATURE, array_names, reading_hdf5, text
 from minigan.metrics import statistics
 from minigan.npz import Arrays, npz_array, npz_headers
 
@@ -44,7 +44,7 @@ def detect_kind(spec: str | os.PathLike) -> str:
             head = file.read(8)
         if head[:4] == b"PK\x03\x04":
             return _zip_kind(path)
-        if tarfile.is_tarfile(path):
+        if is_tar(path):
             return "tar"
     if head == SIGNATURE:
         with reading_hdf5(path) as f:

@@ -104,7 +104,7 @@ def check_extractor(file: ImageSet, extractor: dict[str, Any] | None, dimensions
 
 def _in_words(extractor: dict[str, Any]) -> str:
     label, _ = label_and_key(extractor["features"], extractor["dimensions"])
-    weights = f"weights {extractor['weights_sha256'][:8]}" if "weights_sha256" in extractor else None
+    weights = f"weights {extractor['weights_sha256'][:8]}" if extractor.get("weights_sha256") else None
     details = extractor.get("mode"), weights, f"digest {extractor['digest'][:8]}"
     return f"{label} ({', '.join(filter(None, details))})"
 

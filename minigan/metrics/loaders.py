@@ -30,7 +30,7 @@ from minigan.data.pictures import open_pictures
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
-from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
+from minigan.sampling import batch_size, find_checkpoint, generate, latents, make_generator
 
 SAMPLES = 10_000  # default number of images of a generator or a drawing program
 Images = np.ndarray | list[np.ndarray]  # uint8 (n, H, W) or (n, H, W, 3); a list if the sizes differ
@@ -127,9 +127,7 @@ class PictureLoader(ImageLoader):
     def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
         try:
-            if not self.pictures.files:
-                left_out = self.pictures.found.left_out()
-                raise InputError(f"{path} holds no PNG or JPEG images, nor others that Pillow reads{left_out}")
+            self.pictures.found.check(path)
         except InputError:
             self.pictures.close()
             raise
@@ -186,8 +184,9 @@ class GeneratorLoader(ImageLoader):
     """Images 0 … count − 1 of a seed from the averaged generator of a checkpoint, equal to experiments.generate's."""
 
     def __init__(self, path: Path, name: str, kind: str, count: int, seed: int, device: str):
-        step = checkpoint.load(path)[1].get("steps_done")
-        self.generator, self.config = load_generator(path, device)
+        loaded = checkpoint.load(path)
+        step = loaded[1].get("steps_done")
+        self.generator, self.config = make_generator(*loaded, path, device)
         self.seed, self.batch = seed, batch_size(self.config)
         super().__init__(name, kind, count, checkpoint=path.name, step=step, sampling_seed=seed)
         self.made: tuple[int, np.ndarray] | None = None  # the last generated batch; the next read may begin within it

@@ -175,6 +175,7 @@ def test_sizes_that_a_file_claims_are_not_believed(tmp_path):
         {"extractor": {"features": [], "dimensions": 3, "digest": ""}}, {"content": 7},
         {"extractor": {"features": "random", "dimensions": "3", "digest": ""}},
         {"extractor": {"features": "random", "dimensions": 3, "digest": "", "mode": {}}},
+        {"extractor": {"features": "random", "dimensions": 3, "digest": "", "weights_sha256": 5}},
     ],
 )  # fmt: skip
 def test_edited_metadata_of_statistics_are_one_sentence(tmp_path, change, monkeypatch):
