@@ -182,7 +182,7 @@ def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, con
     batch = batch_size(config)
     images = args.num if args.folder or args.grid or args.hdf5 else 0
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
-    with Progress(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
+    with Progress(total=images + STEPS * len(keys or []), unit="image", leave=False) as bar:
 
         def draw(z: "np.ndarray") -> "np.ndarray":
             bar.update(len(z))

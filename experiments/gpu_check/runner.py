@@ -22,7 +22,7 @@ from typing import Any
 
 from experiments.gpu_check.stages import FOLDER, Stage
 from minigan.errors import InputError
-from minigan.figures import write_bytes
+from minigan.files import write_bytes
 from minigan.log import last, read_log
 
 ROOT = Path(__file__).parents[2]

@@ -46,9 +46,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--out", type=Path, metavar="DIR", help="your folder (default: exercises, or exercises/NAME)")
-    p.add_argument(
-        "--seed", metavar="NAME", help="exercises made from a name, so that each student gets different ones"
-    )
+    p.add_argument("--seed", metavar="NAME", help="exercises made from a name: each student gets different ones")
     p.add_argument("--exercises", type=Path, metavar="DIR", help="exercises of your own, in place of the course")
     p.add_argument("--limit", type=float, default=LIMIT, metavar="SECONDS", help=f"time for an answer ({LIMIT:g})")
     lecturers = p.add_argument_group("for lecturers")

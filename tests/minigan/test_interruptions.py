@@ -175,6 +175,17 @@ def test_two_processes_that_find_a_dead_owner_do_not_both_take_its_place(tmp_pat
     assert owner.read_text() == "another-machine 1" and not (tmp_path / ".lock.owner.claim").exists()
 
 
+def test_an_error_names_the_checkpoint_that_was_read(tmp_path):
+    run = start(tmp_path / "run", steps=1)
+    run.save("best.h5")
+    arrays, meta = checkpoint.load(tmp_path / "run" / "best.h5")
+    with pytest.raises(InputError, match="best.h5 does not fit this run"):
+        run.load(arrays, {**meta, "seconds": "long"})
+    run.save()
+    with pytest.raises(InputError, match="checkpoint.h5 does not fit this run"):
+        run.load(arrays, {**meta, "seconds": "long"})
+
+
 def test_another_error_of_a_lock_is_not_hidden(tmp_path, monkeypatch):
     monkeypatch.setattr(fcntl, "flock", lambda *a: (_ for _ in ()).throw(OSError(errno.EIO, "broken")))
     with pytest.raises(OSError, match="broken"), hold_lock(tmp_path / ".lock", "taken"):

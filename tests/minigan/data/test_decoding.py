@@ -4,6 +4,8 @@ import gzip
 import io
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -114,6 +116,15 @@ def test_a_picture_that_claims_to_be_huge_is_one_sentence():
     data = png()[:16] + head + struct.pack(">I", zlib.crc32(b"IHDR" + head)) + png()[33:]
     with pytest.raises(InputError, match="a is not a readable image .*3600000000"), warnings.catch_warnings():
         pixels(io.BytesIO(data), "a", "RGB")
+
+
+@pytest.mark.slow
+def test_a_large_picture_is_read_without_a_word(tmp_path):
+    """Pillow warns above 89 million pixels, in the words of its own source file."""
+    Image.fromarray(np.zeros((10_000, 9_000), np.uint8)).save(tmp_path / "a.png")
+    program = "import sys; from minigan.data import load_images; print(load_images(sys.argv[1], 8).images.shape)"
+    done = subprocess.run([sys.executable, "-W", "default", "-c", program, tmp_path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(1, 8, 8)\n", "")
 
 
 # ---- archives and folders
