@@ -213,10 +213,11 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
         if args.resume and not args.dry_run:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
-            if finished(args.resume, name):
-                return 0
+        saved = read_saved(args.resume) if args.resume else None
+        if saved and not args.dry_run and finished(args.resume, saved[1], name):
+            return 0
         load = drawing_few(load) if args.dry_run else load
-        plan = read_resume(args.resume, load, name, device) if args.resume else new_plan(args, load, options)
+        plan = read_resume(args.resume, saved, load, name, device) if saved else new_plan(args, load, options)
         return start_plan(args, plan, load, name, device, held)
 
 
@@ -270,7 +271,9 @@ def check_flags(args: argparse.Namespace, device: str) -> None:
         raise InputError("give one of --steps, --epochs and --minutes")
     given = {flag for flag, value in vars(args).items() if value is not None and value is not False}
     if args.resume and given - {"resume", "device", "no_graph", "tf32", "dry_run"}:
-        raise InputError("--resume goes on with its own settings: only --device, --no-graph and --tf32 go with it")
+        raise InputError(
+            "--resume goes on with its own settings: only --device, --no-graph, --tf32 and --dry-run go with it"
+        )
 
 
 def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
@@ -329,21 +332,29 @@ def trained_with(meta: dict[str, Any], directory: Path, name: str) -> tuple[str,
     return command, options
 
 
-def finished(directory: Path, name: str) -> bool:
+def finished(directory: Path, meta: dict[str, Any], name: str) -> bool:
     """Whether the run in `directory` has all of its steps and its samples; says so, before any data are loaded."""
-    from minigan import checkpoint
     from minigan.config import saved_config
 
-    path = directory / "checkpoint.h5"
-    if not path.is_file() or not (directory / "samples.h5").exists():
+    if not all((directory / file).is_file() for file in ("checkpoint.h5", "samples.h5")):
         return False
-    meta = checkpoint.load(path)[1]
     trained_with(meta, directory, name)
     steps = meta.get("steps_done")
     if not isinstance(steps, int) or steps < saved_config(meta, directory).steps:
         return False
     print(f"the run in {directory} is finished: {steps:,} steps")
     return True
+
+
+def check_evaluation(options: Any, directory: Path) -> None:
+    """InputError unless these are options as `evaluation_options` gives them."""
+    from minigan.errors import InputError
+
+    kinds = {"features": str, "weights": str | None, "mode": str}
+    if not isinstance(options, dict) or not all(
+        name in kinds and isinstance(value, kinds[name]) for name, value in options.items()
+    ):
+        raise InputError(f"{directory}: its files do not say with which features it was evaluated")
 
 
 def drawing_few(load: Load) -> Load:
@@ -385,15 +396,16 @@ def read_saved(directory: Path) -> tuple["Arrays", dict[str, Any]]:
     }
 
 
-def read_resume(directory: Path, load: Load, name: str, device: str) -> Plan:
-    """The plan of the run in `directory`. InputError if there is none that this command can go on with."""
+def read_resume(directory: Path, saved: tuple["Arrays", dict[str, Any]], load: Load, name: str, device: str) -> Plan:
+    """The plan of the run in `directory`. saved: what `read_saved` gave. InputError if it is of another command."""
     from minigan import accelerate
     from minigan.config import saved_config
     from minigan.errors import InputError
 
-    arrays, meta = read_saved(directory)
+    arrays, meta = saved
     config = saved_config(meta, directory)
     command, options = trained_with(meta, directory, name)
+    check_evaluation(options.get("evaluation", {}), directory)
     try:
         data = load(options)
     except (KeyError, TypeError, ValueError, AttributeError) as e:  # options of another version, or edited ones

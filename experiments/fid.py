@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 
 EPILOG = """A and B are each one of
   a folder of PNG, JPEG and other images, with its sub-folders, or a zip or tar of them; sizes may differ
-  a folder of MNIST, EMNIST, CIFAR-10 or CelebA files: their test images, else the training images
+  a folder of MNIST, EMNIST or CIFAR-10 files, or mnist.npz: their test images, else the training images
+  a folder of CelebA: all of its pictures, training images too, whole and not cropped as for training
   an IDX or a CSV file, plain or gzipped; an HDF5, npz or npy file of uint8 images, such as samples.h5 of a run
   a training checkpoint, which generates --num images, or the directory of a run: its best.h5, else its checkpoint.h5
   a statistics file: from --save-stats, or another tool's npz with mu and sigma; it gives the Fréchet distance,
   and the other metrics if it was saved with --save-features
-  stroke-digits or faces: --num images drawn by a program, and none that a run is trained on
+  stroke-digits or faces: --num images drawn by a program, which no run was trained on
 
 The distance is named after its features, because distances of different features do not compare:
   FID         2048 features of the Inception network, with --inception; with --tap 64 it is FID-64, and so on
@@ -105,6 +106,7 @@ def parser() -> argparse.ArgumentParser:
         "--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one"
     )
     which.add_argument("--cache", metavar="DIR", help="keep features in DIR, and reuse them for the same images")
+    which.add_argument("--subset", metavar="NAME", help="which set of a folder with several (emnist-digits, …)")
     add_skip_flag(which)
     out = p.add_argument_group("what is written")
     out.add_argument(
@@ -187,6 +189,7 @@ def compare(args: argparse.Namespace) -> int:
         keep_features=args.save_features,
         device=args.device,
         skip=args.skip_unreadable,
+        subset=args.subset,
         progress=True,
     )
     if args.json != "-":
@@ -203,7 +206,7 @@ def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.metrics.cache import FeatureCache
     from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable)
+    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable, args.subset)
     if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)
@@ -232,7 +235,7 @@ def save(args: argparse.Namespace, images: "ImageSet") -> None:
 def write_json(record: dict[str, Any], out: str | None) -> None:
     import json
 
-    from minigan.figures import write_bytes
+    from minigan.files import write_bytes
 
     text = json.dumps(record, indent=2, ensure_ascii=False)
     if out == "-":

@@ -77,7 +77,7 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from minigan.errors import InputError
-    from minigan.sampling import find_checkpoint, load_generator, truncate
+    from minigan.sampling import find_checkpoint, truncate
     from minigan.train import free_directory
 
     if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
@@ -86,7 +86,7 @@ def main(argv: list[str]) -> int:
     check(args)
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
-    generator, config = load_generator(path, device)
+    generator, config, digest = load_hashed(path, device)
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
@@ -95,9 +95,25 @@ def main(argv: list[str]) -> int:
     if args.truncation < 1:
         truncate(generator, args.truncation)
     with filled_whole(out) as directory:
-        write(args, path, generator, config, directory)
+        write(args, path, digest, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
+
+
+def load_hashed(path: Path, device: str) -> tuple[Any, "Config", str]:
+    """The generator, its configuration, and the SHA-256 of its file.
+
+    A training at work may replace the file between two looks at it, so both looks must find the same one.
+    """
+    from minigan.errors import InputError
+    from minigan.sampling import load_generator
+
+    for _ in range(10):
+        digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
+        generator, config = load_generator(path, device)
+        if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
+            return generator, config, digest
+    raise InputError(f"{path} is replaced again and again: copy it first")
 
 
 def check(args: argparse.Namespace) -> None:
@@ -121,7 +137,7 @@ def check(args: argparse.Namespace) -> None:
         raise InputError("images are numbered from 0 to 2³² - 1")
 
 
-LITTER = re.compile(r"\.writing(\.\d+)?|\.lock(\.owner)?")  # what a killed call leaves in its directory
+LITTER = re.compile(r"\.writing(\.\d+)?|\.lock(\.owner(\.claim)?)?")  # what a killed call leaves in its directory
 
 
 def is_unfinished(directory: Path) -> bool:
@@ -158,7 +174,7 @@ def filled_whole(directory: Path) -> Iterator[Path]:
             directory.rmdir()
 
 
-def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config", directory: Path) -> None:
+def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, config: "Config", directory: Path) -> None:
     """Write everything that was asked for into the directory."""
     from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
@@ -166,19 +182,21 @@ def write(args: argparse.Namespace, path: Path, generator: Any, config: "Config"
     batch = batch_size(config)
     images = args.num if args.folder or args.grid or args.hdf5 else 0
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
-    with Progress(total=images + STEPS * len(keys or []), unit="image", disable=None, leave=False) as bar:
+    with Progress(total=images + STEPS * len(keys or []), unit="image", leave=False) as bar:
 
         def draw(z: "np.ndarray") -> "np.ndarray":
             bar.update(len(z))
             return generate(generator, z, batch, fill=True)
 
         if images:
-            write_images(args, path, draw, batch, config.latent, directory)
+            write_images(args, path, digest, draw, batch, config.latent, directory)
         if keys:
             write_interpolation(keys, args.seed, draw, batch, config.latent, directory)
 
 
-def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, latent: int, directory: Path) -> None:
+def write_images(
+    args: argparse.Namespace, path: Path, digest: str, draw: Draw, batch: int, latent: int, directory: Path
+) -> None:
     """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
     from minigan.figures import enlargement, image_grid, save_image
     from minigan.hdf5 import writing_hdf5
@@ -186,7 +204,7 @@ def write_images(args: argparse.Namespace, path: Path, draw: Draw, batch: int, l
 
     shown: list[np.ndarray] = []
     made: dict[str, Any] = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
-    made["checkpoint_sha256"] = hashlib.sha256(path.read_bytes()).hexdigest()
+    made["checkpoint_sha256"] = digest
     rows: dict[str, Callable[[np.ndarray], None]] = {}
     with writing_hdf5(directory / "samples.h5", **made) if args.hdf5 else contextlib.nullcontext() as file:
         for first in range(0, args.num, batch):

@@ -77,7 +77,7 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
     adam = Adam(parameters, LEARNING_RATE)
     one_hot = np.eye(10, dtype=np.float32)[labels]
     per_epoch = -(-len(images) // batch)
-    progress = Progress(range(epochs * per_epoch), "training", disable=None)
+    progress = Progress(range(epochs * per_epoch), "training")
     for step in progress:
         if step % per_epoch == 0:
             order = rng.permutation(len(images))
@@ -87,7 +87,7 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
         adam.lr = LEARNING_RATE * learning_rate(step, len(progress), 50, "cosine")
         adam.step(grad(loss, parameters))
         if step % 20 == 0:
-            progress.set_postfix(loss=f"{loss.item():.3f}")
+            progress.set_postfix_str(f"loss {loss.item():.3f}", refresh=False)
     return classifier
 
 

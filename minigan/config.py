@@ -13,7 +13,7 @@ from typing import Any
 
 from autograd.random import RandomStream
 from minigan.augment import Augment
-from minigan.cnn import ConvDiscriminator, ConvGenerator
+from minigan.cnn import PLANS, ConvDiscriminator, ConvGenerator
 from minigan.errors import InputError
 from minigan.losses import LOSSES
 from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
@@ -21,7 +21,7 @@ from nn import Module
 
 MOST = 1 << 53  # the largest number of steps: whole numbers up to here are exact in the schedules
 SMALLEST_SIZE, LARGEST_SIZE = 4, 4096  # pixels along an image
-MOST_WEIGHTS = 1 << 31  # of the blocks of a network; more do not fit into memory
+MOST_WEIGHTS = 1 << 31  # of the blocks of a network, or of another part; more do not fit into memory
 TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
 
 BOUNDS = {  # name of a bound: its words, and the test of a value against it
@@ -283,15 +283,36 @@ def check(c: Config) -> Config:
             words, holds = BOUNDS[name]
             if not holds(value, bound):
                 raise InputError(f"{flag} must be {words} {bound}, not {value}")
-    Augment(c.augment, c.augment_p).draw(
-        RandomStream(), (1, c.channels, c.image_size, c.image_size)
-    )  # names and channels
+    # The names of augmentations, and the channels that they need.
+    Augment(c.augment, c.augment_p).draw(RandomStream(), (1, c.channels, c.image_size, c.image_size))
     if c.variant != "cnn":
         check_sizes("g", c.g_width, c.g_heads, c.g_patch, c.image_size)
         check_sizes("d", c.d_width, c.d_heads, c.d_patch, c.image_size)
         check_features("g", c.g_width, c.g_depth, c.g_mlp_ratio)
         check_features("d", c.d_width, c.d_depth, c.d_mlp_ratio)
+    check_ends(c)
     return c
+
+
+def check_ends(c: Config) -> None:
+    """InputError if what stands around the blocks, or the CNN, has more weights than fit into memory."""
+    if c.variant == "cnn":
+        grid, doublings = PLANS.get(c.image_size, (0, 0))
+        found = {("cnn_width",): (c.cnn_width * 2**doublings // 2 * grid) ** 2}  # the first linear map of D
+    else:
+        patch = c.g_patch**2 * c.channels
+        modulated = 0 if c.g_modulated else (c.image_size // c.g_patch) ** 2 * c.g_width**2
+        found = {
+            ("g_width", "g_head_width"): c.g_head_width * (c.g_width + patch),
+            ("g_width", "g_patch"): c.g_width * patch + modulated,
+            ("g_width", "g_mapping", "latent"): c.g_width * (c.latent + c.g_mapping * c.g_width),
+            ("d_width", "d_patch", "d_overlap"): c.d_width * c.channels * (c.d_patch + 2 * c.d_overlap) ** 2,
+        }
+    for names, weights in found.items():
+        if weights > MOST_WEIGHTS:
+            flags = [f"{flag_of(name)} {getattr(c, name)}" for name in names]
+            listed = ", ".join(flags[:-1]) + " and " + flags[-1] if len(flags) > 1 else flags[0]
+            raise InputError(f"{listed} make a network of more than {MOST_WEIGHTS:,} weights")
 
 
 def check_features(net: str, width: int, depth: int, mlp_ratio: float) -> None:

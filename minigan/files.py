@@ -10,6 +10,7 @@ from typing import Any, BinaryIO
 
 from minigan.errors import InputError
 
+EXPANSION = 1100  # bytes for a byte of a compressed file: more than gzip can reach
 _TEMPORARY = re.compile(  # the last two are of older versions
     r"\..+\.\d+\.tmp|(checkpoint|best|samples)\.h5\.tmp|\.[\w-]+\.(png|gif|html|json|h5)\.\d+"
 )

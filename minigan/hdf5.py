@@ -9,6 +9,7 @@ dtypes, shapes, arrays and attributes. A file without a seal is first read by a 
 import hashlib
 import io
 import json
+import math
 import os
 import signal
 import subprocess
@@ -21,13 +22,12 @@ from typing import Any
 import h5py
 import numpy as np
 
-from minigan.files import reading, write_all, writing
+from minigan.files import EXPANSION, reading, write_all, writing
 
 SIGNATURE = b"\x89HDF\r\n\x1a\n"
 SEAL = b"\nminigan sha256 "
 SEAL_BYTES = len(SEAL) + 64 + 1
 PROBE_SECONDS = 5  # of computing that the process may take; it reads at most 128 MiB
-EXPANSION = 1100  # bytes of an array for a byte of the file: more than gzip can reach
 CHUNK_BYTES = 1 << 28  # of a compressed dataset are in memory at once, at most
 _BLOCK = 1 << 20
 
@@ -86,8 +86,8 @@ def writing_hdf5(path: str | os.PathLike, **attributes: str | int | float) -> It
         finally:
             if sink.error is not None:
                 raise sink.error
-        raw.seek(0)
-        digest = _sha256(raw, size := raw.seek(0, os.SEEK_END))
+        size = raw.seek(0, os.SEEK_END)
+        digest = _sha256(raw, size)
         raw.seek(size)
         write_all(raw, SEAL + digest.encode() + b"\n")
 
@@ -264,10 +264,12 @@ def _attributes(item: Any) -> list[Any]:
 
 
 def _hashes(f: h5py.File) -> dict[str, str]:
-    """The SHA-256 of the bytes of every array in a file."""
-    found = {}
+    """The SHA-256 of the bytes of every array in a file; ValueError if one claims more than the file can hold."""
+    found, size = {}, os.path.getsize(f.filename)
     for name in array_names(f):
         dataset, digest = f[name], hashlib.sha256()
+        if dataset.nbytes > EXPANSION * size or math.prod(dataset.chunks or ()) * dataset.dtype.itemsize > CHUNK_BYTES:
+            raise ValueError(f"{name} cannot be {dataset.dtype} {dataset.shape} in a file of this size")
         if dataset.ndim == 0:
             digest.update(np.ascontiguousarray(dataset[()]).data)
         else:

@@ -52,7 +52,7 @@ def hold_lock(path: Path, message: str, wait: bool = False) -> Iterator[IO | Non
                 break
             stack.close()  # the process that held it has deleted the file, and others lock a new one
         if _has_ended(owner):  # left by a kill
-            remove(owner)
+            _take_away(owner)
         yield file
 
 
@@ -77,7 +77,8 @@ def _own(path: Path, message: str, wait: bool) -> Iterator[None]:
             break
         except FileExistsError:
             if _has_ended(path):
-                remove(path)
+                _take_away(path)
+                time.sleep(POLL / 10)
                 continue
         if not wait:
             raise InputError(f"{message} (if that is wrong, delete {path})")
@@ -89,6 +90,27 @@ def _own(path: Path, message: str, wait: bool) -> Iterator[None]:
         yield
     finally:
         remove(path)
+
+
+def _take_away(path: Path) -> None:
+    """Remove an owner file whose process has ended.
+
+    Two processes can find it at once, and the quicker one has its own there when the slower one gets to remove it. So
+    only who holds a second file removes, and looks again before.
+    """
+    claim = path.with_name(path.name + ".claim")
+    try:
+        open(claim, "x").close()
+    except FileExistsError:
+        with contextlib.suppress(OSError):
+            if claim.stat().st_mtime < time.time() - UNNAMED:  # left by a kill
+                remove(claim)
+        return
+    try:
+        if _has_ended(path):
+            remove(path)
+    finally:
+        remove(claim)
 
 
 def _has_ended(path: Path) -> bool:

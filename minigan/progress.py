@@ -35,6 +35,17 @@ class Progress(tqdm):
 
         return line
 
+    @classmethod
+    def write(cls, s: str, file: Any = None, end: str = "\n", nolock: bool = False) -> None:
+        """Print a line above the bar; where stderr is no terminal there is no bar to move."""
+        if is_terminal(sys.stderr):
+            super().write(s, file, end, nolock)
+        else:
+            print(s, file=file or sys.stdout, end=end)
+
+    def set_description_str(self, desc: str | None = None, refresh: bool | None = True) -> None:
+        super().set_description_str(desc, refresh and self.terminal)
+
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         super().set_postfix_str(s, refresh and self.terminal)
 

@@ -41,7 +41,13 @@ def load_generator(path: str | Path, device: str = "cpu") -> tuple[Module, Confi
 
     InputError for any other file.
     """
-    arrays, meta = checkpoint.load(Path(path))
+    return make_generator(*checkpoint.load(Path(path)), path, device)
+
+
+def make_generator(
+    arrays: checkpoint.Arrays, meta: dict[str, Any], path: str | Path, device: str = "cpu"
+) -> tuple[Module, Config]:
+    """`load_generator` from what `checkpoint.load` gave for `path`, which errors name."""
     if "ema" not in arrays:
         raise InputError(f"{path}: a checkpoint, but not of a training run")
     config = saved_config(meta, path)

@@ -99,7 +99,8 @@ class Run:
         """Go on from a checkpoint; InputError if it is of other images or other networks."""
         if meta.get("data_hash") != self.data_hash:
             raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
-        with reading(self.directory / "checkpoint.h5", "does not fit this run"):
+        name = "checkpoint.h5" if (self.directory / "checkpoint.h5").is_file() else "best.h5"
+        with reading(self.directory / name, "does not fit this run"):
             check_counters(meta)
             self.gan.load_state(arrays, meta)
         self.seconds, self.best = meta["seconds"], meta.get("best")

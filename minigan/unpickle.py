@@ -8,10 +8,11 @@ GLOBAL imports any object and REDUCE calls it. The machine in this file knows on
     BUILD                  calls the method `build` of classes in this file, and nothing else
     INST, OBJ, NEWOBJ, …   are refused
 
-Its work and its memory are proportional to the length of the pickle.
+Its work and its memory are proportional to the length of the pickle. Calls may make bytes of a few times that length.
 """
 
 import io
+import os
 import pickletools
 import struct
 import warnings
@@ -30,6 +31,7 @@ VALUES = frozenset(  # instructions that push their argument
 )
 CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False, "EMPTY_TUPLE": ()}  # instructions that push these
 LARGEST_KEY = 2**31  # Python's hash repeats above 2⁶¹ − 1, and keys of one hash make a dict slow without limit
+MADE = 4  # bytes that calls may make for each byte of the pickle, which may call for one string again and again
 KEYS = (str, bytes, int)  # types of dict keys; not tuples, because hashing a nested tuple can take forever
 
 
@@ -66,8 +68,12 @@ class _Machine:
         self.stack: list[Any] = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.budget = 0  # bytes that calls may still make
 
     def run(self, stream: BinaryIO) -> Any:
+        start = stream.tell()
+        self.budget = MADE * (stream.seek(0, os.SEEK_END) - start)
+        stream.seek(start)
         for opcode, argument, _ in pickletools.genops(stream):
             if opcode.name == "STOP":
                 return self.stack.pop()
@@ -186,7 +192,11 @@ class _Machine:
             raise InputError(f"the pickle calls an object of type {type(function).__name__}: refused")
         if type(arguments) is not tuple:
             raise TypeError("the arguments of a call are not a tuple")
-        return function(*arguments)
+        made = function(*arguments)
+        self.budget -= made.array.nbytes if isinstance(made, PickledArray) else len(made) if type(made) is bytes else 0
+        if self.budget < 0:
+            raise InputError("the pickle makes many times its own length of data: refused")
+        return made
 
 
 def extend(target: Any, items: list[Any]) -> None:

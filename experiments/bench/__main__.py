@@ -90,10 +90,9 @@ def chosen(only: str, quick: bool) -> list:
 
 def measure_all(cases: list, how: argparse.Namespace) -> int:
     """Measure and print the cases, and write the page and the JSON; returns the exit status."""
-    from tqdm import tqdm
-
     from experiments.bench import show
     from experiments.bench.case import KINDS
+    from minigan.progress import Progress
 
     def say(line: str) -> None:
         bar.write(line, file=sys.stdout)
@@ -105,7 +104,7 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
     facts, status = machine(how), 0
     rows: list[dict[str, Any]] = []
     record = {"command": command_line(), "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "rows": rows}
-    bar = tqdm(cases, file=sys.stderr, leave=False)
+    bar = Progress(cases, leave=False)
     say(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
     try:
         for case in bar:
@@ -139,7 +138,7 @@ def attempt(case: Any, how: argparse.Namespace) -> dict[str, Any]:
 def keep(record: dict[str, Any], out: Path) -> None:
     """Write the page and the JSON of what has been measured so far."""
     from experiments.bench import show
-    from minigan.figures import write_bytes
+    from minigan.files import write_bytes
 
     write_bytes(out / "bench.html", show.page(record).encode())
     write_bytes(out / "bench.json", json.dumps(record, indent=1, ensure_ascii=False).encode())

@@ -1,4 +1,4 @@
-"""All that a GPU can show, on one record and one page: python -m experiments.gpu_check OUT
+"""Run every check that needs a GPU, into one record and one page: python -m experiments.gpu_check OUT
 
 Every kernel loaded, the tests that need a GPU, a training step of each preset timed in float32 and TF32, the default
 trained to its end, the benchmark beside PyTorch, where the time goes, and compute-sanitizer: one stage after the other,

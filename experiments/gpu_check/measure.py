@@ -1,4 +1,4 @@
-"""What the stages measure that are no other command: python -m experiments.gpu_check.measure FOLDER WHAT [ARGUMENTS]
+"""Measurements that no other command makes, for stages: python -m experiments.gpu_check.measure FOLDER WHAT [ARGUMENTS]
 
 Writes FOLDER/found.json. Its list "wrong" has a sentence for everything that must not be; then the exit status is 1.
 """
@@ -273,7 +273,7 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
 
 
 def write(folder: Path, found: dict[str, Any]) -> None:
-    from minigan.figures import write_bytes
+    from minigan.files import write_bytes
 
     write_bytes(folder / "found.json", json.dumps(found, indent=1, ensure_ascii=False).encode())
 

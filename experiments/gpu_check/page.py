@@ -10,7 +10,7 @@ import numpy as np
 from experiments.bench import show
 from experiments.gpu_check.stages import BESIDE_TORCH, OPS_BESIDE_TORCH, PROFILED, STEPS, Stage
 from minigan.charts import DARK, LIGHT, Chart, Line, chart_grid, run_colours
-from minigan.figures import write_bytes
+from minigan.files import write_bytes
 from minigan.page import figure, render, section
 from minigan.page.pieces import count, duration, is_number, number, percent, plain
 

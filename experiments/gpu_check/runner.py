@@ -22,7 +22,7 @@ from typing import Any
 
 from experiments.gpu_check.stages import FOLDER, Stage
 from minigan.errors import InputError
-from minigan.figures import write_bytes
+from minigan.files import write_bytes
 from minigan.log import last, read_log
 
 ROOT = Path(__file__).parents[2]
@@ -33,7 +33,7 @@ DONE = ("passed", "skipped")  # all is well
 class Runner:
     """out: the directory of the record, made if it is not there. seconds: for all stages together.
 
-    A record that is there already is gone on with: stages that passed are kept. The first stage of a call runs each
+    An existing record is continued: stages that passed are kept. The first stage of a call runs each
     time, for it says what the others lack here: found["missing"], name → reason.
     """
 
@@ -47,7 +47,7 @@ class Runner:
     def run(self, stages: Sequence[Stage]) -> None:
         """Run what has not passed yet, and print a line for each stage.
 
-        What ended badly before comes last, or it would take the time of stages that have never run.
+        Stages that failed before run last, so that those which have never run get their time.
         """
         missing: dict[str, str] = {}
         for i, stage in enumerate([*stages[:1], *sorted(stages[1:], key=self.ran)]):
@@ -212,7 +212,9 @@ def read_record(out: Path) -> dict[str, Any]:
         return {"stages": {}}
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        good = all(isinstance(entry["status"], str) for entry in record["stages"].values())
+        kinds = {"status": str, "why": str, "seconds": int | float, "found": dict}
+        given = [{"seconds": 0, "found": {}} | entry for entry in record["stages"].values()]
+        good = all(isinstance(entry[name], kind) for entry in given for name, kind in kinds.items())
     except (ValueError, KeyError, TypeError, AttributeError):
         good = False
     if not good:

@@ -4,9 +4,8 @@ import sys
 from typing import Any, NamedTuple
 
 FOLDER = "{folder}"  # in a command: the folder of its stage, where it leaves what it found
-STEPS: dict[
-    str, dict[str, Any]
-] = {  # configurations whose training step is measured, as keywords of minigan.config.resolve
+# Configurations whose training step is measured, as keywords of minigan.config.resolve.
+STEPS: dict[str, dict[str, Any]] = {
     "small": {},
     "poster": {"preset": "poster"},
     "paper": {"preset": "paper", "image_size": 32, "channels": 3},

@@ -5,3 +5,5 @@ process of its own, `checking.py` is what checks are written with, `session.py`,
 a student sees, `grading.py` and `authoring.py` are for lecturers, and `seeds.py` makes exercises for one student alone
 from the functions in `terms.py`.
 """
+
+LIMIT = 30.0  # seconds that an answer may take, unless --limit says otherwise

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import run_main
+from experiments.learn import LIMIT
 
 if TYPE_CHECKING:
     from experiments.learn.course import Exercise
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 EPILOG = """keys:
   h  one hint more            n  the next exercise that is not solved     l  the list of exercises
-  r  the start once more      q  quit; the same command goes on
+  r  (twice) the start again  q  quit; the same command goes on
 
 examples:
   python -m experiments.learn                                    the course, in ./exercises
@@ -45,9 +46,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--out", type=Path, metavar="DIR", help="your folder (default: exercises, or exercises/NAME)")
-    p.add_argument("--seed", metavar="NAME", help="exercises made from a name, so that every student has his own")
+    p.add_argument("--seed", metavar="NAME", help="exercises made from a name: each student gets different ones")
     p.add_argument("--exercises", type=Path, metavar="DIR", help="exercises of your own, in place of the course")
-    p.add_argument("--limit", type=float, default=30.0, metavar="SECONDS", help="time that an answer may take (30)")
+    p.add_argument("--limit", type=float, default=LIMIT, metavar="SECONDS", help=f"time for an answer ({LIMIT:g})")
     lecturers = p.add_argument_group("for lecturers")
     lecturers.add_argument(
         "--grade", type=Path, metavar="DIR", help="grade the answers in DIR; exit status 1 if one is wrong"

@@ -1,12 +1,13 @@
 """What an exercise is, and what a student's folder holds."""
 
 import hashlib
+import itertools
 import json
-import os
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from minigan.errors import InputError
+from minigan.files import write_bytes
 
 SHIPPED = Path(__file__).parent / "exercises"
 FILES = ("task.md", "start.py", "check.py", "solution.py")
@@ -99,13 +100,15 @@ class Desk:
         except (OSError, UnicodeDecodeError):
             return ""
 
-    def reset(self, exercise: Exercise) -> Path:
-        """Put the start back; what was there is kept beside it, as `.old`."""
-        path = self.answer(exercise)
-        old = path.with_suffix(".py.old")
-        if path.exists():
+    def reset(self, exercise: Exercise) -> Path | None:
+        """Put the start back. An answer that differs from it is kept beside it, under the first free of the names
+        `.old`, `.old-2` and so on, which is returned."""
+        path, start, old = self.answer(exercise), exercise.read("start.py"), None
+        if path.exists() and self.text(exercise) != start:
+            names = itertools.chain([".py.old"], (f".py.old-{n}" for n in itertools.count(2)))
+            old = next(name for name in map(path.with_suffix, names) if not name.exists())
             path.replace(old)
-        write_text(path, exercise.read("start.py"))
+        write_text(path, start)
         self.records[exercise.name] = Record()
         self.save()
         return old
@@ -123,8 +126,5 @@ def digest(text: str) -> str:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Write a file whole or not at all."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    part = path.with_name(f".{path.name}.part")
-    part.write_text(text, encoding="utf-8")
-    os.replace(part, path)
+    """Write a file whole or not at all; a character that UTF-8 lacks, half of a pair, becomes a question mark."""
+    write_bytes(path, text.encode(errors="replace"))

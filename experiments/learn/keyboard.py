@@ -6,6 +6,9 @@ import select
 import sys
 from collections.abc import Callable, Iterator
 
+ESCAPE = b"\x1b"  # F3, for one, sends it and then the letters O and R
+PAUSE = 0.02  # seconds within which the rest of such a sequence arrives
+
 
 def is_terminal() -> bool:
     """Whether there are keys to read and a screen to draw on."""
@@ -18,7 +21,10 @@ def is_terminal() -> bool:
 
 @contextlib.contextmanager
 def keys() -> Iterator[Callable[[float], str]]:
-    """Inside, a function that waits some seconds for a key: the key, "" for none, "q" if the terminal was closed."""
+    """Inside, a function that waits some seconds for a key: the key, "" for none, "q" if the terminal was closed.
+
+    Keys that send several bytes, such as F3 and the arrows, count as none.
+    """
     import termios
     import tty
 
@@ -31,6 +37,10 @@ def keys() -> Iterator[Callable[[float], str]]:
             return ""
         try:
             key = os.read(number, 1)
+            if key == ESCAPE:
+                while select.select([number], [], [], PAUSE)[0] and os.read(number, 64):
+                    pass
+                return ""
         except OSError:  # the terminal is gone
             return "q"
         return key.decode("ascii", "replace").lower() or "q"

@@ -14,9 +14,9 @@ import threading
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from experiments.learn import LIMIT
 from experiments.learn.course import Exercise
 
-LIMIT = 30.0  # seconds
 SHOWN = 1500  # bytes of what the answer prints that are kept
 
 
@@ -75,8 +75,9 @@ def _verdict(process: subprocess.Popen, target: Path, answer: Path, limit: float
     printed = _shown(reader, kept)
     try:
         found = json.loads(target.read_text(encoding="utf-8"))
-        return Verdict(found["kind"], found["text"], printed, tuple(found["hints"]), found["start"])
-    except (OSError, ValueError, KeyError, TypeError):
+        words = [text.encode(errors="replace").decode() for text in (found["text"], found["start"], *found["hints"])]
+        return Verdict(found["kind"], words[0], printed, tuple(words[2:]), words[1])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError):
         how = f"was killed by signal {-status}" if status < 0 else f"ended with status {status}"
         return Verdict("crashed", f"the process of {answer.name} {how} before it was checked", printed)
 

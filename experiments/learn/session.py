@@ -4,8 +4,9 @@ import shutil
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from experiments.learn import LIMIT
 from experiments.learn.course import Desk, Exercise, digest, write_text
-from experiments.learn.runner import LIMIT, Verdict, run
+from experiments.learn.runner import Verdict, run
 
 KEYS = "h hint · n next · l list · r reset · q quit"
 
@@ -21,6 +22,7 @@ class Session:
     verdict: Verdict | None = None  # on the open exercise, as it stands
     note: str = ""  # what the last key had to say
     listing: bool = False  # whether the list is shown in place of the exercise
+    resetting: bool = False  # whether the last key was a first r, which a second one confirms
 
     def __post_init__(self):
         self.current = self._next_open(0)
@@ -56,11 +58,13 @@ class Session:
 
     def changed(self, exercise: Exercise) -> None:
         """The file of an exercise was saved: open the exercise, and check it."""
-        self.current, self.note, self.listing = self.desk.course.index(exercise), "", False
+        self.current = self.desk.course.index(exercise)
+        self.note, self.listing, self.resetting = "", False, False
         self.check()
 
     def press(self, key: str) -> bool:
         """Do what a key says; False for q."""
+        confirmed, self.resetting = self.resetting and key == "r", False
         self.note, self.listing = "", key == "l"
         if key == "h":
             record = self.desk.records[self.exercise.name]
@@ -73,10 +77,13 @@ class Session:
         elif key == "n":
             self.current = self._next_open(self.current + 1)
             self.check()
-        elif key == "r":
+        elif confirmed:
             old = self.desk.reset(self.exercise)
-            self.note = f"The start is back; what was there is in {old}."
+            self.note = f"The start is back; what was there is in {old}." if old else "The start is back."
             self.check()
+        elif key == "r":
+            self.resetting = True
+            self.note = "Press r once more to put the start back. What you wrote is kept beside it."
         return key != "q"
 
     # What is shown -------------------------------------------------------------------------------------------

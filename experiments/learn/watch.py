@@ -40,7 +40,7 @@ def watch(session: Session, read_key: Callable[[float], str], show: Callable[[st
         if key:
             if not session.press(key):
                 return
-            if key == "r":
+            if key == "r" and not session.resetting:  # the start is back, and checked
                 checked[session.exercise.name] = stamp(session.desk.answer(session.exercise))
             show(session.screen())
         now = stamps()

@@ -149,7 +149,7 @@ def write_page(jobs: list, out: Path, scale: str, command: str) -> int:
     from experiments.poster.page import page
     from experiments.poster.picture import ablation_picture, poster_picture
     from experiments.poster.runs import look
-    from minigan.figures import write_bytes
+    from minigan.files import write_bytes
 
     results = [look(job, out) for job in jobs]
     pictures = {"poster.png": poster_picture(results), "ablation.png": ablation_picture(results)}

@@ -160,15 +160,14 @@ class Runner:
 
         On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
         """
-        from tqdm import tqdm
+        from minigan.progress import Progress
 
         total = sum(r.job.steps for r in self.results.values())
-        terminal = sys.stderr.isatty()
-        bar = tqdm(
+        bar = Progress(
             total=total,
             initial=self.steps_done(),
             bar_format="{percentage:3.0f}%|{bar}| {elapsed}<{remaining}{postfix}",
-            mininterval=POLL if terminal else 60,
+            mininterval=POLL,
             dynamic_ncols=True,
             smoothing=0,
         )
@@ -182,7 +181,7 @@ class Runner:
                     self.results[name].step = max(self.results[name].step, last_step(self.out / name))
                     if process.poll() is not None:
                         del self.running[name]
-                        tqdm.write(self.end(name, process.returncode), file=sys.stderr)
+                        Progress.write(self.end(name, process.returncode), file=sys.stderr)
                 bar.set_postfix_str(self.describe(), refresh=False)
                 bar.update(self.steps_done() - bar.n)
         finally:

@@ -28,17 +28,11 @@ from minigan.lock import hold_lock
 from minigan.progress import Progress
 
 FORMAT = "minigan images 1"  # raise it when the pixels made from a picture change
-DAMAGED = (
-    OSError,
-    ValueError,
-    KeyError,
-    TypeError,
-    AttributeError,
-    RecursionError,
-)  # what `_read_source` and `open_arrays` raise for damaged files
-
-
-AT_ONCE = 32  # pictures that are in memory as files
+# What `_read_source` and `open_arrays` raise for damaged files.
+DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
+AT_ONCE = 32  # pictures that are in memory as files, at most
+BYTES_AT_ONCE = 1 << 26  # of these files; one alone may have more
+NAME_BYTES = 100  # of a source's name in that of its directory; file systems take 255 for all of it
 
 
 @dataclass
@@ -82,13 +76,12 @@ def cached(
         raise InputError("there is no home directory to keep the resized images in: name a directory with --cache")
     with open_pictures(source) as pictures:
         key = hashlib.sha256(json.dumps([FORMAT, pictures.key, asdict(recipe)]).encode()).hexdigest()
-        name = Path(source).resolve().name.split(".")[0] or "images"
+        encoded = os.fsencode(Path(source).resolve().name.split(".")[0])[:NAME_BYTES]
+        name = encoded.decode(errors="ignore") or "images"  # no character is cut in two
         path = place / f"{name}-{recipe.size}-{key[:16]}"
         lock = path.with_name(path.name + ".lock")
         if not path.exists():
-            if not pictures.files:
-                left_out = pictures.found.left_out()
-                raise InputError(f"{source} holds no PNG or JPEG images, nor others that Pillow reads{left_out}")
+            pictures.found.check(source)
             try:
                 place.mkdir(parents=True, exist_ok=True)
                 with hold_lock(lock, f"waiting for another process that writes {path}", wait=True):
@@ -187,9 +180,14 @@ class _Build:
             read = partial(pixels, BytesIO(data), name, mode, self.recipe.size, self.recipe.crop)
             return attempt(self.bad, self.pictures.files[i], read)
 
-        for i, image in zip(numbers, pool.map(picture, numbers, map(self.content, numbers)), strict=True):
-            if image is not None:
-                images[i] = image
+        waiting: dict[int, bytes | None] = {}
+        for i in numbers:
+            waiting[i] = self.content(i)
+            if i == numbers[-1] or sum(len(data or b"") for data in waiting.values()) >= BYTES_AT_ONCE:
+                for j, image in zip(waiting, pool.map(picture, waiting.keys(), waiting.values()), strict=True):
+                    if image is not None:
+                        images[j] = image
+                waiting = {}
 
     def content(self, i: int) -> bytes | None:
         """The bytes of a picture; None if it is known to be unreadable, or turns out to be."""

@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from minigan.data.dataset import Dataset
+from minigan.data.tars import Archive
 from minigan.errors import InputError, NoSuchSplit
 from minigan.files import why
 from minigan.unpickle import NUMPY, PickledArray, restricted_load
@@ -82,7 +83,7 @@ def _files(place: Path, batches: list[str]) -> dict[str, bytes]:
         if not place.is_file():
             return {}
         found: dict[str, bytes] = {}
-        with tarfile.open(place) as tar:
+        with Archive.open(place) as tar:
             for member in tar:
                 name = PurePosixPath(member.name).name
                 if name in names and member.isfile() and member.size <= _LARGEST and (file := tar.extractfile(member)):

@@ -8,6 +8,7 @@ import re
 import struct
 import sys
 import threading
+import warnings
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -42,6 +43,9 @@ SUFFIXES = tuple(suffix for suffixes in FORMATS.values() for suffix in suffixes.
 FILE_BYTES = 1 << 28  # of a picture file, at most
 LARGE = 1 << 24  # pixels: so large pictures are decoded one at a time, because their memory adds up
 HINT = "; --skip-unreadable goes on without them"
+# Pillow warns of pictures that may be too large for the memory, and refuses those of twice as many pixels. Here the
+# large ones that it reads are decoded one at a time, so there is nothing to warn of.
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 _one_large = threading.Lock()
 _GREY = {"1", "L", "LA"}
 _ALIGNED = (178, 218)  # width and height of the aligned CelebA images
@@ -89,9 +93,8 @@ def square(image: Image.Image, size: int, side: int | None = None) -> Image.Imag
     side = side or min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
-    return image.crop(box).resize(
-        (size, size), Image.Resampling.BICUBIC
-    )  # resize(box=…) would read pixels beyond the box
+    # resize(box=…) would read pixels beyond the box.
+    return image.crop(box).resize((size, size), Image.Resampling.BICUBIC)
 
 
 @contextmanager

@@ -29,8 +29,7 @@ def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = F
     root = Path(path)
     found = find_pictures(root)
     files = [root / name for name in found.files]
-    if not files:
-        raise InputError(f"{root} holds no PNG or JPEG images, nor others that Pillow reads{found.left_out()}")
+    found.check(root)
     if found.others:
         print(f"{root}: {len(files):,} pictures{found.left_out()}", file=sys.stderr)
     bad: dict[str, str] = {}
@@ -90,6 +89,11 @@ class Found:
         else:
             self.others[PurePosixPath(name).suffix.lower() or "no suffix"] += 1
 
+    def check(self, place: str | os.PathLike) -> None:
+        """InputError if there is no picture at `place`."""
+        if not self.files:
+            raise InputError(f"{place} holds no picture files{self.left_out()}")
+
     def left_out(self) -> str:
         """A clause that says what was left out, "" for nothing."""
         count = sum(self.others.values())
@@ -101,22 +105,28 @@ def find_pictures(root: Path) -> Found:
     """All picture files under a folder, by path. Links are followed; a folder that is reached twice counts once."""
     found, seen = Found(), set()
 
-    def walk(folder: str, prefix: str) -> None:
-        stat = os.stat(folder)
-        if (stat.st_dev, stat.st_ino) in seen:
+    def walk(path: str, prefix: str) -> None:
+        place = os.stat(path)
+        if (place.st_dev, place.st_ino) in seen:
             return
-        seen.add((stat.st_dev, stat.st_ino))
-        with os.scandir(folder) as listed:
+        seen.add((place.st_dev, place.st_ino))
+        with os.scandir(path) as listed:
             entries = sorted(listed, key=lambda entry: (entry.is_symlink(), entry.name))
         for entry in entries:
-            if entry.is_dir() and entry.name.startswith("."):
-                found.others["hidden"] += 1
-            elif entry.is_dir():
-                walk(entry.path, f"{prefix}{entry.name}/")
-            elif entry.is_file():
-                found.note(prefix + entry.name, entry.stat())
-            else:
+            try:
+                folder, stat = entry.is_dir(), entry.stat() if entry.is_file() else None
+            except OSError:  # a link that leads to itself
                 found.note(prefix + entry.name, None, regular=False)
+                continue
+            if not folder:
+                found.note(prefix + entry.name, stat, regular=stat is not None)
+            elif entry.name.startswith("."):
+                found.others["hidden"] += 1
+            else:
+                try:
+                    walk(entry.path, f"{prefix}{entry.name}/")
+                except OSError:  # it may not be listed
+                    found.others["unreadable folder"] += 1
 
     try:
         if not root.is_dir():

@@ -16,7 +16,7 @@ import numpy as np
 
 from minigan.data.stream import fits
 from minigan.errors import InputError
-from minigan.hdf5 import EXPANSION
+from minigan.files import EXPANSION
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 _BLOCK = 1 << 20

@@ -66,7 +66,7 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
         raise InputError(f"{directory} holds no MNIST-family files such as train-images-idx3-ubyte.gz")
     names = ", ".join(sorted(found))
     if subset is None and len(found) > 1:
-        raise InputError(f"{directory} holds several datasets ({names}): choose one as the subset")
+        raise InputError(f"{directory} holds several datasets ({names}): choose one with --subset")
     subset = subset or names
     if subset not in found:
         raise InputError(f"{directory} holds no {subset} files, only {names}")
@@ -117,6 +117,9 @@ def read_images(path: str | os.PathLike) -> np.ndarray:
     images = read_idx(path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0:
         raise InputError(f"{path} holds {images.dtype} {images.shape}, not uint8 images (N, H, W)")
-    if Path(path).name.lower().startswith("emnist-"):
-        images = np.ascontiguousarray(images.swapaxes(1, 2))
-    return images
+    return upright(images, Path(path))
+
+
+def upright(images: np.ndarray, path: Path) -> np.ndarray:
+    """Images (N, H, W) of a file: EMNIST's files, known by their name, store them transposed."""
+    return np.ascontiguousarray(images.swapaxes(1, 2)) if path.name.lower().startswith("emnist-") else images

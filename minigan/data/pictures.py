@@ -15,9 +15,9 @@ from typing import Any
 
 from minigan.data.decoding import FILE_BYTES, read_file
 from minigan.data.folder import Found, find_pictures
+from minigan.data.tars import Archive, is_tar
 from minigan.errors import InputError
-from minigan.files import why
-from minigan.hdf5 import EXPANSION
+from minigan.files import EXPANSION, why
 
 LINKS = 20  # that lead to each other, at most
 LINK_BYTES = 4096  # of the target of a link
@@ -145,7 +145,7 @@ class Tar(Pictures):
 
     @cached_property
     def archive(self) -> tarfile.TarFile:
-        return tarfile.open(self.path)
+        return Archive.open(self.path)
 
     @cached_property
     def found(self) -> Found:
@@ -197,9 +197,9 @@ class Tar(Pictures):
 
 
 def plain_name(name: str) -> str:
-    """The name of a member as a relative path with slashes, however the archiver wrote it: ./a, a\\b, /a, C:\\a."""
+    """The name of a member as a relative path with slashes, however it was written: ./a, a\\b, /a, C:\\a, ../a."""
     name = re.sub(r"^([A-Za-z]:)?/*", "", name.replace("\\", "/"))
-    return re.sub(r"(^|/)(\./)+", r"\1", re.sub("/+", "/", name))
+    return posixpath.normpath(f"/{name}")[1:] + ("/" if name.endswith("/") else "")
 
 
 def check_member(size: int) -> None:
@@ -224,13 +224,13 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
             raise InputError(f"{path} does not exist")
         if zipfile.is_zipfile(path):
             return Zip(path)
-        if tarfile.is_tarfile(path):
+        if is_tar(path):
             return Tar(path)
     except OSError as e:
         raise InputError(f"cannot read {path}: {e.strerror or e}") from e
     except InputError:
         raise
-    except Exception as e:  # from is_tarfile, for a damaged compressed tar
+    except Exception as e:  # from is_tar, for a damaged compressed tar
         raise InputError(f"{path} is a damaged archive: {why(e)}") from e
     raise InputError(f"{path} is neither a folder nor a zip or tar archive")
 

@@ -74,6 +74,7 @@ def compare_images(
     keep_features: bool = False,
     device: str = "cpu",
     skip: bool = False,
+    subset: str | None = None,
     progress: bool = False,
 ) -> Comparison:
     """Compare generated images with real ones. The order matters: swapping them swaps precision and recall.
@@ -90,6 +91,7 @@ def compare_images(
     cache: a directory that keeps features between calls.
     keep_features: keep the features in the result too.
     skip: leave pictures out that cannot be read, and record how many; else they are refused, all together.
+    subset: the set to take from a folder of several, as EMNIST's.
     progress: show progress bars on stderr.
     """
     started = time.perf_counter()
@@ -97,7 +99,7 @@ def compare_images(
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
     store = None if cache is None else FeatureCache(cache)
-    opened = [open_image_set(spec, num, seed, device, skip) for spec in (fake, real)]
+    opened = [open_image_set(spec, num, seed, device, skip, subset) for spec in (fake, real)]
     if isinstance(features, Extractor):
         extractor: Extractor | None = features
     else:

@@ -1,8 +1,7 @@
-"""What a path holds, and which array in a file holds its images: decided by the content, never by the file's name."""
+"""What a path holds, and which array in a file holds its images: decided by the content, but a CSV file by its name."""
 
 import math
 import os
-import tarfile
 from pathlib import Path
 from typing import Any
 
@@ -13,14 +12,15 @@ from minigan.data.cifar import holds_cifar10
 from minigan.data.csv_images import is_csv
 from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
+from minigan.data.tars import is_tar
 from minigan.errors import InputError
-from minigan.files import reading
-from minigan.hdf5 import CHUNK_BYTES, EXPANSION, SIGNATURE, array_names, reading_hdf5, text
+from minigan.files import EXPANSION, reading
+from minigan.hdf5 import CHUNK_BYTES, SIGNATURE, array_names, reading_hdf5, text
 from minigan.metrics import statistics
 from minigan.npz import Arrays, npz_array, npz_headers
 
 DRAWN = {"stroke-digits": "drawn by a program, not MNIST", "faces": "drawn by a program, not CelebA"}
-USUAL = ("images", "arr_0")  # names of image arrays: ours, and NumPy's for an array without a name
+USUAL = ("images", "arr_0", "x_test")  # names of image arrays: ours, NumPy's without a name, mnist.npz of Keras
 IMAGE_BYTES = 1 << 28  # of one image in a file, at most: several are in memory at once
 
 
@@ -44,7 +44,7 @@ def detect_kind(spec: str | os.PathLike) -> str:
             head = file.read(8)
         if head[:4] == b"PK\x03\x04":
             return _zip_kind(path)
-        if tarfile.is_tarfile(path):
+        if is_tar(path):
             return "tar"
     if head == SIGNATURE:
         with reading_hdf5(path) as f:
@@ -57,8 +57,8 @@ def detect_kind(spec: str | os.PathLike) -> str:
     if head[:4] == b"\x89PNG" or head[:3] == b"\xff\xd8\xff":
         raise InputError(f"{path} is a single image: give a folder of images")
     raise InputError(
-        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, HDF5, npz or npy file, nor a "
-        "checkpoint"
+        f"{path} holds no images: it is not a folder, zip or tar of pictures, nor an IDX, CSV, HDF5, npz or npy file, "
+        "nor a checkpoint"
     )
 
 

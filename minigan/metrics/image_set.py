@@ -42,12 +42,17 @@ class ImageSet:
 
 
 def open_image_set(
-    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
+    spec: Any,
+    num: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    skip: bool = False,
+    subset: str | None = None,
 ) -> ImageLoader | ImageSet:
     """The loader of the images of `spec` (see `open_images`), or the ImageSet of a statistics file."""
     if isinstance(spec, str | os.PathLike) and detect_kind(spec) == "statistics":
         return ImageSet(str(spec), "statistics", load_statistics(spec))
-    loader = open_images(spec, num, seed, device, skip)
+    loader = open_images(spec, num, seed, device, skip, subset)
     if len(loader) < 2:
         raise InputError(f"{loader.name} gives one image: a comparison needs at least 2")
     return loader
@@ -99,7 +104,7 @@ def check_extractor(file: ImageSet, extractor: dict[str, Any] | None, dimensions
 
 def _in_words(extractor: dict[str, Any]) -> str:
     label, _ = label_and_key(extractor["features"], extractor["dimensions"])
-    weights = f"weights {extractor['weights_sha256'][:8]}" if "weights_sha256" in extractor else None
+    weights = f"weights {extractor['weights_sha256'][:8]}" if extractor.get("weights_sha256") else None
     details = extractor.get("mode"), weights, f"digest {extractor['digest'][:8]}"
     return f"{label} ({', '.join(filter(None, details))})"
 

@@ -25,12 +25,12 @@ from minigan.data.dataset import Dataset
 from minigan.data.decoding import HINT, is_grey, leave_out, pixels, refuse
 from minigan.data.folder import attempt
 from minigan.data.load import load_data
-from minigan.data.mnist import load_dataset, read_images
+from minigan.data.mnist import find_files, load_dataset, read_images
 from minigan.data.pictures import open_pictures
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
-from minigan.sampling import batch_size, find_checkpoint, generate, latents, load_generator
+from minigan.sampling import batch_size, find_checkpoint, generate, latents, make_generator
 
 SAMPLES = 10_000  # default number of images of a generator or a drawing program
 Images = np.ndarray | list[np.ndarray]  # uint8 (n, H, W) or (n, H, W, 3); a list if the sizes differ
@@ -127,9 +127,7 @@ class PictureLoader(ImageLoader):
     def __init__(self, path: Path, name: str, kind: str):
         self.pictures = open_pictures(path)
         try:
-            if not self.pictures.files:
-                left_out = self.pictures.found.left_out()
-                raise InputError(f"{path} holds no PNG or JPEG images, nor others that Pillow reads{left_out}")
+            self.pictures.found.check(path)
         except InputError:
             self.pictures.close()
             raise
@@ -186,8 +184,9 @@ class GeneratorLoader(ImageLoader):
     """Images 0 … count − 1 of a seed from the averaged generator of a checkpoint, equal to experiments.generate's."""
 
     def __init__(self, path: Path, name: str, kind: str, count: int, seed: int, device: str):
-        step = checkpoint.load(path)[1].get("steps_done")
-        self.generator, self.config = load_generator(path, device)
+        loaded = checkpoint.load(path)
+        step = loaded[1].get("steps_done")
+        self.generator, self.config = make_generator(*loaded, path, device)
         self.seed, self.batch = seed, batch_size(self.config)
         super().__init__(name, kind, count, checkpoint=path.name, step=step, sampling_seed=seed)
         self.made: tuple[int, np.ndarray] | None = None  # the last generated batch; the next read may begin within it
@@ -206,17 +205,23 @@ class GeneratorLoader(ImageLoader):
 
 
 def open_images(
-    spec: Any, num: int | None = None, seed: int = 0, device: str = "cpu", skip: bool = False
+    spec: Any,
+    num: int | None = None,
+    seed: int = 0,
+    device: str = "cpu",
+    skip: bool = False,
+    subset: str | None = None,
 ) -> ImageLoader:
     """The images of `spec`: a path, a name in `DRAWN`, a uint8 array (or an object that slices like one), or a list.
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
     `num` images. With `skip`, pictures that cannot be read are left out of those: each is decoded once more.
+    `subset` names the set to take from a folder of several, as EMNIST's.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")
     if isinstance(spec, str | os.PathLike):
-        loader = _open_path(str(spec), num or SAMPLES, seed, device)
+        loader = _open_path(str(spec), num or SAMPLES, seed, device, subset)
     else:
         loader = _open_array(spec)
     if len(loader) == 0:
@@ -234,13 +239,14 @@ def open_images(
     return loader
 
 
-def _open_path(name: str, made: int, seed: int, device: str) -> ImageLoader:
+def _open_path(name: str, made: int, seed: int, device: str, subset: str | None) -> ImageLoader:
     path, kind = Path(name), detect_kind(name)
     if kind in ("folder", "zip", "tar"):
         return PictureLoader(find_celeba(path)[0] if kind == "folder" else path, name, kind)
     if kind in ("mnist", "cifar-10"):
-        data, split = _test_images(load_dataset if kind == "mnist" else load_cifar10, path)
-        return ArrayLoader(data.images, name, kind, split=split)
+        of = partial(load_dataset, subset=subset) if len(find_files(path)) > 1 else load_dataset
+        data, split = _test_images(of if kind == "mnist" else load_cifar10, path)
+        return ArrayLoader(data.images, name, kind, split=split, **({"subset": data.name} if subset else {}))
     if kind in ("run", "checkpoint"):
         return GeneratorLoader(find_checkpoint(path), name, kind, made, seed, device)
     if kind == "hdf5":

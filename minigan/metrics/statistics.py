@@ -91,8 +91,9 @@ def _read(f: h5py.File) -> Statistics:
         raise ValueError(f"it does not give the {min(missing)} of its extractor")
     if any(type(extractor[name]) is not kind for name, kind in kinds.items()):
         raise ValueError("its extractor is not described by text and a number")
-    if not isinstance(extractor.get("mode"), str | None):
-        raise ValueError("the mode of its extractor is not text")
+    for name in ("mode", "weights_sha256"):
+        if not isinstance(extractor.get(name), str | None):
+            raise ValueError(f"the {name} of its extractor is not text")
     if type(count) is not int or count < 2 or not isinstance(content, str | None):
         raise ValueError(f"it cannot be of {count} images")
     features = Features.read(f) if "features" in f else None

@@ -1,5 +1,6 @@
 """`python -m experiments.mnist` as a user types it: every variant, bad input, resume, signals, --help."""
 
+import json
 import os
 import re
 import resource
@@ -8,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from experiments import celeba, cifar10, cli, images, mnist
 from experiments.cli import run_main
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
-from minigan.config import usual_patch
+from minigan.config import Config, usual_patch
 from minigan.data import stroke_digits
 from minigan.errors import InputError, NumericalError
 
@@ -123,9 +125,16 @@ def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch,
 def test_a_finished_run_says_so_before_its_data_are_loaded(tmp_path, folder, monkeypatch, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1", "--out", str(out)]) == 0
+    load, loads = checkpoint.load, []
+    monkeypatch.setattr(checkpoint, "load", lambda path: loads.append(path) or load(path))
     monkeypatch.setattr(mnist, "load", None)
     assert mnist.main(["--resume", str(out), *DEVICE]) == 0
     assert f"the run in {out} is finished: 1 steps" in capsys.readouterr().out
+    arrays, meta = load(out / "checkpoint.h5")
+    checkpoint.save(out / "checkpoint.h5", arrays, {**meta, "config": {**meta["config"], "steps": 2}})  # not finished
+    with pytest.raises(InputError, match="its data cannot be loaded again"):
+        mnist.main(["--resume", str(out), *DEVICE])
+    assert loads == [out / "checkpoint.h5"] * 2
 
 
 @pytest.mark.parametrize("dry", slow_but_the_first([True, False]))
@@ -171,6 +180,16 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--minutes", "1e308"], "--minutes must be at most 5,256,000"),
         (["--g-mlp-ratio", "1e-9"], "--g-mlp-ratio 1e-09 leaves the MLPs of --g-width 64 without features"),
         (["--d-width", "16384", "--d-depth", "9"], "make a network of more than 2,147,483,648 weights"),
+        (["--d-overlap", "4096"], "--d-width 64, --d-patch 7 and --d-overlap 4096 make a network of more than"),
+        (
+            ["--g-width", "8192", "--g-mapping", "100"],
+            "--g-width 8192, --g-mapping 100 and --latent 64 make",
+        ),
+        (
+            ["--g-width", "16384", "--g-depth", "1", "--no-g-modulated"],
+            "--g-width 16384 and --g-patch 7 make a",
+        ),
+        (["--variant", "cnn", "--cnn-width", "4096"], "--cnn-width 4096 make"),
         (["--log-every", "100000000"], "--log-every must be at most 1000000"),
         (["--size", "1"], "images of 1 × 1 pixels cannot be trained on"),
         (["--size", "2", "--variant", "cnn"], "images of 2 × 2 pixels cannot be trained on"),
@@ -188,6 +207,17 @@ def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
         mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
     assert sentence in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    "evaluation", [{"bad": 1}, [1], {"features": "inception", "weights": 7}, {"features": None}, {"mode": 1}, None]
+)
+def test_an_edited_evaluation_is_one_sentence(evaluation, tmp_path, monkeypatch):
+    command, data = "python -m experiments.mnist", {"evaluation": evaluation}
+    (tmp_path / "config.json").write_text(json.dumps({"options": asdict(Config()), "command": command, "data": data}))
+    monkeypatch.setattr(mnist, "load", None)
+    with pytest.raises(InputError, match="do not say with which features it was evaluated"):
+        mnist.main(["--resume", str(tmp_path), *DEVICE])
 
 
 @pytest.mark.parametrize("size, patch", [(28, 7), (32, 8), (64, 16), (30, 6), (27, 9), (4, 1), (6, 2), (29, None)])

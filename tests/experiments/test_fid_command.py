@@ -506,7 +506,7 @@ def test_bad_input_is_a_sentence_and_status_2(files, tmp_path, capsys):
     os.mkfifo(tmp_path / "pipe")
     real = files / "real.h5"
     cases = [
-        ([tmp_path / "empty", real], "holds no PNG or JPEG images"),
+        ([tmp_path / "empty", real], "holds no picture files"),
         ([tmp_path / "broken", real], "2.png is not a readable"),
         ([tmp_path / "one.npy", real], "gives one image"),
         ([real, real, "--num", "1"], "gives one image"),

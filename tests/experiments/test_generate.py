@@ -70,6 +70,24 @@ def read_frames(path):
 # What is written
 
 
+def test_the_sha256_is_of_the_file_that_was_loaded(run, tmp_path, monkeypatch):
+    """A training at work replaces the file while it is read: it is read once more."""
+    path = tmp_path / "best.h5"
+    path.write_bytes((run / "checkpoint.h5").read_bytes())
+    arrays, meta = checkpoint.load(path)
+    load, loads = checkpoint.load, []
+
+    def replacing(path):
+        loaded = load(path)
+        if not loads:
+            checkpoint.save(path, arrays, {**meta, "steps_done": 7})
+        loads.append(path)
+        return loaded
+
+    monkeypatch.setattr(checkpoint, "load", replacing)
+    assert command.load_hashed(path, "cpu")[2] == hashlib.sha256(path.read_bytes()).hexdigest() and len(loads) == 2
+
+
 def test_everything_is_written_and_agrees(run, tmp_path, capsys):
     out = tmp_path / "new" / "out"
     assert call(run, "--num", 30, "--seed", 3, "--out", out) == 0

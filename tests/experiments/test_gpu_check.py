@@ -281,9 +281,11 @@ def test_a_file_in_place_of_the_directory_is_refused(tmp_path, capsys, monkeypat
     with pytest.raises(SystemExit) as e:
         run_main(command.main)
     assert e.value.code == 2 and capsys.readouterr()[1].count("\n") == 1
-    (tmp_path / "record.json").write_text("[]")
-    with pytest.raises(InputError, match="not a record"):
-        runner.read_record(tmp_path)
+    entry = {"status": "passed", "why": ""}
+    for odd in ({"status": "passed"}, entry | {"found": 1}, entry | {"seconds": ""}):
+        (tmp_path / "record.json").write_text(json.dumps({"stages": {"kernels": odd}}))
+        with pytest.raises(InputError, match="not a record"):
+            runner.read_record(tmp_path)
 
 
 @pytest.mark.slow

@@ -20,7 +20,9 @@ from experiments.learn import grading, seeds
 from experiments.learn.authoring import CHECK, new
 from experiments.learn.checking import Wrong, same
 from experiments.learn.course import SHIPPED, Desk, read_course, write_text
+from experiments.learn.grading import grade_main
 from experiments.learn.judge import hints, judge, referee, untouched
+from experiments.learn.keyboard import keys
 from experiments.learn.runner import Verdict
 from experiments.learn.session import Session
 from experiments.learn.terms import TERMS
@@ -223,11 +225,54 @@ def test_hints_come_in_steps(two, tmp_path):
     assert session.hints() == [*two[0].hints, where, edit] and "no more hints" in session.screen()
     assert "Hint: line 11" in session.screen() and "✗ the gradient of x is wrong" in session.screen()
     session.press("r")
+    assert session.desk.text(two[0]) == "three" and "Press r once more" in session.screen()
+    session.press("r")
     assert session.hints() == [] and session.desk.text(two[0]) == two[0].read("start.py")
     assert (tmp_path / "desk" / f"{two[0].name}.py.old").read_text() == "three"
     save(session, "right")
     session.check()
     assert session.hints() == [] and session.desk.solution(two[0]).read_text() == two[0].read("solution.py")
+
+
+def test_a_reset_keeps_every_answer(two, tmp_path):
+    desk, exercise = Desk(tmp_path, two), two[0]
+    kept = [tmp_path / f"{exercise.name}.py.{end}" for end in ("old", "old-2", "old-3")]
+    for text, old in (("mine", kept[0]), (None, None), (None, None), ("again", kept[1]), ("third", kept[2])):
+        if text:
+            write_text(desk.answer(exercise), text)
+        assert desk.reset(exercise) == old and desk.text(exercise) == exercise.read("start.py")
+    assert [path.read_text() for path in kept] == ["mine", "again", "third"]
+
+
+def test_only_two_presses_in_a_row_reset(two, tmp_path):
+    session, _ = student(two, tmp_path, *[Verdict("wrong", "no")] * 3)
+    for pressed in ("r", "rl", "rlr", "rh"):
+        save(session, "mine")
+        for key in (*pressed, "l"):
+            session.press(key)
+        assert session.desk.text(two[0]) == "mine", pressed
+    session.press("r")
+    session.changed(two[0])  # a saving between the presses
+    session.press("r")
+    assert session.desk.text(two[0]) == "mine"
+
+
+def test_keys_that_send_several_bytes_are_none(monkeypatch):
+    """F3 sends ESC O R, and arrows ESC [ A: their letters are no keys."""
+    pty = pytest.importorskip("pty")
+    end, terminal = pty.openpty()
+    try:
+        with open(terminal, closefd=False) as stdin:
+            monkeypatch.setattr(sys, "stdin", stdin)
+            with keys() as read:
+                found = []
+                for sent in (b"\x1bOR", b"r", b"\x1b[A", b"\x1b[24~", b"Q", b"\x1b"):
+                    os.write(end, sent)
+                    found.append(read(5))
+                assert found == ["", "r", "", "", "q", ""] and read(0) == ""
+    finally:
+        os.close(end)
+        os.close(terminal)
 
 
 def test_where_the_check_knows_no_line_the_hints_of_the_task_stand_in(two, tmp_path):
@@ -387,6 +432,16 @@ def test_a_crash_and_a_missing_file_get_nothing_with_words(tmp_path, capsys):
     for test, expected in zip(tests, words, strict=True):
         assert expected in test["output"] and "Hint" not in test["output"]
     assert "It prints:\nhello\nhello" in tests[1]["output"] and len(tests[1]["output"]) < 5000
+
+
+@pytest.mark.slow
+def test_half_a_pair_of_characters_stops_no_grading(tmp_path, capsys):
+    """U+DC80 alone is no character that UTF-8 can write: ? stands in, as str.encode("utf-8", "replace") puts it."""
+    exercise = read_course(SHIPPED)[0]
+    (tmp_path / f"{exercise.name}.py").write_text("raise Exception('\\udc80 here')")
+    assert grade_main([exercise], tmp_path, 30.0, str(tmp_path / "out.json")) == 1
+    for text in (capsys.readouterr().out, json.loads((tmp_path / "out.json").read_text())["tests"][0]["output"]):
+        assert "? here" in text
 
 
 @pytest.mark.slow

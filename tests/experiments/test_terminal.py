@@ -36,6 +36,14 @@ class Gone(io.StringIO):
         raise OSError(self.code, os.strerror(self.code))
 
 
+def test_lines_beside_a_bar_in_a_pipe_bring_no_lines_of_the_bar(capsys):
+    bar = Progress(range(3), leave=False)
+    for i in bar:
+        bar.set_description_str(f"case {i}")
+        bar.write(f"row {i}", file=sys.stdout)
+    assert capsys.readouterr() == ("row 0\nrow 1\nrow 2\n", "")
+
+
 @pytest.mark.parametrize("code", [errno.EPIPE, errno.EIO])
 def test_a_stream_that_nobody_reads_ends_nothing(code):
     stream = streams.Patient(Gone(code))

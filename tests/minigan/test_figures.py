@@ -16,7 +16,8 @@ from slow import slow_but_the_first
 from minigan.charts import TWINS, Chart, Line, chart_grid, smooth
 from minigan.curves import curves_png, run_charts
 from minigan.errors import InputError
-from minigan.figures import image_grid, save_animation, save_image, write_bytes
+from minigan.figures import image_grid, save_animation, save_image
+from minigan.files import write_bytes
 from minigan.log import read_log
 from minigan.page import film
 from minigan.report import write_report

@@ -10,6 +10,7 @@ import sys
 import h5py
 import numpy as np
 import pytest
+from slow import slow_but_the_first
 
 from minigan import checkpoint, hdf5
 from minigan.errors import InputError
@@ -17,6 +18,7 @@ from minigan.files import sweep, write_bytes, writing
 from minigan.hdf5 import SEAL_BYTES, array_names, reading_hdf5, writing_hdf5
 from minigan.metrics.cache import FeatureCache
 from minigan.metrics.features import Features
+from minigan.metrics.formats import hdf5_images
 
 RNG = np.random.default_rng(0)
 ARRAYS = {"a": {"x": RNG.normal(size=(40, 50)), "y": np.arange(7)}, "b": {"z": np.float32(3.5)}}
@@ -190,6 +192,16 @@ def test_links_are_not_followed_and_sizes_not_believed(tmp_path):
         f.attrs["format"], f.attrs["meta"] = checkpoint.FORMAT, "{}"
         f["a/x"] = h5py.ExternalLink(str(tmp_path / "other.h5"), "secret")
     assert checkpoint.load(tmp_path / "c.h5")[0] == {}
+
+
+@pytest.mark.parametrize("rows, chunk", slow_but_the_first([(1 << 34, 64), (1 << 20, 1 << 20)]))
+def test_sizes_are_not_believed_before_the_sha_is_compared(tmp_path, rows, chunk):
+    """Reading 2³⁴ images that were never written takes minutes, and one chunk of 800 MiB as much memory."""
+    with h5py.File(tmp_path / "c.h5", "w") as f:
+        f.create_dataset("images", (rows, 28, 28), "u1", chunks=(chunk, 28, 28))
+        f.attrs["sha256"] = np.bytes_(b"0" * 64)
+    with pytest.raises(InputError, match="images cannot be uint8 .* in a file of this size"):
+        hdf5_images(tmp_path / "c.h5")
 
 
 @pytest.mark.slow

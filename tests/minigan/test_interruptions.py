@@ -15,7 +15,7 @@ from slow import slow_but_the_first
 from tiny_runs import resume, start
 
 from experiments import generate, mnist
-from minigan import checkpoint
+from minigan import checkpoint, lock
 from minigan.data import download, stroke_digits
 from minigan.data.cache import Recipe, cached
 from minigan.errors import InputError
@@ -152,6 +152,38 @@ def test_a_file_system_without_locks_names_the_process(tmp_path, code, monkeypat
     owner.unlink()
     start(tmp_path / "run", steps=1).train()
     assert not (tmp_path / "run" / ".lock.owner").exists()
+
+
+def test_two_processes_that_find_a_dead_owner_do_not_both_take_its_place(tmp_path, monkeypatch):
+    """The slower one has seen the dead owner, and removes the file when the quicker one has put its own there."""
+    monkeypatch.setattr(fcntl, "flock", lambda *a: (_ for _ in ()).throw(OSError(errno.ENOLCK, "none")))
+    owner = tmp_path / ".lock.owner"
+    ended = subprocess.Popen([sys.executable, "-c", ""])
+    ended.wait()
+    owner.write_text(f"{os.uname().nodename} {ended.pid}")
+    has_ended = lock._has_ended
+
+    def slow(path):
+        found = has_ended(path)
+        if found:
+            owner.write_text("another-machine 1")  # the quicker process
+        return found
+
+    monkeypatch.setattr(lock, "_has_ended", slow)
+    with pytest.raises(InputError, match="taken"), hold_lock(tmp_path / ".lock", "taken"):
+        pass
+    assert owner.read_text() == "another-machine 1" and not (tmp_path / ".lock.owner.claim").exists()
+
+
+def test_an_error_names_the_checkpoint_that_was_read(tmp_path):
+    run = start(tmp_path / "run", steps=1)
+    run.save("best.h5")
+    arrays, meta = checkpoint.load(tmp_path / "run" / "best.h5")
+    with pytest.raises(InputError, match="best.h5 does not fit this run"):
+        run.load(arrays, {**meta, "seconds": "long"})
+    run.save()
+    with pytest.raises(InputError, match="checkpoint.h5 does not fit this run"):
+        run.load(arrays, {**meta, "seconds": "long"})
 
 
 def test_another_error_of_a_lock_is_not_hidden(tmp_path, monkeypatch):

@@ -141,6 +141,17 @@ def test_damaged_pickles_are_one_sentence(data):
         restricted_load(data, NUMPY)
 
 
+def test_one_string_is_not_copied_again_and_again():
+    """A call of _codecs.encode copies its text, and bytes(bytearray) copies too: 5 bytes of the pickle for a copy."""
+    text = b"X" + struct.pack("<I", 10_000) + b"a" * 10_000
+    encoded = program(b"c_codecs\nencode\nq\0" + text + b"X\6\0\0\0latin1\x86q\1](" + b"h\0h\1R" * 1000 + b"e")
+    array = b"cnumpy.core.numeric\n_frombuffer\nq\0(\x96" + struct.pack("<Q", 10_000) + bytes(10_000)
+    array += b"cnumpy\ndtype\nX\2\0\0\0u1\x85RJ" + struct.pack("<i", 10_000) + b"\x85X\1\0\0\0Ctq\1]("
+    for data in (encoded, program(array + b"h\0h\1R" * 1000 + b"e")):
+        with pytest.raises(InputError, match="many times its own length"):
+            restricted_load(data, NUMPY)
+
+
 def many_dicts(n):
     """n dicts made of one list of n items, in about 14 n bytes."""
     pairs = b"](" + b"".join(b"](" + number(i) + b"Ne" for i in range(n)) + b"e"

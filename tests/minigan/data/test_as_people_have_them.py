@@ -55,12 +55,24 @@ def test_two_datasets_of_torchvision_in_one_root_are_named(tmp_path):
     assert load_dataset(tmp_path / "MNIST").name == "MNIST"
 
 
+def test_a_set_of_emnist_is_chosen(tmp_path):
+    for i, name in enumerate(("digits", "letters")):
+        idx(tmp_path / f"emnist-{name}-test-images-idx3-ubyte", IMAGES[i:])
+    with pytest.raises(InputError, match=r"emnist-digits, emnist-letters\): choose one with --subset"):
+        open_images(tmp_path)
+    loader = open_images(tmp_path, subset="emnist-letters")
+    np.testing.assert_array_equal(np.concatenate(list(loader.batches(9))), IMAGES[1:].swapaxes(1, 2))
+    assert loader.facts["subset"] == "emnist-letters"
+
+
 def test_mnist_of_keras(tmp_path):
     labels = np.arange(6, dtype=np.uint8)
     np.savez_compressed(tmp_path / "mnist.npz", x_train=IMAGES, y_train=labels, x_test=IMAGES[:2], y_test=labels[:2])
     data = load_data(tmp_path / "mnist.npz", "test")
     np.testing.assert_array_equal(data.images, IMAGES[:2])
     assert data.labels.tolist() == [0, 1] and data.name == "mnist"
+    images = open_images(tmp_path / "mnist.npz")  # of fid too, beside the training images in the same file
+    np.testing.assert_array_equal(np.concatenate(list(images.batches(4))), IMAGES[:2])
     np.savez(tmp_path / "other.npz", x=IMAGES)
     with pytest.raises(InputError, match="is no mnist.npz: it holds x, not x_train"):
         load_data(tmp_path / "other.npz")
@@ -163,6 +175,7 @@ def test_sizes_that_a_file_claims_are_not_believed(tmp_path):
         {"extractor": {"features": [], "dimensions": 3, "digest": ""}}, {"content": 7},
         {"extractor": {"features": "random", "dimensions": "3", "digest": ""}},
         {"extractor": {"features": "random", "dimensions": 3, "digest": "", "mode": {}}},
+        {"extractor": {"features": "random", "dimensions": 3, "digest": "", "weights_sha256": 5}},
     ],
 )  # fmt: skip
 def test_edited_metadata_of_statistics_are_one_sentence(tmp_path, change, monkeypatch):

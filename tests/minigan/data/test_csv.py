@@ -30,6 +30,9 @@ FORMS = {
     "pixels alone (Kaggle's test.csv)": {"columns": (IMAGES,), "header": PIXELS},
     "class at the end (OpenML)": {"columns": (IMAGES, LABELS), "header": [*PIXELS, "class"]},
     "names like 1x1, in quotes": {"columns": (LABELS, IMAGES), "header": ['"label"', *(f'"1x{i}"' for i in range(81))]},
+    "target at the end (scikit-learn)": {"columns": (IMAGES, LABELS), "header": [*PIXELS, "target"]},
+    "digit at the end": {"columns": (IMAGES, LABELS), "header": [*PIXELS, "digit"]},
+    "y at the end, pixels numbered (pandas)": {"columns": (IMAGES, LABELS), "header": [*map(str, range(81)), "y"]},
     "a spreadsheet's": {"columns": (LABELS, IMAGES), "header": ["\ufefflabel", *PIXELS], "end": "\r\n"},
 }
 
@@ -59,11 +62,36 @@ def test_the_test_images_lie_beside_the_training_images(tmp_path):
     assert load_data(path, size=5).images.shape == (6, 5, 5)
 
 
-def test_images_of_emnist_stay_as_they_stand_and_that_is_said(tmp_path, capsys):
+def test_images_of_emnist_are_turned_upright(tmp_path):
+    """As from IDX files: EMNIST stores them transposed in both."""
+    turned = IMAGES.swapaxes(1, 2)
     np.testing.assert_array_equal(
-        load_data(write(tmp_path / "emnist-letters-train.csv", LABELS, IMAGES)).images, IMAGES
+        load_data(write(tmp_path / "emnist-letters-train.csv", LABELS, IMAGES)).images, turned
     )
-    assert "EMNIST's stand transposed" in capsys.readouterr().err
+    np.testing.assert_array_equal(load_data(write(tmp_path / "EMNIST-digits.csv", IMAGES)).images, turned)
+
+
+@pytest.mark.parametrize(
+    ("columns", "header", "says"),
+    [
+        ((LABELS, IMAGES), [str(i) for i in range(82)], "line 1 numbers the columns"),  # pandas, without names
+        ((IMAGES,), [str(i) for i in range(81)], "line 1 numbers the columns"),
+        ((LABELS, IMAGES), [f"x{i}" for i in range(82)], "does not say whether x0 and x81 is the label"),
+        ((LABELS, IMAGES), ["label", *PIXELS[:-1], "class"], "does not say whether label and class is the label"),
+        ((0 * LABELS, IMAGES), None, "its first column is constant"),  # a corner: the label stands last
+    ],
+)
+def test_a_label_in_doubt_is_refused(tmp_path, columns, header, says):
+    with pytest.raises(InputError, match=says):
+        load_data(write(tmp_path / "a.csv", *columns, header=header))
+
+
+def test_pixels_are_no_labels(tmp_path):
+    lines = [",".join(["7"] * 4 + [str(i % 10)]) for i in range(224)]
+    path = tmp_path / "a.csv"
+    path.write_text("\n".join(f"{i},{line[2:]}" for i, line in enumerate(lines)))  # 224 values of a pixel, then labels
+    with pytest.raises(InputError, match="its first column has 224 values, too many for labels"):
+        load_data(path)
 
 
 LINE = ",".join(["7"] * 82)

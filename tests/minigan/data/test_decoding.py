@@ -1,8 +1,11 @@
 """Pictures as people have them: every format that Pillow reads, any names and links in archives, odd metadata."""
 
+import gzip
 import io
 import os
 import struct
+import subprocess
+import sys
 import tarfile
 import warnings
 import zipfile
@@ -12,11 +15,14 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin, features
 
-from minigan.data import load_images
+from minigan.data import cache, load_images
 from minigan.data.cache import Recipe, cached
+from minigan.data.cifar import load_cifar10
 from minigan.data.decoding import FORMATS, pixels
+from minigan.data.folder import find_pictures
 from minigan.data.pictures import open_pictures, plain_name
 from minigan.errors import InputError
+from minigan.metrics.formats import detect_kind
 from minigan.metrics.loaders import open_images
 
 RNG = np.random.default_rng(0)
@@ -112,12 +118,22 @@ def test_a_picture_that_claims_to_be_huge_is_one_sentence():
         pixels(io.BytesIO(data), "a", "RGB")
 
 
+@pytest.mark.slow
+def test_a_large_picture_is_read_without_a_word(tmp_path):
+    """Pillow warns above 89 million pixels, in the words of its own source file."""
+    Image.fromarray(np.zeros((10_000, 9_000), np.uint8)).save(tmp_path / "a.png")
+    program = "import sys; from minigan.data import load_images; print(load_images(sys.argv[1], 8).images.shape)"
+    done = subprocess.run([sys.executable, "-W", "default", "-c", program, tmp_path], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("(1, 8, 8)\n", "")
+
+
 # ---- archives and folders
 
 
 def test_names_as_archivers_write_them():
     names = {"./a/1.png": "a/1.png", "a\\1.png": "a/1.png", "/a/1.png": "a/1.png", "C:\\a\\1.png": "a/1.png"}
     names |= {"a//b/./1.png": "a/b/1.png", "././1.png": "1.png", ".\\a\\1.png": "a/1.png"}
+    names |= {"../a/1.png": "a/1.png", "a/../../b/1.png": "b/1.png", "..\\1.png": "1.png", "a/..b/": "a/..b/"}
     for written, plain in names.items():
         assert plain_name(written) == plain
 
@@ -174,6 +190,25 @@ def test_folders_reached_by_links_count_once(tmp_path):
     assert others == {"hidden": 1, ".txt": 1, ".db": 1, "link to nothing": 1}
 
 
+def test_a_link_to_itself_and_a_locked_folder_end_nothing(tmp_path, monkeypatch):
+    for name in ("a.png", "locked/b.png", "open/c.png"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).write_bytes(png())
+    os.symlink("loop.png", tmp_path / "loop.png")
+    scandir = os.scandir
+
+    def refuse(path):  # as the system does for a folder without read permission, but not for root
+        if str(path).endswith("locked"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    files, others = names_of(tmp_path)
+    assert files == ["a.png", "open/c.png"] and others == {"link to nothing": 1, "unreadable folder": 1}
+    with pytest.raises(InputError, match="cannot read .*locked: Permission denied"):
+        find_pictures(tmp_path / "locked")
+
+
 def test_what_is_left_out_is_said(tmp_path, capsys):
     (tmp_path / "a.png").write_bytes(png())
     (tmp_path / "b.txt").write_text("")
@@ -221,6 +256,71 @@ def damaged(tmp_path):
     for i, data in ((2, b"text"), (5, whole[:2000]), (7, whole[:300] + b"damaged!" + whole[308:])):
         (tmp_path / "pictures" / f"{i:02}.png").write_bytes(data)
     return tmp_path / "pictures"
+
+
+def bomb(path, kind, size, members):
+    """A compressed tar whose headers claim `size` bytes."""
+    head = tarfile.TarInfo("a")
+    head.type, head.size = kind, size
+    with gzip.open(path, "wb") as file:
+        for _ in range(members):
+            file.write(head.tobuf(tarfile.GNU_FORMAT) + bytes(size))
+        file.write(bytes(1024))
+    return path
+
+
+@pytest.mark.parametrize("read", [open_pictures, detect_kind, lambda path: load_cifar10(path)])
+@pytest.mark.parametrize("kind", [tarfile.GNUTYPE_LONGNAME, tarfile.GNUTYPE_LONGLINK, tarfile.XHDTYPE, tarfile.XGLTYPE])
+def test_headers_of_a_tar_are_not_read_whole(tmp_path, kind, read, monkeypatch):
+    """tarfile reads them into memory; a long name has a few hundred bytes."""
+    asked = []
+    block = tarfile.TarInfo._block
+    monkeypatch.setattr(tarfile.TarInfo, "_block", lambda self, size: asked.append(size) or block(self, size))
+    for size, members in ((2 << 20, 1), (300 << 10, 8)):
+        try:
+            read(bomb(tmp_path / "t.tar.gz", kind, size, members))
+        except InputError as e:
+            assert "\n" not in str(e)
+        assert sum(asked) <= 1 << 20
+        asked.clear()
+
+
+def test_long_names_and_pax_headers_are_read(tmp_path):
+    name = "a" * 90 + "/" + "b" * 90 + "é.png"
+    for form in (tarfile.GNU_FORMAT, tarfile.PAX_FORMAT):
+        with tarfile.open(tmp_path / "t.tar", "w", format=form) as t:
+            for i in range(3):
+                member = tarfile.TarInfo(f"{i}{name}")
+                member.size = len(png())
+                t.addfile(member, io.BytesIO(png()))
+        assert names_of(tmp_path / "t.tar")[0] == [f"{i}{name}" for i in range(3)]
+
+
+def test_a_sparse_file_in_a_tar_is_refused(tmp_path):
+    """The map of its holes has no end that its header would tell."""
+    with pytest.raises(InputError, match="is neither a folder nor a zip or tar"):
+        open_pictures(bomb(tmp_path / "t.tar.gz", tarfile.GNUTYPE_SPARSE, 512, 1))
+
+
+def test_few_large_files_are_in_memory_at_once(tmp_path, monkeypatch):
+    for i in range(4):
+        (tmp_path / f"{i}.png").write_bytes(png())
+    events, content, decode = [], cache._Build.content, cache.pixels
+    monkeypatch.setattr(cache._Build, "content", lambda self, i: events.append("read") or content(self, i))
+    monkeypatch.setattr(cache, "pixels", lambda *args: events.append("decoded") or decode(*args))
+    monkeypatch.setattr(cache._Build, "check_heads", lambda self: False)
+    monkeypatch.setattr(cache, "BYTES_AT_ONCE", 2 * len(png()))
+    assert cached(tmp_path, Recipe(8), tmp_path / ".cache").names == [f"{i}.png" for i in range(4)]
+    assert events == ["read", "read", "decoded", "decoded"] * 2
+
+
+@pytest.mark.parametrize("letter", ["x", "é"])
+def test_a_long_name_of_a_folder_has_room_in_the_cache(tmp_path, letter):
+    folder = tmp_path / (letter * (240 // len(letter.encode())))
+    folder.mkdir()
+    (folder / "a.png").write_bytes(png())
+    found = cached(folder, Recipe(8), tmp_path / "cache")
+    assert len(found.images) == 1 and letter * 50 + "-8-" in str(next((tmp_path / "cache").iterdir()))
 
 
 def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):

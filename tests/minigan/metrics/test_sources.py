@@ -142,6 +142,13 @@ def test_a_checkpoint_samples_images_that_depend_on_the_seed_alone(trained):
     assert len(np.unique([image.tobytes() for image in found])) > 250
 
 
+def test_the_step_and_the_weights_are_of_one_file(trained, monkeypatch):
+    """A training at work may replace the checkpoint between two looks at it."""
+    load, loads = checkpoint.load, []
+    monkeypatch.setattr(checkpoint, "load", lambda path: loads.append(path) or load(path))
+    assert open_images(trained / "best.h5", num=5).facts["step"] == 20 and len(loads) == 1
+
+
 def test_a_run_directory_is_its_best_checkpoint_or_else_its_last(trained, tmp_path):
     run, best = passed(trained, num=5)[0], passed(trained / "best.h5", num=5)[0]
     assert (run.kind, run.facts["checkpoint"], run.digest) == ("run", "best.h5", best.digest)
@@ -195,10 +202,10 @@ def bad_png(path):
     ("make", "sentence"),
     [
         (lambda p: None, "does not exist"),
-        (lambda p: p.mkdir(), "holds no PNG or JPEG images"),
+        (lambda p: p.mkdir(), "holds no picture files"),
         (lambda p: (p.mkdir(), idx(p / "train-images-idx3-ubyte", GREY[:, :0])), "not uint8 images"),
         (bad_png, r"3\.png is not a readable image"),
-        (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, HDF5"),
+        (lambda p: p.write_text("hello"), "is not a folder, zip or tar of pictures, nor an IDX, CSV, HDF5"),
         (lambda p: Image.fromarray(GREY[0]).save(p, "PNG"), "is a single image"),
         (lambda p: hdf5(p, images=COLOUR.astype(np.float32)), r"holds no images.*but images float32 \(7, 12, 10, 3\)"),
         (lambda p: hdf5(p, a=COLOUR, b=COLOUR), r"several arrays that can be images \(a, b\)"),

@@ -14,7 +14,7 @@ import pytest
 from browser import CHROMIUM, Browser
 
 from autograd import Tensor, grad, ops
-from experiments.notebook import main, notebook
+from experiments.markdown_notebook import main, notebook, parser
 from minigan.errors import InputError
 
 ROOT = Path(__file__).parents[2]
@@ -42,6 +42,17 @@ def test_the_file_is_the_same_each_time(tmp_path, capsys):
     made = json.loads((tmp_path / "a.ipynb").read_text(encoding="utf-8"))
     assert (made["nbformat"], made["nbformat_minor"]) == (4, 5)
     assert f"{tmp_path / 'a.ipynb'}: {len(made['cells'])} cells" in capsys.readouterr().out
+
+
+def test_a_notebook_that_is_there_is_kept(tmp_path):
+    (tmp_path / "mine.ipynb").write_text("my work")
+    with pytest.raises(InputError, match="mine.ipynb exists"):
+        main([str(TOUR), str(tmp_path / "mine.ipynb")])
+    assert (tmp_path / "mine.ipynb").read_text() == "my work"
+
+
+def test_the_usage_names_the_command():
+    assert parser().format_usage().startswith("usage: python -m experiments.markdown_notebook ")
 
 
 @pytest.mark.parametrize(

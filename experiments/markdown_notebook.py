@@ -1,4 +1,4 @@
-"""Write a page of Markdown as a Jupyter notebook: python -m experiments.notebook docs/tour.md tour.ipynb
+"""Write a page of Markdown as a Jupyter notebook: python -m experiments.markdown_notebook docs/tour.md tour.ipynb
 
 Every ```python block becomes a cell of code, and the text between them cells of text. So a lecture is written, compared
 and reviewed as Markdown, and its notebook never drifts from it. The cells have no outputs: Jupyter runs them.
@@ -36,7 +36,11 @@ def _cell(kind: str, source: str, name: str) -> dict[str, Any]:
 
 
 def parser() -> argparse.ArgumentParser:
-    p = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    p = argparse.ArgumentParser(
+        "python -m experiments.markdown_notebook",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     p.add_argument("page", type=Path, help="a Markdown file with ```python blocks")
     p.add_argument("notebook", type=Path, help="the .ipynb file to write")
     return p
@@ -53,6 +57,8 @@ def main(argv: list[str]) -> int:
         raise InputError(f"{args.page} is not UTF-8 text") from error
     if args.notebook.suffix != ".ipynb":
         raise InputError(f"{args.notebook}: the name of a notebook ends in .ipynb")
+    if args.notebook.exists():  # it may hold somebody's work
+        raise InputError(f"{args.notebook} exists: give another name, or remove it first")
     made = notebook(page)
     if not any(cell["cell_type"] == "code" for cell in made["cells"]):
         raise InputError(f"{args.page} has no ```python block")

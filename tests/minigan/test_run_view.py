@@ -9,7 +9,7 @@ import pytest
 
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
-from minigan.notebook import RunView
+from minigan.run_view import RunView
 
 
 @pytest.fixture
