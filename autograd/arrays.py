@@ -5,7 +5,10 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 """
 
 import ctypes
+import functools
 import itertools
+import math
+import weakref
 import zlib
 from collections.abc import Iterator, Sequence
 from types import ModuleType
@@ -144,32 +147,47 @@ class Writes:
 
     Written through our own interface, that is: `tensor[i] = …`, `tensor.data -= …`, optimisers, `load_state_dict`.
     Nodes and writes draw their numbers from one counter, so a write is later than a node if its number is larger.
+    A write counts for every view of the array that owns the memory. Where a view does not lead to that array, a write
+    through the one goes unnoticed in the other: two arrays of one buffer (np.frombuffer), `sliding_window_view`.
     """
 
     def __init__(self) -> None:
-        self.last = -1.0  # number of the last write: younger nodes look nothing up. Infinite once in debug mode
-        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory
+        self.last = -1.0  # number of the last write: younger nodes look nothing up
+        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory, as long as it lives
+        self.owners: dict[int, weakref.ref] = {}
 
     def note(self, *arrays: Any) -> None:
         """These arrays have been written to."""
         now = next(NUMBERS)
         self.last = max(self.last, now)
         for a in arrays:
-            self.numbers[_owner(a)] = now
+            owner = _owner(a)
+            if id(owner) not in self.owners:
+                self.owners[id(owner)] = weakref.ref(owner, functools.partial(self._forget, id(owner)))
+            self.numbers[id(owner)] = now
+
+    def _forget(self, key: int, dead: weakref.ref) -> None:
+        """An array has died, and another one may get its id."""
+        if self.owners.get(key) is dead:
+            del self.owners[key], self.numbers[key]
+
+    def check_always(self) -> None:
+        """From now on every rule looks for writes: debug mode also finds those that nobody has noted."""
+        self.last = math.inf
 
     def since(self, number: int, arrays: Sequence) -> bool:
         """Whether memory of one of the arrays was written to after the node of that number was recorded."""
         for a in arrays:
-            if type(a) in MODULES and self.numbers.get(_owner(a), -1) > number:
+            if type(a) in MODULES and self.numbers.get(id(_owner(a)), -1) > number:
                 return True
         return False
 
 
-def _owner(a: Any) -> int:
-    """The id of the array that owns the memory of a. If a later array gets it, that is younger than the write."""
+def _owner(a: Any) -> Any:
+    """The array that owns the memory of a."""
     while type(a.base) in MODULES:
         a = a.base
-    return id(a)
+    return a
 
 
 WRITES = Writes()

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 from autograd.arrays import array_module, is_array
+from autograd.modes import switched
 from autograd.tensor import Node, Tensor
 
 
@@ -26,12 +27,19 @@ def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = Fa
         if not isinstance(x, Tensor):
             raise TypeError(f"grad(y, xs) takes Tensors, not {type(x).__name__}: a gradient flows only through them")
     targets = {x.node for x in xs if x.node is not None}
-    found = _sweep(y, targets, _cotangent(y, g, create_graph), create_graph)
+    g = _cotangent(y, g, create_graph)
+    if create_graph:
+        with switched(recording=True):  # also inside no_grad()
+            found = _sweep(y, targets, g, True)
+    else:
+        found = _sweep(y, targets, g, False)
     return [found.get(x.node) for x in xs]
 
 
 def backward(y: Tensor, g: Any = None) -> None:
     """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on."""
+    if not isinstance(y, Tensor):
+        raise TypeError(f"backward(y) takes a Tensor, not {type(y).__name__}")
     if y.node is None:
         raise ValueError("backward on a Tensor that depends on nothing with requires_grad=True")
     for node, value in _sweep(y, _leaves(y.node), _cotangent(y, g, False), False).items():
@@ -163,15 +171,16 @@ def _usual_cause(shape: tuple[int, ...], p: Node, node: Node) -> str:
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
     """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
     extra = len(g.shape) - len(shape)
-    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
         raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")
+    axes = tuple(range(extra)) + tuple(i + extra for i, n in enumerate(shape) if n == 1 and g.shape[i + extra] != 1)
     return g.sum(axis=axes, keepdims=True).reshape(shape) if axes else g.reshape(shape)
 
 
 def _miscounted(node: Node, found: Sequence) -> NoReturn:
-    tail = ", not a list" if found and isinstance(found[0], list) else ""
-    wanted = f"{len(node.parents)} inputs: return a tuple, one for each{tail}"
+    if len(found) == 1 and isinstance(found[0], list):
+        _misruled(node, f"returned a list of {len(found[0])}: return a tuple, one gradient for each input")
+    wanted = f"{len(node.parents)} inputs: return a tuple, one for each"
     _misruled(node, f"returned {len(found)} gradients for {wanted}")
 
 

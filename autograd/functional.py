@@ -13,6 +13,7 @@ from typing import Any
 
 from autograd.arrays import array_module
 from autograd.engine import grad
+from autograd.modes import switched
 from autograd.tensor import Tensor
 
 Function = Callable[[Tensor], Tensor]
@@ -39,6 +40,8 @@ def vjp(f: Function, x: Any, v: Any = None) -> tuple[Any, Any]:
 
 def hvp(f: Function, x: Any, v: Any) -> tuple[Any, Any]:
     """f(x), and the product of the Hessian with v, both in the shape of x. ValueError unless f(x) has one element."""
+    if v is None:
+        raise ValueError("hvp(f, x, v) needs v, an array in the shape of x")
     x, y = _run(f, x)
     (product,) = grad(_slope(y, x), [x], v)
     return y.data, _or_zeros(product, x)
@@ -47,7 +50,8 @@ def hvp(f: Function, x: Any, v: Any) -> tuple[Any, Any]:
 def _run(f: Function, x: Any) -> tuple[Tensor, Tensor]:
     x = Tensor(x.data if isinstance(x, Tensor) else x)
     x.requires_grad = True
-    return x, f(x)
+    with switched(recording=True):  # also inside no_grad()
+        return x, f(x)
 
 
 def _slope(y: Tensor, x: Tensor) -> Tensor:

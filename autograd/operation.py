@@ -2,8 +2,6 @@
 
 import functools
 import inspect
-import itertools
-import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -16,8 +14,11 @@ from autograd.registry import OPS, TWINS, ops
 from autograd.tensor import Node, Seen, Tensor
 
 HOST = np.ndarray
-FLOAT16, FLOAT32, FLOAT64 = map(np.dtype, ("float16", "float32", "float64"))
+FLOAT32, FLOAT64 = map(np.dtype, ("float32", "float64"))
 SCALARS = (int, float, bool, type(None), np.generic)  # inputs that pass as they are; None is an input left out
+PLAIN = frozenset({int, float, bool, type(None)})  # those that have no dtype
+FIXED = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})  # types of options that nobody can change
+RESERVED = ("g", "shapes", "need")  # names by which a rule means something else
 
 
 class Rule:
@@ -62,15 +63,9 @@ class Rule:
     def check(self, node: Node) -> None:
         """RuntimeError if an array that this rule reads was written to since the node was recorded."""
         for name in self.kept:
-            saved = node.saved[name]
-            arrays = saved if type(saved) is tuple else (saved,)
-            noted = WRITES.since(node.id, arrays)
-            if noted or node.seen and node.seen.seal.get(name) != checksums(arrays):
-                where = f" (recorded at {node.seen.site})" if node.seen else ""
-                raise RuntimeError(
-                    f"{name} of {self.op.name}{where} was written to in place after the op had run, so the gradient "
-                    "would be wrong: call grad before you write, or write into a copy"
-                )
+            check_unwritten(node, name, _arrays(node.saved[name]))
+        for name in self.options:
+            check_unwritten(node, name, _arrays(node.options.get(name)))
 
 
 class Op:
@@ -81,7 +76,7 @@ class Op:
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
     """
 
-    joins = False  # whether it only picks one of the results of its parent: see `one_of`
+    joins = False  # True of `one_of`, whose rule hands its gradient over to the node of all results
 
     def __init__(self, cls: type):
         self.name = cls.__name__.rstrip("_")
@@ -94,6 +89,8 @@ class Op:
         self.fused: Any = cls.__dict__.get("fused")
         self.call: Any = cls.__dict__.get("call")
         self.residuals: tuple[str, ...] = getattr(cls, "residuals", ())
+        if isinstance(self.residuals, str):
+            self._fail(f'residuals is a string, and should be a tuple of names: residuals = ("{self.residuals}",)')
         self.half: bool = getattr(cls, "half", False)  # takes float16 as it is
 
         parameters = list(inspect.signature(self.forward).parameters.values())
@@ -104,9 +101,17 @@ class Op:
         self.arity = len(self.inputs)
         self.defaults = {p.name: p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
 
+        for p in parameters:
+            if p.kind is p.VAR_KEYWORD:
+                self._fail(f"forward takes **{p.name}: name each option after *, (xp, x, *, option=default)")
+        if not self.inputs:
+            self._fail("forward has no inputs: give it at least one array, def forward(xp, x)")
+        if self.variadic and self.arity > 1:
+            self._fail(f"forward takes {', '.join(self.inputs[:-1])} beside *{self.inputs[-1]}: take them all as *xs")
         for what, names, taken in (
-            ("an input", self.inputs, ("g", "shapes", "need")),
-            ("a residual", self.residuals, ("g", "shapes", "need", "y", *self.inputs)),
+            ("an input", self.inputs, RESERVED),
+            ("an option", self.defaults, (*RESERVED, "y")),
+            ("a residual", self.residuals, (*RESERVED, "y", *self.inputs, *self.defaults)),
         ):
             for name in {*names} & {*taken}:
                 self._fail(
@@ -153,23 +158,29 @@ class Op:
         """Run forward on the arrays of `inputs`, and record a node if one of them is being differentiated."""
         if len(inputs) != self.arity and not self.variadic:
             inputs, options = self._by_name(inputs, options)
-        arrays, parents, recorded, half, xp = [], [], False, False, np
+        # 1. The arrays of the inputs, their places on the tape, and the module that works on them
+        arrays, parents, recorded, half, plain, xp = [], [], False, False, True, np
         for x in inputs:  # one loop: comprehensions would read better, and cost a third of the call
             parent = None
             if isinstance(x, Tensor):
                 parent, x = x.node, x._data
                 recorded = recorded or parent is not None
             if type(x) is HOST:
-                if x.dtype is FLOAT16:
+                plain = False
+                if x.dtype.char == "e":  # by value: the dtype of an unpickled array is another object
                     half = True
             else:
                 x = _input(x)
-                half = half or getattr(x, "dtype", None) == FLOAT16
+                plain = plain and type(x) in PLAIN
+                half = half or _is_half(x)
                 xp = MODULES.get(type(x), np) if xp is np else xp
             arrays.append(x)
             parents.append(parent)
+        if plain and arrays:  # forward may ask its inputs for their dtype
+            arrays[0] = arrays[0] if arrays[0] is None else np.asarray(arrays[0])
         if half and not self.half:
             return self._in_float32(inputs, arrays, options)
+        # 2. The forward, by the fastest form of the op
         op = self
         if TWINS and (twins := TWINS.get(xp)) and self.name in twins:
             op = self._fastest(twins, arrays, options)
@@ -180,24 +191,29 @@ class Op:
                 y = op.forward(xp, *arrays, **options)
         except Exception as e:
             raise located(e, op, arrays, options) from None
+        # 3. The result as a Tensor, with a node if its rule may be asked for
         kept: Sequence = ()
         if op.residuals:
             y, *kept = _with_residuals(op, y)
         if type(y) not in MODULES:  # NumPy returns scalars where an array has no axes
             y = _output(op, xp, y)
+        dtype = y.dtype
+        if dtype.char == "O":
+            raise TypeError(f"{op.name} made an array of Python objects: is None among its inputs?")
         result = Tensor.__new__(Tensor)  # no checks: y is an array
         result._data = y
         if not (recorded and state.recording):
             result.node = None
             return result
-        dtype = y.dtype
         if dtype is not FLOAT32 and dtype is not FLOAT64 and not _differentiable(op, dtype):
             result.node = None
             return result
         saved = op._saved(arrays, y, kept) if op.keeps else {}
+        if options:
+            options = {k: v if type(v) in FIXED else _copied(v) for k, v in options.items()}
         result.node = node = Node(op, tuple(parents), saved, options, y, xp)
         if state.debug:
-            node.seen, WRITES.last = Seen(caller(), state.scope, tuple(arrays), y, _seal(node)), math.inf
+            remember(node, arrays, y, {**saved, **options})
         return result
 
     __call__ = apply
@@ -217,18 +233,19 @@ class Op:
 
     def _in_float32(self, inputs: tuple, arrays: list, options: dict) -> Tensor:
         """The op on float16 inputs: computed in float32, its rule too, and rounded once at the end."""
-        dtypes = [getattr(a, "dtype", None) for a in arrays]
-        wide = [ops.astype(x, dtype="float32") if d == FLOAT16 else x for x, d in zip(inputs, dtypes, strict=True)]
+        wide = [ops.astype(x, dtype="float32") if _is_half(a) else x for x, a in zip(inputs, arrays, strict=True)]
         y = self.apply(*wide, **options)
-        alone = y.dtype == FLOAT32 and FLOAT32 not in dtypes
+        alone = y.dtype == FLOAT32 and all(getattr(a, "dtype", None) != FLOAT32 for a in arrays)
         return ops.astype(y, dtype="float16") if alone else y
 
     def _by_name(self, inputs: tuple, options: dict) -> tuple[tuple, dict]:
-        """Of sum(x, 1), where an option follows the inputs, and of mul(x, b=y), where an input is given by its name."""
+        """The inputs, and the options: sum(x, 1) gives an option by its place, mul(x, b=y) an input by its name."""
         n = len(self.inputs)
         if len(inputs) < n:
-            named = itertools.takewhile(options.__contains__, self.inputs[len(inputs) :])
-            return (*inputs, *[options.pop(name) for name in named]), options
+            missing = [name for name in self.inputs[len(inputs) :] if name not in options]
+            if missing:
+                raise TypeError(f"{self.name}{self.__signature__} was called without {', '.join(missing)}")
+            return (*inputs, *[options.pop(name) for name in self.inputs[len(inputs) :]]), options
         if len(inputs) - n > len(self.defaults):
             raise TypeError(f"{self.name}() takes at most {n + len(self.defaults)} arguments, got {len(inputs)}")
         for name, value in zip(self.defaults, inputs[n:], strict=False):
@@ -254,14 +271,14 @@ class Op:
         """What a node saved, with arrays put back in their place in the graph."""
 
         def lift(a, parent):
-            return Tensor(a, parent) if is_array(a) else a
+            return Tensor(a, node=parent) if is_array(a) else a
 
         saved = dict(node.saved)
         for i, name in self.kept_inputs:
             value = saved[name]
             saved[name] = tuple(map(lift, value, node.parents)) if self.variadic else lift(value, node.parents[i])
         if self.keeps_y:
-            saved["y"] = Tensor(saved["y"], node)
+            saved["y"] = Tensor(saved["y"], node=node)
         return saved
 
     def run_rule(self, node: Node, g: Any, need: tuple[bool, ...], create_graph: bool) -> Sequence:
@@ -360,6 +377,40 @@ def _differentiable(op: Op, dtype: Any) -> bool:
     return dtype.kind == "f"
 
 
-def _seal(node: Node) -> dict[str, Any]:
-    """Checksums of what a node saved, in debug mode: from a GPU this copies and waits."""
-    return {name: checksums(saved if isinstance(saved, tuple) else (saved,)) for name, saved in node.saved.items()}
+def _is_half(x: Any) -> bool:
+    """Whether x is a float16 array or number, whatever the order of its bytes."""
+    return getattr(getattr(x, "dtype", None), "char", "") == "e"
+
+
+def _copied(option: Any) -> Any:
+    """An option for the tape: lists and host arrays are copied, so that a later change of an index hurts no rule."""
+    if type(option) is HOST:
+        return option.copy()
+    if type(option) in (tuple, list):
+        return type(option)(v if type(v) in FIXED else _copied(v) for v in option)
+    return option
+
+
+def _arrays(value: Any) -> list:
+    """The arrays in what a node keeps: a value, or a tuple or list of them."""
+    if isinstance(value, (tuple, list)):
+        return [a for v in value for a in _arrays(v)]
+    return [value] if is_array(value) else []
+
+
+def remember(node: Node, inputs: Sequence, y: Any, kept: dict[str, Any]) -> None:
+    """In debug mode: what `Seen` says of a node that keeps these values by name. From a GPU this copies and waits."""
+    seal = {name: checksums(_arrays(value)) for name, value in kept.items()}
+    node.seen = Seen(caller(), state.scope, tuple(inputs), y, seal)
+    WRITES.check_always()
+
+
+def check_unwritten(node: Node, name: str, arrays: Sequence) -> None:
+    """RuntimeError if one of the arrays that a node keeps by this name was written to since the node was recorded."""
+    seen = node.seen
+    if WRITES.since(node.id, arrays) or seen and name in seen.seal and seen.seal[name] != checksums(arrays):
+        where = f" (recorded at {seen.site})" if seen else ""
+        raise RuntimeError(
+            f"{name} of {node.op.name}{where} was written to in place after the op had run, so the gradient would be "
+            "wrong: call grad before you write, or write into a copy"
+        )

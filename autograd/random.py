@@ -28,7 +28,7 @@ class RandomStream:
         self.device = device
         self.xp = device_module(device)
         self.memory: Any = [0, 0] if self.xp is np else self.xp.zeros(2, dtype="uint64")  # {seed, blocks used}
-        self.state = (int(seed) % 2**64, 0)
+        self.state = (seed, 0)
 
     @property
     def state(self) -> tuple[int, int]:
@@ -36,7 +36,7 @@ class RandomStream:
 
     @state.setter
     def state(self, value: tuple[int, int]) -> None:
-        self.seed, self.used = int(value[0]), int(value[1])
+        self.seed, self.used = int(value[0]) % 2**64, int(value[1])
         self.memory[0] = self.seed
         self.advance()
 
@@ -55,7 +55,8 @@ class RandomStream:
         return random_words(self.xp, self, self.take(n), n)
 
     def uniform(self, low: float = 0.0, high: float = 1.0, size: Any = (), dtype: str = "float32") -> Any:
-        """Uniform on (low, high), never the ends: midpoints of 2²³ equal steps."""
+        """Uniform on (low, high): midpoints of 2²³ equal steps. On (0, 1) and (−1, 1) they are never the ends; on other
+        intervals, such as (1, 2), rounding may reach an end."""
         return random_uniform(self.xp, self, self.take(_count(size)), low, high, _shape(size), dtype)
 
     def normal(self, size: Any = (), dtype: str = "float32") -> Any:
@@ -65,6 +66,8 @@ class RandomStream:
 
     def integers(self, high: int, size: Any = ()) -> Any:
         """Integers from 0 to high − 1 (high ≤ 2³²), int64; the bias of the multiply-shift is below high/2³²."""
+        if not 0 < high <= 2**32:
+            raise ValueError(f"integers(high) draws from 0 to high − 1, with high from 1 to 2³², not {high}")
         return random_integers(self.xp, self, self.take(_count(size)), high, _shape(size))
 
     def permutation(self, n: int) -> Any:

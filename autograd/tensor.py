@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd.arrays import NUMBERS, WRITES, host_array, is_array, to_host
+from autograd.modes import state
 from autograd.registry import ops
 
 
@@ -56,7 +57,7 @@ class Tensor:
     node: Any
     backward: Callable[..., None]  # see engine.py
 
-    def __init__(self, data: Any, node: Any = None, requires_grad: bool = False):
+    def __init__(self, data: Any, *, node: Any = None, requires_grad: bool = False):
         if isinstance(data, Tensor):
             data = data._data
         self._data = data if is_array(data) else host_array(data)
@@ -73,6 +74,8 @@ class Tensor:
         if node is not None and node.op is None:
             if value.dtype.kind != "f":
                 raise TypeError(f"this Tensor requires gradients, so its data cannot become {value.dtype}")
+            if value.shape != node.shape:
+                node.grad = None  # it was the gradient of the old array
             node.shape, node.dtype = value.shape, value.dtype
         self._data = value
 
@@ -86,7 +89,10 @@ class Tensor:
     def requires_grad(self, value: bool) -> None:
         if value and self._data.dtype.kind != "f":
             raise TypeError(f"only floating-point Tensors can require gradients, this one is {self.dtype}")
-        if value != (self.node is not None):
+        if self.node is not None and self.node.op is not None:
+            if not value:
+                raise RuntimeError(f"this is a result of {self.node.op.name}, which stays recorded: use x.detach()")
+        elif value != (self.node is not None):
             self.node = Node(None, (), {}, {}, self._data, None) if value else None
 
     @property
@@ -98,6 +104,8 @@ class Tensor:
     def grad(self, value: Any) -> None:
         if self.node is None or self.node.op is not None:
             raise ValueError("only a leaf with requires_grad=True has a .grad")
+        if value is not None and getattr(value, "shape", None) != self.shape:
+            raise ValueError(f"the gradient of a leaf of shape {self.shape} is an array of this shape, or None")
         self.node.grad = value
 
     @property
@@ -161,10 +169,16 @@ class Tensor:
         raise TypeError("a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)")
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        if self.node is not None:
+        recorded = state.recording and isinstance(value, Tensor) and value.node is not None
+        if self.node is not None or recorded:
+            why = (
+                "this Tensor is recorded, so it cannot be assigned to in place"
+                if self.node is not None
+                else "the value is recorded, and no gradient flows through an assignment in place"
+            )
             raise RuntimeError(
-                "this Tensor is recorded, so it cannot be assigned to in place: build a new one with "
-                "ops.where(mask, new, old), ops.scatter_add(...) or ops.concatenate([...])"
+                f"{why}: build a new Tensor with ops.where(mask, new, old), ops.stack([...]), ops.scatter_add(...) or "
+                "ops.concatenate([...])"
             )
         self._data[index] = value._data if isinstance(value, Tensor) else value
         WRITES.note(self._data)

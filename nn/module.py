@@ -1,6 +1,7 @@
 """Module: a tree of layers. Attributes are the tree, in the order they were set."""
 
 import copy
+import reprlib
 from collections import deque
 from collections.abc import Iterator
 from typing import Any
@@ -8,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor
-from autograd.arrays import WRITES, array_module, to_device, to_host
+from autograd.arrays import WRITES, array_module, device_module, to_device, to_host
 from autograd.modes import scope, state
 
 
@@ -48,9 +49,11 @@ class Running:
 class Module:
     """Base class of layers: set Parameters, Buffers and Modules as attributes, and define `forward`.
 
-    They may also stand in lists, tuples and dicts, nested as you like: `self.heads = {"a": Linear(2, 2)}` has the
-    parameter `heads.a.weight`. What would belong to the module and not be found raises TypeError when it is set: a
-    plain Tensor that requires gradients, a set, an attribute of the class.
+    They may also stand in lists, tuples, deques and dicts, nested as you like: `self.heads = {"a": Linear(2, 2)}` has
+    the parameter `heads.a.weight`. Nothing else is looked into: what stands in an array of objects, a dataclass or a
+    function is not found, and so not trained. TypeError is raised when an attribute is set to a plain Tensor that
+    requires gradients, or to a set or a dict without dotted names that hold such parts; and for parts that are
+    attributes of the class.
     """
 
     training = True
@@ -87,24 +90,36 @@ class Module:
                 yield from _members(name, value)
 
     def modules(self) -> list["Module"]:
-        """This module and all below it, parents first."""
-        found: list[Module] = [self]
+        """This module and all below it, parents first, each once."""
+        found: dict[int, Module] = {}
+        self._collect(found)
+        return list(found.values())
+
+    def _collect(self, found: dict[int, "Module"]) -> None:
+        """Put this module and all below it into `found`, by id."""
+        if id(self) in found:
+            return
+        found[id(self)] = self
         for value in vars(self).values():  # not by members(): a training step comes here several times
             if isinstance(value, Module):
-                found += value.modules()
+                value._collect(found)
             elif isinstance(value, _CONTAINERS):
                 for _, child in _members("", value):
-                    found += child.modules() if isinstance(child, Module) else ()
-        return found
+                    if isinstance(child, Module):
+                        child._collect(found)
 
-    def named_tensors(self, kind: type = Tensor, prefix: str = "") -> Iterator[tuple[str, Any]]:
-        members = list(self.members())
+    def named_tensors(
+        self, kind: type = Tensor, prefix: str = "", around: tuple["Module", ...] = ()
+    ) -> Iterator[tuple[str, Any]]:
+        """The Tensors of a kind by dotted name, under every name where layers share one. `around`: the modules that
+        this one stands in, which a reference from a child to its parent does not enter again."""
+        members, around = list(self.members()), (*around, self)
         for name, value in members:
             if isinstance(value, kind):
                 yield prefix + name, value
         for name, child in members:
-            if isinstance(child, Module):
-                yield from child.named_tensors(kind, f"{prefix}{name}.")
+            if isinstance(child, Module) and not any(child is module for module in around):
+                yield from child.named_tensors(kind, f"{prefix}{name}.", around)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
         return self.named_tensors(Parameter)
@@ -114,7 +129,8 @@ class Module:
         return list(dict.fromkeys(p for _, p in self.named_parameters()))
 
     def buffers(self) -> list[Buffer]:
-        return [b for _, b in self.named_tensors(Buffer)]
+        """Each once, also where layers share one."""
+        return list(dict.fromkeys(b for _, b in self.named_tensors(Buffer)))
 
     def count(self) -> int:
         """How many numbers are trained."""
@@ -130,8 +146,10 @@ class Module:
 
     def to(self, device: str) -> "Module":
         """Move every Parameter and Buffer to `device`, in place."""
+        xp = device_module(device)
         for _, t in self.named_tensors():
-            t.data = to_device(to_host(t.data), device)
+            if array_module(t.data) is not xp:
+                t.data = to_device(to_host(t.data), device)
         return self
 
     def copy(self) -> "Module":
@@ -162,6 +180,7 @@ class Module:
     def extra_repr(self) -> str:
         return ""
 
+    @reprlib.recursive_repr("…")  # a child may refer to its parent
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}({self.extra_repr()})  {self.count():,} parameters"]
         for name, value in self.members():
@@ -196,10 +215,14 @@ def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
         for i, each in enumerate(value):
             yield from _members(f"{name}.{i}", each)
     elif isinstance(value, dict):
+        named: set[str] = set()
         for key, each in value.items():
             found = list(_members(f"{name}.{key}", each))
             if found and not (isinstance(key, int | str) and "." not in str(key)):
                 raise TypeError(f"{name}[{key!r}] has no dotted name: use words or numbers without a dot as keys")
+            if found and str(key) in named:
+                raise TypeError(f"{name} has two keys of the dotted name {name}.{key}: a number and a word")
+            named |= {str(key)} if found else set()
             yield from found
     elif isinstance(value, (set, frozenset)):
         for each in value:

@@ -114,6 +114,12 @@ class Adam:
         return {"m": np.array(to_host(self.m)), "v": np.array(to_host(self.v)), "t": np.asarray(self.t)}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """ValueError unless it has m and v in the shapes of ours, and t."""
+        if missing := sorted({"m", "v", "t"} - state.keys()):
+            raise ValueError(f"the state does not fit this Adam: missing {', '.join(missing)}")
+        for name in ("m", "v"):
+            if np.shape(state[name]) != self.m.shape:
+                raise ValueError(f"{name}: the state has shape {np.shape(state[name])}, the optimiser {self.m.shape}")
         xp = array_module(self.m)
         self.m[...], self.v[...] = xp.asarray(state["m"]), xp.asarray(state["v"])
         self.t = int(state["t"])

@@ -37,6 +37,7 @@ class SpectralNorm(Module):
         for _ in range(steps):
             self.v.data[...] = _unit(xp, matmul(xp, self.u.data, matrix))
             self.u.data[...] = _unit(xp, matmul(xp, matrix, self.v.data))
+        WRITES.note(self.u.data, self.v.data)
 
     def forward(self, weight: Tensor) -> Tensor:
         if self in _normed:

@@ -4,8 +4,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
+from autograd.arrays import WRITES
+from autograd.messages import located
 from autograd.modes import HOOKS, hooked, state
-from autograd.operation import ONE_OF, Op
+from autograd.operation import ONE_OF, Op, check_unwritten, remember
 from autograd.registry import ops
 from autograd.tensor import Node, Tensor
 
@@ -32,7 +34,7 @@ class Each:
         arrays = [tuple(x.data if isinstance(x, Tensor) else x for x in inputs) for inputs in calls]
         if not self.fits(arrays):
             return NotImplemented
-        *results, kept = self._run("forward", self.forward, xp, arrays)
+        *results, kept = self._run("forward", self.forward, xp, arrays, shown=arrays)
         nodes = [[x.node if isinstance(x, Tensor) else None for x in inputs] for inputs in calls]
         parents = tuple(dict.fromkeys(n for of_call in nodes for n in of_call if n is not None))
         if not (parents and state.recording):
@@ -40,17 +42,28 @@ class Each:
         places = [[None if n is None else parents.index(n) for n in of_call] for of_call in nodes]
         saved = {"calls": tuple(arrays), "kept": kept, "places": places, "shapes": [y.shape for y in results]}
         node = Node(self, parents, saved, {}, results[0], xp)
-        return [Tensor(y, Node(ONE_OF, (node,), {}, {"index": i}, y, xp)) for i, y in enumerate(results)]
+        if state.debug:
+            remember(node, [x for of_call in arrays for x in of_call], results[0], self._kept(node))
+        return [Tensor(y, node=Node(ONE_OF, (node,), {}, {"index": i}, y, xp)) for i, y in enumerate(results)]
+
+    def _kept(self, node: Node) -> dict[str, list]:
+        """The inputs that the rule of the op reads, those of all calls together, by name."""
+        return {name: [of_call[i] for of_call in node.saved["calls"]] for i, name in self.op.kept_inputs}
 
     def run_rule(self, node: Node, g: dict[int, Any], need: tuple[bool, ...], create_graph: bool) -> list:
         """The gradients of the parents, from those of the results by index."""
+        if node.id < WRITES.last:
+            for name, arrays in self._kept(node).items():
+                check_unwritten(node, name, arrays)
         calls, kept, places, shapes = (node.saved[name] for name in ("calls", "kept", "places", "shapes"))
         needed = [tuple(p is not None and need[p] for p in of_call) for of_call in places]
         gs = [g[i] if i in g else _zeros(node, shape, create_graph) for i, shape in enumerate(shapes)]
         if create_graph or not state.fused:
             found: Any = [self._by_rule(node, i, gs[i], needed[i], create_graph) for i in range(len(calls))]
         else:
-            flat = iter(self._run("backward", self._flat, node.xp, gs, calls, kept, needed))
+            flat = iter(
+                self._run("backward", self._flat, node.xp, gs, calls, kept, needed, shown=[gs, *calls], node=node)
+            )
             found = [[next(flat) for _ in of_call] for of_call in places]
         total: list[Any] = [None] * len(need)
         for of_call, grads, wanted in zip(places, found, needed, strict=True):
@@ -72,8 +85,12 @@ class Each:
             return op.rule.run(ops, g, op._on_tensors(alone), need, alone)
         return op.rule.run(node.xp, g, alone.saved, need, alone)
 
-    def _run(self, kind: str, f: Any, *args: Any) -> Any:
-        return hooked(self, kind, functools.partial(f, *args)) if HOOKS else f(*args)
+    def _run(self, kind: str, f: Any, *args: Any, shown: Sequence[Sequence], node: Node | None = None) -> Any:
+        """f(*args) inside the hooks; an error says the op, the arrays that are shown, and in debug mode the line."""
+        try:
+            return hooked(self, kind, functools.partial(f, *args)) if HOOKS else f(*args)
+        except Exception as e:
+            raise located(e, self, [x for of_call in shown for x in of_call], {}, node) from None
 
 
 def _zeros(node: Node, shape: tuple[int, ...], create_graph: bool) -> Any:

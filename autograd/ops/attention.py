@@ -33,10 +33,12 @@ class attention:
     residuals = ("p",)  # P (B, H, Nq, Nk)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None):
-        if q.shape[-1:] != k.shape[-1:] or k.shape[-2:-1] != v.shape[-2:-1]:
-            raise ValueError(
-                f"queries {q.shape} and keys {k.shape} need as many features, keys and values {v.shape} as many tokens"
-            )
+        if q.shape[-1:] != k.shape[-1:]:
+            raise ValueError(f"queries {q.shape} and keys {k.shape} differ in their number of features")
+        if k.shape[-2:-1] != v.shape[-2:-1]:
+            raise ValueError(f"keys {k.shape} and values {v.shape} differ in their number of tokens")
+        if not q.shape[-1]:
+            raise ValueError(f"queries {q.shape} and keys {k.shape} have no features")
         p = _scores(xp, q, k, similarity, scale)
         p -= largest(p, -1)
         xp.maximum(p, LEAST_EXPONENT, out=p)

@@ -2,6 +2,8 @@
 
 import math
 
+import numpy as np
+
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.ops.numerics import real
@@ -74,8 +76,11 @@ class power:
         # at a = 0 neither 0⁻¹ where b = 0 nor ln 0 where b ≥ 0: both products are 0 there
         if isinstance(b, (int, float)):
             slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
+        elif need[0]:
+            tiny = float(np.finfo(a.dtype).tiny)  # the least a whose a⁻¹ is finite
+            slope = g * b * a ** (xp.where((b == 0) & ~((a >= tiny) | (a <= -tiny)), 1, b) - 1)
         else:
-            slope = g * b * a ** (xp.where(b == 0, 1, b) - 1) if need[0] else None
+            slope = None
         if not need[1]:
             return slope, None
         if not isinstance(a, (int, float)):

@@ -73,7 +73,7 @@ class bias_gelu:
 
     def forward(xp, x, bias, *, approximate="none"):
         if x.ndim == 0 or bias.shape != x.shape[-1:]:
-            raise ValueError(f"bias_gelu: bias {bias.shape} beside x {x.shape}")
+            raise ValueError(numerics.unfit_bias(x, bias))
         return gelu.forward(xp, x + bias, approximate=approximate)
 
     def backward(xp, g, x, bias, *, approximate):

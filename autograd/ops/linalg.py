@@ -13,9 +13,7 @@ class matmul:
         if a.ndim < 2 or b.ndim < 2:
             raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
         if a.shape[-1] != b.shape[-2]:
-            raise ValueError(
-                f"matmul of {a.shape} and {b.shape}: {a.shape[-1]} columns meet {b.shape[-2]} rows{_hint(a, b)}"
-            )
+            raise ValueError(f"{a.shape[-1]} columns meet {b.shape[-2]} rows{_hint(a, b)}")
         return numerics.matmul(xp, a, b)
 
     def backward(xp, g, a, b, need):

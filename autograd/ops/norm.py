@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograd.arrays import array_module
+from autograd.arrays import WRITES, array_module
 from autograd.operation import op
 from autograd.ops.numerics import largest, matmul, plus_bias, real
 from autograd.ops.reduce import column_sums, count, over, row_means
@@ -114,7 +114,7 @@ class normalize:
             gx -= _means(xp, h, axes)
             gx *= rstd
         if need[1]:
-            gw = column_sums(xp, g, normed) if shapes[1] == g.shape[-1:] == x.shape[-1:] else g * normed
+            gw = column_sums(xp, g, normed) if shapes[1] == g.shape[-1:] and g.shape == x.shape else g * normed
         if need[2]:
             gb = column_sums(xp, g) if shapes[2] == g.shape[-1:] else g
         return gx, gw, gb
@@ -141,6 +141,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     weight and bias may have any shape that broadcasts against x: with one row per sample, functions of a latent w,
     it is the self-modulated layer norm of ViTGAN.
     """
+    x = x if isinstance(x, Tensor) else Tensor(x)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
     if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
         raise ValueError(f"layer_norm over {shape} does not fit x of shape {tuple(x.shape)}")
@@ -156,16 +157,22 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     """
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm outside training needs running_mean and running_var")
+    if (running_mean is None) != (running_var is None):
+        raise ValueError("batch_norm takes running_mean and running_var together, or None for both")
+    x = x if isinstance(x, Tensor) else Tensor(x)
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
     channels = (1, -1) + (1,) * (len(x.shape) - 2)
     axes = (0, *range(2, len(x.shape)))
     w, b = (None if p is None else p.reshape(channels) for p in (weight, bias))
     if training:
-        data = x.data if isinstance(x, Tensor) else x
+        data = x.data
         n = count(data.shape, axes)
+        if n == 1:
+            raise ValueError(f"batch_norm in training needs more than one value for each channel, x is {x.shape}")
         if running_mean is not None:
             running_mean += momentum * (data.mean(axis=axes) - running_mean)
             running_var += momentum * (data.var(axis=axes) * (n / max(n - 1, 1)) - running_var)
+            WRITES.note(running_mean, running_var)
         return normalize(x, w, b, axes=axes, eps=eps)
     xp = array_module(running_mean)
     y = (x - running_mean.reshape(channels)) * (1 / xp.sqrt(running_var + eps)).reshape(channels)

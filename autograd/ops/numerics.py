@@ -55,10 +55,19 @@ def real(x: Any) -> Any:
 
 def plus_bias(y: Any, bias: Any) -> Any:
     """y + bias, in place where y can hold it."""
-    if y.dtype != bias.dtype:
+    if y.dtype != bias.dtype or bias.ndim > y.ndim:
+        return y + bias
+    if any(n not in (1, m) for n, m in zip(reversed(bias.shape), reversed(y.shape), strict=False)):
         return y + bias
     y += bias
     return y
+
+
+def unfit_bias(x: Any, bias: Any) -> str:
+    """What is wrong with a bias (D) of x (…, D)."""
+    if x.ndim == 0 or bias.ndim != 1:
+        return f"the bias is one row, one number for each element of the last axis of x; it has shape {bias.shape}"
+    return f"the bias has {bias.size} elements, and the last axis of x has {x.shape[-1]}"
 
 
 def largest(x: Any, axis: Any) -> Any:

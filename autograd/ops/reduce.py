@@ -123,7 +123,7 @@ class logsumexp:
         m = largest(x, axis) if x.size else largest(x, axis) - math.inf
         most = float(np.finfo(m.dtype).max)
         finite = xp.minimum(xp.maximum(m, -most), most)  # ∞ − ∞ would be NaN
-        y = m + xp.log(xp.maximum(xp.sum(xp.exp(x - finite), axis=axis, keepdims=True), 1))  # e⁰ = 1 is in the sum
+        y = m + xp.log(xp.maximum(xp.sum(xp.exp(x - finite), axis=axis, keepdims=True), 1))  # at least the term e⁰ = 1
         return y if keepdims else xp.squeeze(y, axis=axis)
 
     def backward(xp, g, x, y, *, axis, keepdims):

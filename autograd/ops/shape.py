@@ -5,6 +5,7 @@ import numpy as np
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.registry import public
+from autograd.tensor import Tensor
 
 
 @op
@@ -97,6 +98,7 @@ def _along(ndim, axis, index):
 @public
 def split(x, indices_or_sections, axis=0):
     """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
     n = x.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):
         parts = int(indices_or_sections)
@@ -133,6 +135,7 @@ class scatter_add:
 @public
 def take(x, indices, axis=None):
     """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None)."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
     if axis is None:
         return getitem(reshape(x, (-1,)), indices)
     return getitem(x, _along(x.ndim, axis, indices))

@@ -1,6 +1,7 @@
 """The layer of SIREN (Sitzmann et al., 2006.09661) after its matrix product."""
 
 from autograd.operation import op
+from autograd.ops import numerics
 from autograd.ops.numerics import real
 from autograd.ops.reduce import column_sums
 
@@ -11,7 +12,7 @@ class bias_sine:
 
     def forward(xp, x, bias, *, omega=1.0):
         if x.ndim == 0 or bias.shape != x.shape[-1:]:
-            raise ValueError(f"bias_sine: bias {bias.shape} beside x {x.shape}")
+            raise ValueError(numerics.unfit_bias(x, bias))
         z = real(x + bias)
         z *= omega
         return xp.sin(z, out=z)

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd import Tensor, explain, grad, no_grad, ops, play, use_fused
+from autograd import Tensor, debug, explain, grad, no_grad, ops, play, use_fused
 from autograd.accelerate.each import Each
 from autograd.modes import hook
 from autograd.operation import each
@@ -181,3 +181,36 @@ def test_such_a_node_is_explained_and_is_not_played(stacked):
         y = loss_of(products(x, [v, w]))
     rules = [event.node.op.name for event in play(y).story.events if event.kind == "rule"]
     assert rules.count("linear") == 2
+
+
+@pytest.mark.parametrize("create_graph", [False, True])
+def test_a_write_between_the_calls_and_their_rule_is_noticed(create_graph, stacked):
+    x, v, w = leaves((2, 3), (4, 3), (5, 3))
+    y = loss_of(products(x, [v, w]))
+    w.data -= 1.0
+    with pytest.raises(RuntimeError, match="weight of linear.each was written to in place"):
+        grad(y, [x], create_graph=create_graph)
+
+
+def test_debug_seals_the_inputs_of_the_calls(stacked):
+    x, v, w = leaves((2, 3), (4, 3), (5, 3))
+    with debug():
+        y = loss_of(products(x, [v, w]))
+    w.data[0] = 9.0
+    with pytest.raises(RuntimeError, match=r"weight of linear.each \(recorded at .*\) was written to in place"):
+        grad(y, [x])
+
+
+def test_an_error_of_a_twin_says_where(monkeypatch):
+    twin = Each(ops.linear, StackedProducts)
+    twin.forward = lambda xp, calls: (calls[0][0] @ calls[0][1], None)
+    monkeypatch.setitem(TWINS, np, {"linear.each": twin})
+    x, w = leaves((2, 3), (4, 3))
+    with pytest.raises(
+        ValueError, match=r"^in linear.each\(float32\[2, 3\], float32\[4, 3\], NoneType\): the matrices"
+    ):
+        products(x, [w])
+    twin.forward, twin.fused = StackedProducts.forward, lambda *args: 1 / 0
+    y = loss_of(products(x, [w]))
+    with pytest.raises(ZeroDivisionError, match=r"^in the rule of linear.each\(float32\[2, 4\], float32\[2, 3\]"):
+        grad(y, [x])

@@ -562,7 +562,7 @@ def wrong_rule(returned):
     "returned, message",
     [
         (lambda g: g, "the rule of rule returned 1 gradients for 2 inputs: return a tuple, one for each"),
-        (lambda g: [g, g], "returned 1 gradients for 2 inputs"),
+        (lambda g: [g, g], "the rule of rule returned a list of 2: return a tuple"),
         (lambda g: (g, None), "the rule of rule returned None for an input that needs a gradient"),
         (lambda g: (g, 1.0), r"the rule of rule returned float for an input of shape \(3,\)"),
         (lambda g: (g, g[:2]), r"the rule of rule returned a gradient of shape \(2,\) for an input of shape \(3,\)"),

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from autograd import Tensor, hessian, hvp, jacobian, ops, vjp
+from autograd import Tensor, grad, hessian, hvp, jacobian, no_grad, ops, vjp
 
 X = np.random.default_rng(0).standard_normal((3, 4))
 A = np.random.default_rng(1).standard_normal((5, 4))
@@ -64,3 +64,34 @@ def test_they_equal_those_of_pytorch():
     ours = hessian(lambda x: (f(ops)(x) ** 2).sum(), X)
     theirs = functional.hessian(lambda x: (f(torch)(x) ** 2).sum(), torch.tensor(X)).numpy()
     np.testing.assert_allclose(ours, theirs, rtol=1e-11, atol=1e-14)
+
+
+def test_derivatives_inside_no_grad():
+    """Σ x³ has the slope 3x² and the Hessian diag 6x; torch, too, records for create_graph inside no_grad."""
+    x = np.array([1.0, 2.0])
+
+    def f(x):
+        return (x * x * x).sum()
+
+    leaf = Tensor(x, requires_grad=True)
+    y = f(leaf)
+    with no_grad():
+        np.testing.assert_allclose(jacobian(f, x), 3 * x**2)
+        np.testing.assert_allclose(hessian(f, x), np.diag(6 * x))
+        np.testing.assert_allclose(hvp(f, x, x)[1], 6 * x * x)
+        (slope,) = grad(y, [leaf], create_graph=True)
+        assert (leaf * 2).node is None
+    np.testing.assert_allclose(grad(slope.sum(), [leaf])[0], 6 * x)
+
+
+def test_hvp_needs_v():
+    with pytest.raises(ValueError, match=r"hvp\(f, x, v\) needs v, an array in the shape of x"):
+        hvp(lambda x: x.sum(), X[0], None)
+
+
+def test_the_hessian_of_a_power_whose_exponent_is_0():
+    """∂²(a^b)/∂a∂b = a^(b−1) (1 + b ln a) = ½, and ∂²/∂b² = (ln a)², at a = 2, b = 0."""
+    found = hessian(lambda x: (x[0:1] ** x[1:2]).sum(), np.array([2.0, 0.0]))
+    np.testing.assert_allclose(found, [[0, 0.5], [0.5, np.log(2) ** 2]], rtol=1e-14)
+    for a in (0.0, 1e-320, np.inf, np.nan):  # the slope of a⁰ is 0 everywhere, as in PyTorch
+        assert jacobian(lambda a: a ** np.array([0.0]), np.array([a])) == 0

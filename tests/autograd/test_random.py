@@ -139,3 +139,23 @@ def test_dtypes_and_shapes(dtype):
         for a in (g.normal(size, dtype=dtype), g.uniform(-2.0, 2.0, size=size, dtype=dtype)):
             assert a.shape == shape and a.dtype == dtype
     assert g.normal().dtype == g.uniform(0.1, 0.9).dtype == np.float32
+
+
+@pytest.mark.parametrize("high", [0, -3, 2**32 + 1])
+def test_integers_refuse_what_they_cannot_draw(high):
+    with pytest.raises(ValueError, match=f"with high from 1 to 2³², not {high}"):
+        RandomStream(1).integers(high)
+
+
+def test_a_negative_seed_is_one_by_state_too():
+    a, b = RandomStream(-1), RandomStream(0)
+    b.state = (-1, 0)
+    np.testing.assert_array_equal(a.bits(4), b.bits(4))
+
+
+def test_uniform_numbers_between_0_and_1_and_around_0_are_never_the_ends(monkeypatch):
+    """The least and the largest word."""
+    monkeypatch.setattr("autograd.random.random_words", lambda *args: np.array([0, 2**32 - 1], np.uint64))
+    for low in (0.0, -1.0):
+        first, last = RandomStream(1).uniform(low, 1.0, 2)
+        assert low < first < last < 1

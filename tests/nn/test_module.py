@@ -154,3 +154,58 @@ def test_batch_norm_moves_the_statistics_of_tensors_too():
     np.testing.assert_allclose(var.data, 0.5 + 0.5 * x.var(axis=0, ddof=1))
     y = ops.batch_norm(x, mean, var)
     np.testing.assert_allclose(y.data, (x - mean.data) / np.sqrt(var.data + 1e-5))
+
+
+def test_a_shared_layer_counts_once():
+    """One power iteration of a layer that stands in two places is one: its u and v are those of the layer alone."""
+    module, twice = nn.Module(), nn.Linear(3, 3, norm="sn")
+    module.a, module.b = twice, [twice]
+    alone = twice.copy()
+    assert module.modules() == [module, twice, twice.spectral]
+    assert module.buffers() == twice.buffers() and len(module.buffers()) == 3
+    for norm in (twice, alone):
+        norm.weight.data = norm.weight.data + np.eye(3, dtype="float32")
+    nn.power_iteration(module)
+    nn.power_iteration(alone)
+    np.testing.assert_array_equal(twice.spectral.u.data, alone.spectral.u.data)
+
+
+def test_a_child_may_refer_to_its_parent():
+    module = nn.Module()
+    module.part = layer()
+    module.part.around = [module]
+    assert module.modules() == [module, module.part]
+    assert list(module.state_dict()) == ["part.weight"] and module.parameters() == [module.part.weight]
+    assert "around.0: …" in repr(module) and not module.eval().part.training
+    copied = module.copy()
+    assert copied.part.around[0] is copied
+
+
+def test_moving_to_where_it_is_writes_nothing():
+    module, x = layer(), Tensor(np.ones((1, 2), "float32"), requires_grad=True)
+    before = module.weight.data
+    y = module(x).sum()
+    module.to("cpu")
+    assert module.weight.data is before
+    np.testing.assert_array_equal(grad(y, [x])[0], before.sum(axis=0, keepdims=True))
+
+
+def test_two_keys_of_one_dotted_name_are_refused():
+    with pytest.raises(TypeError, match="Module.part has two keys of the dotted name Module.part.1"):
+        nn.Module().part = {1: layer(), "1": layer()}
+    nn.Module().part = {1: 2.0, "1": layer()}  # only one of them has a name
+
+
+@pytest.mark.parametrize(
+    "change, message",
+    [
+        ({"m": np.zeros(())}, r"m: the state has shape \(\), the optimiser \(2,\)"),
+        ({"v": np.zeros(1)}, r"v: the state has shape \(1,\), the optimiser \(2,\)"),
+        ({"t": None, "m": None}, "the state does not fit this Adam: missing m, t"),
+    ],
+)
+def test_the_state_of_an_optimiser_fits(change, message):
+    adam = nn.Adam([weight()])
+    state = {k: v for k, v in {**adam.state_dict(), **change}.items() if v is not None}
+    with pytest.raises(ValueError, match=message):
+        adam.load_state_dict(state)

@@ -84,6 +84,7 @@ for _name in ("add", "sub", "mul", "div", "power", "maximum", "minimum"):
     edge(_name, NUMBER, NUMBER)
 for _exponent in (2.0, -1.0, 0.0, 3, 2, 0, -2.0):
     edge("power", LINE, _exponent)
+edge("power", np.array([0.0, 1e-300, 2.0, inf]), np.zeros(4))
 edge("power", LINE[7:], 0.5)  # C's pow(−0, ½) is not its sqrt, which PyTorch calls
 for _base in (-2.0, 0.0, -0.0, 1.0, 2.0, -2, 0, 2):
     edge("power", _base, LINE)
