@@ -92,7 +92,10 @@ TORCH = {
     "power": torch.pow,
     "neg": torch.neg,
     "exp": torch.exp,
+    "expm1": torch.expm1,
     "log": torch.log,
+    "log1p": torch.log1p,
+    "square": torch.square,
     "sqrt": torch.sqrt,
     "abs": torch.abs,
     "sin": torch.sin,
@@ -119,6 +122,11 @@ TORCH = {
     "var": lambda x, axis=None, ddof=0, keepdims=False: torch.var(
         x, dim=dims(x, axis), correction=ddof, keepdim=keepdims
     ),
+    "std": lambda x, axis=None, ddof=0, keepdims=False: torch.std(
+        x, dim=dims(x, axis), correction=ddof, keepdim=keepdims
+    ),
+    "norm": lambda x, axis=None, keepdims=False: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims),
+    "cumsum": lambda x, axis: torch.cumsum(x, axis),
     "logsumexp": reduction(torch.logsumexp),
     "reshape": lambda x, shape: torch.reshape(x, shape if isinstance(shape, tuple) else (shape,)),
     "transpose": lambda x, axes=None: torch.permute(x, axes or tuple(range(x.ndim))[::-1]),
@@ -129,6 +137,7 @@ TORCH = {
     "getitem": torch_getitem,
     "scatter_add": torch_scatter_add,
     "pad": torch_pad,
+    "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
     "flip": lambda x, axis=None: torch.flip(x, (axis,) if isinstance(axis, int) else dims(x, axis)),
     "matmul": torch.matmul,
     "linear": F.linear,

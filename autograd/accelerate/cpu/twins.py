@@ -10,7 +10,7 @@ from autograd.accelerate.cpu import adam, attention, conv, gelu, leaky_relu, phi
 from autograd.accelerate.cpu.layout import batch_first, batch_innermost
 from autograd.accelerate.twin import CPU
 from autograd.ops.conv import check_channels
-from autograd.ops.norm import is_layer_norm
+from autograd.ops.normalization import is_layer_norm
 from autograd.ops.pool import check_pool
 from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import Windows, check_images

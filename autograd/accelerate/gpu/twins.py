@@ -27,7 +27,7 @@ from autograd.accelerate.gpu import (
 from autograd.accelerate.twin import GPU
 from autograd.arrays import array_module
 from autograd.ops import numerics
-from autograd.ops.norm import is_layer_norm
+from autograd.ops.normalization import is_layer_norm
 from autograd.ops.windows import Windows, pair
 
 
