@@ -50,6 +50,7 @@ from autograd.ops.elementwise import (
 )
 from autograd.ops.gelu import bias_gelu, gelu
 from autograd.ops.linalg import dot, einsum, linear, matmul, norm, outer
+from autograd.ops.losses import binary_cross_entropy_with_logits, mse_loss
 from autograd.ops.normalization import (
     batch_norm,
     cross_entropy,

@@ -24,14 +24,14 @@ def argsort(x: Any, axis: Any = -1) -> Tensor:
 def astype(x: Any, dtype: Any) -> Tensor:
     """y = x in another dtype     ∂L/∂x = g, in the dtype of x      (integers and booleans carry no gradient)"""
 
-def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None, return_weights: Any = False) -> Tensor:
+def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None, return_weights: Any = False, mask: Any = None, causal: Any = False) -> Tensor:
     """P = softmax(S),  Y = P V              ∂L/∂V = Pᵀ G,   H = ∂L/∂S = P (G Vᵀ − Σⱼ G Vᵀ P)
     dot:   ∂L/∂Q = s H K,    ∂L/∂K = s Hᵀ Q
     l2:    ∂L/∂Q = 2s H K,   ∂L/∂K = 2s (Hᵀ Q − Σᵢ H ⊙ K)          (Σⱼ H = 0, so the terms in ‖q‖² drop out)
     l1:    ∂L/∂Q = −s Σⱼ H sign(q − k),   ∂L/∂K = s Σᵢ H sign(q − k)
     l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
 
-def attention_weights(q: Any, k: Any, similarity: Any = 'dot', scale: Any = None) -> Tensor:
+def attention_weights(q: Any, k: Any, similarity: Any = 'dot', scale: Any = None, mask: Any = None, causal: Any = False) -> Tensor:
     """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
 
 def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: Any = True) -> Tensor:
@@ -49,6 +49,9 @@ def bias_gelu(x: Any, bias: Any, approximate: Any = 'none') -> Tensor:
 
 def bias_sine(x: Any, bias: Any, omega: Any = 1.0) -> Tensor:
     """y = sin ω(x + b)           ∂L/∂x = g ω cos ω(x + b),   ∂L/∂b = Σ ∂L/∂x        x (…, D), b (D)"""
+
+def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
+    """y = mean (ln(1 + eˣ) − x t), x the logits and t their targets from 0 to 1: −ln of the probability of t"""
 
 def broadcast_to(x: Any, shape: Any) -> Tensor:
     """y = x stretched to a shape                 ∂L/∂x = g summed over the stretched axes, by the engine"""
@@ -191,6 +194,9 @@ def minimum(a: Any, b: Any) -> Tensor:
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
     """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`."""
+
+def mse_loss(input: Any, target: Any) -> Tensor:
+    """y = mean (input − target)²"""
 
 def mul(a: Any, b: Any) -> Tensor:
     """y = a b                    ∂L/∂a = g b,   ∂L/∂b = g a"""

@@ -220,6 +220,9 @@ for _similarity in SIMILARITIES:
     edge("attention", q, -q, spoilt(1, 1, 3, 2), similarity=_similarity)
     edge("attention", spoilt(1, 1, 3, 2), -q, q, similarity=_similarity, limits=zero_distance)
     edge("attention", 1e3 * q, -1e3 * q, q, similarity=_similarity)
+    edge("attention", 1e3 * q, -1e3 * q, q, similarity=_similarity, mask=np.tri(3, dtype=bool))
+    edge("attention", filled(1, 1, 0, 2), q, q, similarity=_similarity, mask=np.zeros((0, 3), bool))
+edge("attention", q, -q, q, mask=np.array([[True, False, True], [False] * 3, [True] * 3]))  # one looks nowhere
 
 # Images
 

@@ -287,6 +287,15 @@ for _similarity in ("dot", "l2", "l1", "l2_printed"):
         "attention", distinct(1, 2, 2, 3), around(1, 2, 2, 3), normal(1, 2, 2, 3), similarity=_similarity, scale=0.7
     )
 
+    causal = np.tri(4, dtype=bool)
+    example(
+        "attention", distinct(2, 1, 4, 2), around(2, 1, 4, 2), normal(2, 1, 4, 3), similarity=_similarity, mask=causal
+    )
+    padding = np.array([[True, True, False], [False, True, True]])[:, None, None, :]
+    example(
+        "attention", distinct(2, 2, 2, 2), around(2, 2, 3, 2), normal(2, 2, 3, 2), similarity=_similarity, mask=padding
+    )
+
 # Convolution, pooling, resampling: images (N, C, H, W)
 
 example("conv2d", normal(2, 3, 5, 4), normal(2, 3, 3, 2), normal(2))

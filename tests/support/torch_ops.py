@@ -62,17 +62,19 @@ def torch_softmax(f):
     return g
 
 
-def torch_attention(q, k, v, similarity="dot", scale=None):
+def torch_attention(q, k, v, similarity="dot", scale=None, mask=None):
+    mask = None if mask is None else torch.tensor(mask)
     if similarity == "dot":
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):  # the one with a second derivative
-            return F.scaled_dot_product_attention(q, k, v, scale=scale)
+            return F.scaled_dot_product_attention(q, k, v, mask, scale=scale)
     apart = q[..., :, None, :] - k[..., None, :, :]
     s = {
         "l2": lambda: -apart.square().sum(dim=-1),
         "l1": lambda: -apart.abs().sum(dim=-1),
         "l2_printed": lambda: apart.square().sum(dim=-1).sqrt(),
     }[similarity]()
-    return torch.softmax(s * (q.shape[-1] ** -0.5 if scale is None else scale), dim=-1) @ v
+    s = s * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return torch.softmax(s if mask is None else s.masked_fill(~mask, -math.inf), dim=-1) @ v
 
 
 def torch_conv_transpose2d(x, w, b, stride=1, padding=0, output_padding=0, dilation=1):
