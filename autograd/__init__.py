@@ -6,6 +6,7 @@ from autograd.engine import backward, grad
 from autograd.explain import explain, mermaid
 from autograd.functional import hessian, hvp, jacobian, vjp
 from autograd.gradcheck import GradcheckError, gradcheck
+from autograd.interchange import from_dlpack
 from autograd.modes import debug, hook, no_grad, use_fused, use_tf32
 from autograd.operation import op
 from autograd.play import Player, play
@@ -19,6 +20,7 @@ __all__ = [
     "backward",
     "debug",
     "explain",
+    "from_dlpack",
     "grad",
     "gradcheck",
     "hessian",

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd.arrays import NUMBERS, WRITES, host_array, is_array, to_host
+from autograd.methods import ArrayMethods
 from autograd.modes import state
 from autograd.registry import ops
 
@@ -39,7 +40,7 @@ class Node:
         self.seen: Seen | None = None  # in debug mode
 
 
-class Tensor:
+class Tensor(ArrayMethods):
     """An array (NumPy or CuPy) that records what is done with it if `requires_grad`.
 
     `data` is the array. `node` is its place on the tape, None where nothing is recorded. Python numbers and lists
@@ -50,7 +51,7 @@ class Tensor:
     """
 
     __slots__ = ("_data", "node", "__weakref__")
-    __array_ufunc__ = None  # so that ndarray + Tensor calls Tensor.__radd__
+    __array_ufunc__: Any  # see interchange.py
     __array_priority__ = 1000
 
     _data: Any

@@ -1,34 +1,69 @@
 """Layers and optimisers on the engine; each file is one idea, with its formula and its paper."""
 
 from nn import notebook  # noqa: F401 - how a module looks in one
+from nn.activation import GELU, Flatten, LeakyReLU, ReLU, Sigmoid, SiLU, Tanh
 from nn.attention import MultiHeadAttention
-from nn.conv import Conv2d, ConvTranspose2d
+from nn.clip import clip_grad_norm_, clip_grad_value_
+from nn.containers import ModuleDict, ModuleList, ParameterList
+from nn.conv import Conv1d, Conv2d, ConvTranspose2d
+from nn.dropout import Dropout
+from nn.embedding import Embedding
 from nn.init import manual_seed
 from nn.linear import Linear
 from nn.module import Buffer, Module, Parameter, Sequential
-from nn.norm import BatchNorm2d, LayerNorm, SelfModulatedLayerNorm, styles
-from nn.optim import EMA, Adam, FlatParameters, learning_rate
+from nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm, SelfModulatedLayerNorm, styles
+from nn.optim import EMA, Adam, AdamW, FlatParameters, Optimizer, learning_rate
+from nn.recurrent import GRUCell, LSTMCell, RNNCell
+from nn.schedule import CosineAnnealingLR, LambdaLR, StepLR
+from nn.sgd import SGD
 from nn.siren import FourierFeatures, SirenLayer, pixel_coordinates
 from nn.spectral import SpectralNorm, normalized, power_iteration
 
 __all__ = [
     "EMA",
+    "GELU",
+    "SGD",
     "Adam",
+    "AdamW",
+    "BatchNorm1d",
     "BatchNorm2d",
     "Buffer",
+    "Conv1d",
     "Conv2d",
     "ConvTranspose2d",
+    "CosineAnnealingLR",
+    "Dropout",
+    "Embedding",
     "FlatParameters",
+    "Flatten",
     "FourierFeatures",
+    "GRUCell",
+    "GroupNorm",
+    "LSTMCell",
+    "LambdaLR",
     "LayerNorm",
+    "LeakyReLU",
     "Linear",
     "Module",
+    "ModuleDict",
+    "ModuleList",
     "MultiHeadAttention",
+    "Optimizer",
     "Parameter",
+    "ParameterList",
+    "RMSNorm",
+    "RNNCell",
+    "ReLU",
     "SelfModulatedLayerNorm",
     "Sequential",
+    "SiLU",
+    "Sigmoid",
     "SirenLayer",
     "SpectralNorm",
+    "StepLR",
+    "Tanh",
+    "clip_grad_norm_",
+    "clip_grad_value_",
     "learning_rate",
     "manual_seed",
     "normalized",

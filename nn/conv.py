@@ -1,4 +1,4 @@
-"""Convolutions over (N, C, H, W), forwards and transposed."""
+"""Convolutions over (N, C, H, W), forwards and transposed, and over (N, C, L)."""
 
 from typing import Any
 
@@ -34,6 +34,31 @@ class Conv2d(Module):
     def forward(self, x: Tensor) -> Tensor:
         weight = self.weight if self.spectral is None else self.spectral(self.weight)
         return ops.conv2d(x, weight, self.bias, self.stride, self.padding, self.dilation)
+
+
+class Conv1d(Module):
+    """y = x ⋆ W + b along sequences x (N, C, L): a Conv2d of height 1; weight (out, in, k), drawn as Conv2d's."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int,
+        stride: int = 1,
+        padding: int = 0,
+        dilation: int = 1,
+        bias: bool = True,
+        *,
+        rng: RandomStream | None = None,
+    ):
+        shape = (out_channels, in_channels, kernel_size)
+        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), shape, 0.2))
+        self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
+        self.stride, self.padding, self.dilation = stride, padding, dilation
+
+    def forward(self, x: Tensor) -> Tensor:
+        row, weight = ops.expand_dims(x, 2), ops.expand_dims(self.weight, 2)  # (N, C, 1, L), (out, in, 1, k)
+        return ops.conv2d(row, weight, self.bias, (1, self.stride), (0, self.padding), (1, self.dilation)).squeeze(2)
 
 
 class ConvTranspose2d(Module):

@@ -1,6 +1,9 @@
-"""Normalisation layers: layer norm, the self-modulated layer norm of ViTGAN, batch norm."""
+"""Normalisation layers: layer, RMS, group and batch norm, and the self-modulated layer norm of ViTGAN."""
 
+import math
 from collections.abc import Sequence
+
+import numpy as np
 
 from autograd import Tensor, ops
 from autograd.random import RandomStream
@@ -19,6 +22,35 @@ class LayerNorm(Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.layer_norm(x, self.weight.shape, self.weight, self.bias, self.eps)
+
+
+class RMSNorm(Module):
+    """y = γ ⊙ x / √(mean x² + ε) over the last axis (Zhang & Sennrich, 1910.07467); ε None: that of the dtype."""
+
+    def __init__(self, features: int, eps: float | None = None):
+        self.weight = Parameter(init.ones(features))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
+        return x / ops.sqrt(ops.square(x).mean(axis=-1, keepdims=True) + eps) * self.weight
+
+
+class GroupNorm(Module):
+    """y = γ ⊙ (x − μ)/σ + β over groups of channels of x (N, C, …) (Wu & He, 1803.08494); γ and β for each channel."""
+
+    def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5):
+        if num_channels % num_groups:
+            raise ValueError(f"{num_channels} channels cannot be shared by {num_groups} groups")
+        self.num_groups, self.eps = num_groups, eps
+        self.weight = Parameter(init.ones(num_channels))
+        self.bias = Parameter(init.zeros(num_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows = x.reshape(len(x), self.num_groups, math.prod(x.shape[1:]) // self.num_groups)
+        normed = ops.normalize(rows, None, None, axes=(-1,), eps=self.eps).reshape(x.shape)
+        channels = (-1, *(1,) * (x.ndim - 2))
+        return normed * self.weight.reshape(channels) + self.bias.reshape(channels)
 
 
 class SelfModulatedLayerNorm(Module):
@@ -73,3 +105,7 @@ class BatchNorm2d(Module):
             self.momentum,
             self.eps,
         )
+
+
+class BatchNorm1d(BatchNorm2d):
+    """Batch norm over (N,) of x (N, C), or over (N, L) of x (N, C, L), for each channel."""

@@ -61,7 +61,69 @@ class FlatParameters:
         return (slice(i, i + size) for i in range(0, len(self.data), size))
 
 
-class Adam:
+class Optimizer:
+    """What optimisers share: parameters in one flat array, `lr`, and how many steps `t` were made.
+
+    `optimizer.step()` after `loss.backward()`, and `optimizer.zero_grad()` before the next one; or, without touching
+    any `.grad`, `optimizer.step(grad(loss, model.parameters()))`.
+    """
+
+    def __init__(self, parameters: Sequence[Parameter], lr: float):
+        self.flat = FlatParameters(parameters)
+        self.lr, self.t = lr, 0
+
+    def step(self, grads: Sequence[Any] | None = None) -> Any:
+        """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
+
+        Without `grads`, those that loss.backward() left in the parameters. Returns the norm of the whole gradient
+        before clipping, a 0-d array on the device.
+        """
+        if grads is None:
+            grads = [p.grad for p in self.flat.parameters]
+            if all(g is None for g in grads):
+                raise TypeError(
+                    "step() takes the gradients that loss.backward() left, and there are none: call it first, or give "
+                    "one for each parameter, step(grad(loss, model.parameters()))"
+                )
+        self.prepare()
+        norm = self.update(grads)
+        self.t += 1
+        return norm
+
+    def zero_grad(self) -> None:
+        """Forget the gradients: backward() adds to what is there."""
+        for p in self.flat.parameters:
+            p.grad = None
+
+    def prepare(self) -> None:
+        """Before an update: write what depends on t and on `lr` where a captured step finds it."""
+        raise NotImplementedError
+
+    def update(self, grads: Sequence[Any]) -> Any:
+        """The part of `step` that runs on the device."""
+        raise NotImplementedError
+
+    def state(self) -> dict[str, Any]:
+        """The arrays that an optimiser remembers from step to step, by name."""
+        raise NotImplementedError
+
+    def state_dict(self) -> dict[str, np.ndarray]:
+        return {**{name: np.array(to_host(a)) for name, a in self.state().items()}, "t": np.asarray(self.t)}
+
+    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
+        """ValueError unless it has the arrays of `state` in their shapes, and t."""
+        ours = self.state()
+        if missing := sorted({*ours, "t"} - state.keys()):
+            raise ValueError(f"the state does not fit this {type(self).__name__}: missing {', '.join(missing)}")
+        for name, a in ours.items():
+            if np.shape(state[name]) != a.shape:
+                raise ValueError(f"{name}: the state has shape {np.shape(state[name])}, the optimiser {a.shape}")
+        for name, a in ours.items():
+            a[...] = array_module(a).asarray(state[name])
+        self.t = int(state["t"])
+
+
+class Adam(Optimizer):
     """Adam (Kingma & Ba, 1412.6980) with bias correction.
 
     m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
@@ -76,53 +138,54 @@ class Adam:
         eps: float = 1e-8,
         max_norm: float | None = None,
     ):
-        self.flat = FlatParameters(parameters)
-        self.lr, self.betas, self.eps, self.max_norm = lr, betas, eps, max_norm
-        self.m, self.v, self.t = 0 * self.flat.data, 0 * self.flat.data, 0
+        super().__init__(parameters, lr)
+        self.betas, self.eps, self.max_norm = betas, eps, max_norm
+        self.m, self.v = 0 * self.flat.data, 0 * self.flat.data
         self.numbers = Numbers(2, array_module(self.m))
         self.prepare()
 
-    def step(self, grads: Sequence[Any] | None = None) -> Any:
-        """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
-
-        Returns the norm of the whole gradient before clipping, a 0-d array on the device.
-        """
-        if grads is None:
-            raise TypeError(
-                "step(grads) takes the gradients, one for each parameter: grad(loss, model.parameters()), or after "
-                "loss.backward() [p.grad for p in model.parameters()]"
-            )
-        self.prepare()
-        norm = self.update(grads)
-        self.t += 1
-        return norm
-
     def prepare(self) -> None:
-        """Before an update: write what depends on its number t and on `lr` where a captured step finds it."""
         t, (beta1, beta2) = self.t + 1, self.betas
         self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
 
     def update(self, grads: Sequence[Any]) -> Any:
-        """The part of `step` that runs on the device."""
         self.flat.check()  # here, so that no twin can forget it
         self.flat.check_gradients(grads)
         WRITES.note(self.flat.data)
         xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm)
         return adam_update(xp, self.flat, grads, self.m, self.v, self.numbers, *constants)
 
-    def state_dict(self) -> dict[str, np.ndarray]:
-        return {"m": np.array(to_host(self.m)), "v": np.array(to_host(self.v)), "t": np.asarray(self.t)}
+    def state(self) -> dict[str, Any]:
+        return {"m": self.m, "v": self.v}
 
-    def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
-        """ValueError unless it has m and v in the shapes of ours, and t."""
-        if missing := sorted({"m", "v", "t"} - state.keys()):
-            raise ValueError(f"the state does not fit this Adam: missing {', '.join(missing)}")
-        for name in ("m", "v"):
-            if np.shape(state[name]) != self.m.shape:
-                raise ValueError(f"{name}: the state has shape {np.shape(state[name])}, the optimiser {self.m.shape}")
-        xp = array_module(self.m)
-        self.m[...], self.v[...] = xp.asarray(state["m"]), xp.asarray(state["v"])
-        self.t = int(state["t"])
+
+class AdamW(Adam):
+    """Adam with decoupled weight decay (Loshchilov & Hutter, 1711.05101): before each step θ ← (1 − lr · λ) θ."""
+
+    def __init__(
+        self,
+        parameters: Sequence[Parameter],
+        lr: float = 1e-3,
+        betas: tuple[float, float] = (0.9, 0.999),
+        eps: float = 1e-8,
+        weight_decay: float = 1e-2,
+        max_norm: float | None = None,
+    ):
+        self.weight_decay = weight_decay
+        self.shrink: Any = None
+        super().__init__(parameters, lr, betas, eps, max_norm)
+
+    def prepare(self) -> None:
+        super().prepare()
+        self.shrink = self.shrink or Numbers(1, array_module(self.m))
+        self.shrink.set(1 - self.lr * self.weight_decay)
+
+    def update(self, grads: Sequence[Any]) -> Any:
+        self.flat.check()
+        self.flat.check_gradients(grads)
+        (factor,) = self.shrink
+        self.flat.data *= factor
+        return super().update(grads)
 
 
 @routine

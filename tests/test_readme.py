@@ -94,7 +94,9 @@ def flags_of(command):
 COMMANDS = {
     path.stem: flags_of(path.stem)
     for path in (ROOT / "experiments").iterdir()
-    if path.suffix == ".py" and path.stem not in ("__init__", "cli", "minimal") or (path / "__main__.py").exists()
+    if path.suffix == ".py"
+    and path.stem not in ("__init__", "cli", "minimal", "text")
+    or (path / "__main__.py").exists()
 }
 
 

@@ -5,6 +5,9 @@
     l1           S = −s ‖q − k‖₁
     l2_printed   S = +s ‖q − k‖             as printed in ViTGAN (2107.04589, eq. 6) and on the poster
 
+With a mask (booleans that broadcast against S, True where a query may look at a key), P is 0 where it is False; a query
+that may look nowhere gets Y = 0, as in PyTorch.
+
 `l2_printed` loses the bound that l2 was made for. With the positive sign a token attends to the tokens farthest from
 it. Put two tokens at distance R on either side of a third: its weights are (½, ½), a step δ towards one of them changes
 their scores by about ∓sδ, so the output moves by about sδ · 2R/2: the Jacobian grows like R, without bound. With the
@@ -14,6 +17,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
+from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul, real
 from autograd.registry import ops, public
@@ -32,7 +36,7 @@ class attention:
 
     residuals = ("p",)  # P (B, H, Nq, Nk)
 
-    def forward(xp, q, k, v, *, similarity="dot", scale=None):
+    def forward(xp, q, k, v, *, similarity="dot", scale=None, mask=None):
         if q.shape[-1:] != k.shape[-1:]:
             raise ValueError(f"queries {q.shape} and keys {k.shape} differ in their number of features")
         if k.shape[-2:-1] != v.shape[-2:-1]:
@@ -40,16 +44,19 @@ class attention:
         if not q.shape[-1]:
             raise ValueError(f"queries {q.shape} and keys {k.shape} have no features")
         p = _scores(xp, q, k, similarity, scale)
+        if mask is not None:
+            p = xp.where(mask, p, NEVER)
         p -= largest(p, -1)
         xp.maximum(p, LEAST_EXPONENT, out=p)
         xp.exp(p, out=p)
-        p /= xp.sum(p, axis=-1, keepdims=True)
+        if mask is not None:
+            p *= mask
+        total = xp.sum(p, axis=-1, keepdims=True)
+        p /= total if mask is None else total + (total == 0)
         return matmul(xp, p, v), p
 
-    def backward(xp, g, q, k, v, *, similarity, scale):
-        s = _scores(xp, q, k, similarity, scale)
-        e = xp.exp(s - largest(s, -1))
-        p = e / e.sum(axis=-1, keepdims=True)
+    def backward(xp, g, q, k, v, *, similarity, scale, mask):
+        p = _probabilities(xp, q, k, similarity, scale, mask)
         gp = matmul(xp, g, _t(xp, v))
         h = p * (gp - (gp * p).sum(axis=-1, keepdims=True))
         gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
@@ -62,16 +69,43 @@ class attention:
         gq, gk = _score_gradients(xp, h, q, k, similarity, scale)
         return gq, gk, matmul(xp, _t(xp, p), g)
 
-    def call(apply, q, k, v, similarity="dot", scale=None, return_weights=False):
-        y = apply(q, k, v, similarity=similarity, scale=scale)
-        return (y, attention_weights(q, k, similarity, scale)) if return_weights else y
+    def call(apply, q, k, v, similarity="dot", scale=None, return_weights=False, mask=None, causal=False):
+        mask = _allowed(q, k, mask, causal)
+        masked = {} if mask is None else {"mask": mask}
+        y = apply(q, k, v, similarity=similarity, scale=scale, **masked)
+        return (y, attention_weights(q, k, similarity, scale, mask)) if return_weights else y
 
 
 @public
-def attention_weights(q, k, similarity="dot", scale=None):
+def attention_weights(q, k, similarity="dot", scale=None, mask=None, causal=False):
     """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
     q, k = (x if isinstance(x, Tensor) else Tensor(x) for x in (q, k))
-    return ops.softmax(_scores(ops, q, k, similarity, scale), axis=-1)
+    return _probabilities(ops, q, k, similarity, scale, _allowed(q, k, mask, causal))
+
+
+NEVER = -1e30  # a score that no other is below, and finite, so that the slopes of a row are
+
+
+def _allowed(q, k, mask, causal):
+    """Where a query may look, an array of booleans, or None for everywhere."""
+    mask = mask.data if isinstance(mask, Tensor) else mask
+    if mask is not None and getattr(getattr(mask, "dtype", None), "kind", None) != "b":
+        raise TypeError("the mask of attention is an array of booleans, True where a query may look at a key")
+    if causal:
+        before = array_module(q.data if isinstance(q, Tensor) else q).tri(q.shape[-2], k.shape[-2], dtype=bool)
+        mask = before if mask is None else mask & before
+    return mask
+
+
+def _probabilities(xp, q, k, similarity, scale, mask):
+    s = _scores(xp, q, k, similarity, scale)
+    if mask is not None:
+        s = xp.where(mask, s, NEVER)
+    e = xp.exp(s - largest(s, -1))
+    if mask is not None:
+        e = e * mask
+    total = e.sum(axis=-1, keepdims=True)
+    return e / (total if mask is None else total + (total == 0))
 
 
 def _t(xp, x):

@@ -7,6 +7,7 @@ import numpy as np
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.ops.numerics import real
+from autograd.registry import ops
 
 
 @op
@@ -102,6 +103,17 @@ class exp:
 
 
 @op
+class expm1:
+    "y = eˣ − 1                 ∂L/∂x = g (y + 1)       (exact also where x is small)"
+
+    def forward(xp, x):
+        return xp.expm1(x)
+
+    def backward(xp, g, y):
+        return g * (y + 1)
+
+
+@op
 class log:
     "y = ln x                   ∂L/∂x = g / x"
 
@@ -110,6 +122,28 @@ class log:
 
     def backward(xp, g, x):
         return g / x
+
+
+@op
+class log1p:
+    "y = ln(1 + x)              ∂L/∂x = g / (1 + x)     (exact also where x is small)"
+
+    def forward(xp, x):
+        return xp.log1p(x)
+
+    def backward(xp, g, x):
+        return g / (1 + x)
+
+
+@op
+class square:
+    "y = x²                     ∂L/∂x = 2 g x"
+
+    def forward(xp, x):
+        return xp.square(x)
+
+    def backward(xp, g, x):
+        return g * (2 * x)
 
 
 @op
@@ -296,3 +330,8 @@ class astype:
 
     def backward(xp, g):
         return g  # the engine casts back
+
+
+# NumPy's names of them, for rules on Tensors and for NumPy's own functions of a Tensor
+ops.subtract, ops.multiply, ops.negative, ops.absolute, ops.pow = sub, mul, neg, abs, power
+ops.divide = ops.true_divide = div

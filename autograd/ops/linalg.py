@@ -1,8 +1,16 @@
 """Matrix products. Leading axes are batches, as in NumPy."""
 
+import math
+import string
+
+from autograd.arrays import host_array
 from autograd.operation import op
 from autograd.ops import numerics
-from autograd.ops.reduce import as_rows, column_sums
+from autograd.ops.elementwise import mul
+from autograd.ops.reduce import as_rows, column_sums, over, spread
+from autograd.ops.selection import diagonal
+from autograd.ops.shape import expand_dims, reshape, squeeze
+from autograd.registry import Namespace, ops, public
 
 
 @op
@@ -11,7 +19,7 @@ class matmul:
 
     def forward(xp, a, b):
         if a.ndim < 2 or b.ndim < 2:
-            raise ValueError("matmul takes matrices; give a vector an axis of length 1, or use einsum")
+            raise ValueError("matmul takes matrices and vectors; a number times an array is a * b")
         if a.shape[-1] != b.shape[-2]:
             raise ValueError(f"{a.shape[-1]} columns meet {b.shape[-2]} rows{_hint(a, b)}")
         return numerics.matmul(xp, a, b)
@@ -21,6 +29,17 @@ class matmul:
             numerics.matmul(xp, g, xp.swapaxes(b, -1, -2)) if need[0] else None,
             numerics.matmul(xp, xp.swapaxes(a, -1, -2), g) if need[1] else None,
         )
+
+    def call(apply, a, b):
+        a, b = _with_ndim(a), _with_ndim(b)
+        if (row := a.ndim == 1) | (column := b.ndim == 1):  # as NumPy: the axis of length 1 goes away again
+            y = apply(expand_dims(a, 0) if row else a, expand_dims(b, 1) if column else b)
+            return squeeze(y, (-2,) * row + (-1,) * column)
+        return apply(a, b)
+
+
+def _with_ndim(x):
+    return x if hasattr(x, "ndim") else host_array(x)
 
 
 def _hint(a, b):
@@ -61,10 +80,52 @@ class linear:
         return apply(x, weight, bias)
 
 
+@public
+def dot(a, b):
+    """NumPy's dot: a · b of vectors, a @ b of matrices; the last axis of a meets the last but one of b, or its only."""
+    a, b = _with_ndim(a), _with_ndim(b)
+    if not a.ndim or not b.ndim:
+        return mul(a, b)
+    if b.ndim <= 2:
+        return matmul(a, b)
+    of_a, of_b = string.ascii_lowercase[: a.ndim - 1], string.ascii_uppercase[: b.ndim - 2]
+    return einsum(f"{of_a}y,{of_b}yz->{of_a}{of_b}z", a, b)
+
+
+@public
+def outer(a, b):
+    """a bᵀ of vectors, (len a, len b); arrays of other shapes are flattened."""
+    return mul(reshape(a, (-1, 1)), reshape(b, (1, -1)))
+
+
+@op
+class norm:
+    "y = √Σ x²                  ∂L/∂x = g x / y         (0 where y = 0)"
+
+    def forward(xp, x, *, axis=None, keepdims=False):
+        return xp.sqrt(xp.sum(numerics.real(x) ** 2, axis=over(x, axis), keepdims=keepdims))
+
+    def backward(xp, g, x, y, *, axis, keepdims):
+        return spread(g / xp.where(y == 0, 1, y), x.shape, axis, keepdims) * x
+
+    def call(apply, x, ord=None, axis=None, keepdims=False):
+        x = _with_ndim(x)
+        vectors = isinstance(axis, int) or axis is None and x.ndim <= 1
+        if ord is None or ord == "fro" or ord == 2 and vectors:
+            return apply(x, axis=axis, keepdims=keepdims)
+        if not vectors or ord not in (1, math.inf):
+            raise ValueError(f"norm of order {ord!r}: of vectors there is 1, 2 and inf, of matrices None")
+        return (ops.sum if ord == 1 else ops.max)(ops.abs(x), axis=axis, keepdims=keepdims)
+
+
+ops.linalg = Namespace()  # a rule writes xp.linalg.norm
+ops.linalg.norm = norm
+
+
 @op
 class einsum:
     """Y = Σ A B … by subscripts  ∂L/∂A = the same product with g in the place of A
-    subscripts: with an explicit output ("ij,jk->ik"), no ellipsis, and no letter twice in one operand"""
+    subscripts: NumPy's, also with "..." and without the output; a letter twice in one operand is its diagonal"""
 
     def forward(xp, *operands, subscripts):
         return xp.einsum(subscripts, *operands, optimize=len(operands) > 2)
@@ -88,10 +149,37 @@ class einsum:
         return tuple(grads)
 
     def call(apply, subscripts, *operands):
-        subscripts = subscripts.replace(" ", "")
-        terms = subscripts.split("->")[0].split(",")
-        if "->" not in subscripts or "." in subscripts or any(len(set(t)) != len(t) for t in terms):
-            raise ValueError(
-                f"einsum {subscripts!r}: write the output (ij,jk->ik), no ellipsis, no letter twice in one operand"
-            )
-        return apply(*operands, subscripts=subscripts)
+        operands = list(map(_with_ndim, operands))
+        terms, output = _spelled_out(subscripts.replace(" ", ""), [x.ndim for x in operands])
+        for n, term in enumerate(terms):
+            for c in sorted({*term}):
+                while terms[n].count(c) > 1:
+                    first = terms[n].index(c)
+                    second = terms[n].index(c, first + 1)
+                    if operands[n].shape[first] != operands[n].shape[second]:
+                        raise ValueError(f"einsum {subscripts!r}: {c} has two lengths in {operands[n].shape}")
+                    operands[n] = diagonal(operands[n], 0, first, second)  # its last axis
+                    terms[n] = terms[n].replace(c, "", 2) + c
+        return apply(*operands, subscripts=",".join(terms) + "->" + output)
+
+
+def _spelled_out(subscripts, ndims):
+    """The letters of each operand and of the output: "..." as letters of its own, the output as NumPy implies it."""
+    inputs, arrow, output = subscripts.partition("->")
+    terms = inputs.split(",")
+    if len(terms) != len(ndims):
+        raise ValueError(f"einsum {subscripts!r} is of {len(terms)} operands, and there are {len(ndims)}")
+    if not arrow:
+        once = [c for c in sorted({*inputs} - {*".,"}) if inputs.count(c) == 1]
+        output = "..." * ("..." in inputs) + "".join(once)
+    widths = [ndim - len(t.replace("...", "")) for t, ndim in zip(terms, ndims, strict=True)]
+    if any(width < 0 or width and "..." not in t for t, width in zip(terms, widths, strict=True)):
+        raise ValueError(f"einsum {subscripts!r} does not fit operands with {', '.join(map(str, ndims))} axes")
+    dots = "".join([c for c in string.ascii_letters if c not in subscripts][: max(widths)])
+    if dots and "..." not in output:
+        raise ValueError(f"einsum {subscripts!r}: the axes of ... belong to the output too")
+    terms = [t.replace("...", dots[len(dots) - width :]) for t, width in zip(terms, widths, strict=True)]
+    output = output.replace("...", dots)
+    if len({*output}) < len(output) or not {*output} <= {*"".join(terms)}:
+        raise ValueError(f"einsum {subscripts!r}: the output names letters of the operands, each once")
+    return terms, output

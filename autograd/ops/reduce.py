@@ -3,9 +3,14 @@
 import math
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
+from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops.numerics import largest, matmul, sum_products
+from autograd.ops.shape import concatenate, getitem, moveaxis, reshape
+from autograd.registry import public
+from autograd.tensor import Tensor
 
 
 def over(x, axis):
@@ -112,6 +117,54 @@ class var:
         centred = x - x.mean(axis=over(x, axis), keepdims=True)
         degrees = count(x.shape, axis) - ddof
         return spread(g, x.shape, axis, keepdims) * centred * (2 / degrees if degrees else math.inf)
+
+
+@op
+class std:
+    "y = √(Σ (x − x̄)² / (n − ddof))     ∂L/∂x = g (x − x̄) / ((n − ddof) y)      (0 where y = 0)"
+
+    def forward(xp, x, *, axis=None, ddof=0, keepdims=False):
+        return xp.std(x, axis=over(x, axis), ddof=ddof, keepdims=keepdims)
+
+    def backward(xp, g, x, y, *, axis, ddof, keepdims):
+        centred = x - x.mean(axis=over(x, axis), keepdims=True)
+        degrees = count(x.shape, axis) - ddof
+        slope = xp.where(y == 0, 0, g) / xp.where(y == 0, 1, y)
+        return spread(slope, x.shape, axis, keepdims) * centred * (1 / degrees if degrees else math.inf)
+
+
+@op
+class cumsum:
+    "yᵢ = x₁ + … + xᵢ            ∂L/∂xᵢ = gᵢ + … + gₙ        along axis"
+
+    def forward(xp, x, *, axis):
+        return xp.cumsum(x, axis=axis)
+
+    def backward(xp, g, *, axis):
+        return xp.flip(xp.cumsum(xp.flip(g, axis), axis), axis)
+
+    def call(apply, x, axis=None):
+        if axis is None or np.ndim(x) == 0:  # as NumPy: of the flattened x
+            x, axis = reshape(x, (-1,)), 0
+        return apply(x, axis=axis)
+
+
+@public
+def prod(x, axis=None, keepdims=False):
+    """y = Π x over axis: halves times halves, again and again. So the gradient, Π of the others, divides by nothing,
+    and is right where factors are 0, to any order."""
+    x = x if isinstance(x, Tensor) else Tensor(x)
+    if x.dtype.kind != "f":
+        return Tensor(array_module(x.data).prod(x.data, axis=over(x, axis), keepdims=keepdims))
+    axis = over(x, axis)
+    reduced = sorted(normalize_axis_tuple(range(x.ndim) if axis is None else axis, x.ndim))
+    kept = tuple(n for i, n in enumerate(x.shape) if i not in reduced)
+    y = reshape(moveaxis(x, reduced, range(-len(reduced), 0)), (*kept, count(x.shape, tuple(reduced))))
+    while (n := y.shape[-1]) > 1:
+        half = getitem(y, (..., slice(n // 2))) * getitem(y, (..., slice(n // 2, n - n % 2)))
+        y = concatenate([half, getitem(y, (..., slice(n - 1, n)))], axis=-1) if n % 2 else half
+    y = reshape(y, kept) if n else sum(y, -1) + 1  # a product of nothing is 1
+    return reshape(y, tuple(1 if i in reduced else n for i, n in enumerate(x.shape))) if keepdims else y
 
 
 @op

@@ -1,7 +1,9 @@
 """Moving elements without changing them: each gradient moves them back."""
 
 import numpy as np
+from numpy.lib.array_utils import normalize_axis_tuple
 
+from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.registry import public
@@ -42,6 +44,36 @@ class swapaxes:
 
     def backward(xp, g, *, axis1, axis2):
         return xp.swapaxes(g, axis1, axis2)
+
+
+@public
+def moveaxis(x, source, destination):
+    """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`."""
+    source, destination = (normalize_axis_tuple(axes, x.ndim) for axes in (source, destination))
+    if len(source) != len(destination):
+        raise ValueError(f"moveaxis of {len(source)} axes to {len(destination)} places")
+    order = [a for a in range(x.ndim) if a not in source]
+    for place, a in sorted(zip(destination, source, strict=True)):
+        order.insert(place, a)
+    return transpose(x, tuple(order))
+
+
+@public
+def squeeze(x, axis=None):
+    """x without its axes of length 1, or without those of `axis`, which must have length 1."""
+    ones = [i for i, n in enumerate(x.shape) if n == 1]
+    gone = ones if axis is None else normalize_axis_tuple(axis, x.ndim)
+    if not {*gone} <= {*ones}:
+        raise ValueError(f"squeeze of axis {axis} of {tuple(x.shape)}: only an axis of length 1 can be left out")
+    return reshape(x, tuple(n for i, n in enumerate(x.shape) if i not in gone))
+
+
+@public
+def expand_dims(x, axis):
+    """x with a new axis of length 1 at each place of `axis`, counted in the result."""
+    ndim = x.ndim + (1 if isinstance(axis, int) else len(axis))
+    new, lengths = normalize_axis_tuple(axis, ndim), iter(x.shape)
+    return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
 
 @op
@@ -120,6 +152,16 @@ class getitem:
     def backward(xp, g, shapes, *, index):
         return numerics.scatter_add(xp, g, index, shapes[0])
 
+    def call(apply, x, index):
+        return apply(x, index=_plain(index))
+
+
+def _plain(index):
+    """An index without Tensors: their arrays, for no gradient flows through an index."""
+    if type(index) is tuple:
+        return tuple([_plain(i) for i in index])
+    return index.data if isinstance(index, Tensor) else index
+
 
 @op
 class scatter_add:
@@ -130,6 +172,9 @@ class scatter_add:
 
     def backward(xp, g, *, index):
         return g[index]
+
+    def call(apply, x, index, shape):
+        return apply(x, index=_plain(index), shape=shape)
 
 
 @public
@@ -164,3 +209,34 @@ class flip:
 
     def backward(xp, g, *, axis):
         return xp.flip(g, axis)
+
+
+@op
+class roll:
+    "y = x pushed on by shift, round the end    ∂L/∂x = g pushed back"
+
+    def forward(xp, x, *, shift, axis=None):
+        return xp.roll(x, shift, axis)
+
+    def backward(xp, g, *, shift, axis):
+        return xp.roll(g, -shift if isinstance(shift, int) else tuple(-s for s in shift), axis)
+
+
+@public
+def repeat(x, repeats, axis=None):
+    """Each element of x `repeats` times in a row (a number, or one for each), along axis or of the flattened x."""
+    if axis is None:
+        x, axis = reshape(x, (-1,)), 0
+    xp = array_module(getattr(x, "data", x))
+    return take(x, xp.repeat(xp.arange(x.shape[axis]), repeats), axis)
+
+
+@public
+def tile(x, reps):
+    """x beside itself, `reps` times along each axis; fewer reps than axes are those of the last axes."""
+    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    ndim = max(x.ndim, len(reps))
+    shape, reps = ((1,) * (ndim - len(t)) + t for t in (tuple(x.shape), reps))
+    pairs = [k for rep, n in zip(reps, shape, strict=True) for k in (rep, n)]  # each axis after its repetitions
+    y = broadcast_to(reshape(x, tuple(k for n in shape for k in (1, n))), tuple(pairs))
+    return reshape(y, tuple(rep * n for rep, n in zip(reps, shape, strict=True)))

@@ -161,8 +161,6 @@ def test_numbers_lists_and_arrays_beside_a_tensor():
     np.testing.assert_array_equal((2**x).data, 2**x.data)
     with pytest.raises(TypeError, match="not turned into an array silently"):
         np.asarray(x)
-    with pytest.raises(TypeError, match="__array_ufunc__"):
-        np.exp(x)
     assert type(x < 0) is np.ndarray and type(np.ones(3) < x) is np.ndarray
 
 
@@ -701,7 +699,7 @@ def test_an_op_of_a_session_may_be_defined_again():
         del OPS["tried_twice"]
 
 
-def test_numpy_in_place_of_xp_is_told_so():
+def test_numpys_function_in_a_rule_is_ours_on_tensors():
     class np_for_xp:
         "y = eˣ                     ∂L/∂x = g eˣ"
 
@@ -712,5 +710,5 @@ def test_numpy_in_place_of_xp_is_told_so():
             return g * np.exp(x)
 
     x = Tensor(np.ones(2), requires_grad=True)
-    with pytest.raises(TypeError, match="call the function of xp, not of np"):
-        grad(Op(np_for_xp)(x).sum(), [x], create_graph=True)
+    (slope,) = grad(Op(np_for_xp)(x).sum(), [x], create_graph=True)
+    np.testing.assert_allclose(grad(slope.sum(), [x])[0], np.exp([1.0, 1.0]))

@@ -334,9 +334,7 @@ def test_what_is_no_array_of_numbers_is_refused(other):
 
 def test_ops_inside_forward():
     for inner in (lambda xp, x: xp.sum(ops.exp(x)), lambda xp, x: xp.multiply(ops.exp(x), 2)):
-        with pytest.raises(
-            TypeError, match="in made.*forward works on arrays and met a Tensor: call the functions of xp"
-        ):
+        with pytest.raises(TypeError, match="made returned a Tensor: forward works on arrays, so call"):
             made(inner, lambda xp, g: g)(leaf(1.0))
 
 
@@ -349,19 +347,17 @@ def test_a_tensor_as_option():
     x = leaf(1.0)
     with pytest.raises(TypeError, match="min holds a Tensor, and no gradient flows through an option: give its .data"):
         x.clip(Tensor(0.0))
-    with pytest.raises(TypeError, match="index holds a Tensor"):
-        x[Tensor([0])]
 
 
 @pytest.mark.parametrize(
     "rule, message",
     [
-        (lambda xp, g: xp.flip(xp.cumsum(xp.flip(g))), r"autograd.ops has no 'cumsum'.*abs, .*where.*order=1"),
-        (lambda xp, g: g * xp.linalg.norm(g), r"autograd.ops has no 'linalg'.*abs, .*order=1"),
-        (lambda xp, g: g * np.sum(g), "np.sum of a Tensor; call the function of xp, not of np"),
-        (lambda xp, g: np.where([True] * 3, g, g), "call the function of xp, not of np"),
-        (lambda xp, g: np.exp(g), "call the function of xp, not of np"),
-        (lambda xp, g: g.copy(), "no attribute 'copy'; rules run on Tensors under create_graph, which have .* sum"),
+        (lambda xp, g: xp.flip(xp.cumprod(xp.flip(g))), r"autograd.ops has no 'cumprod'.*abs, .*where.*order=1"),
+        (lambda xp, g: g * xp.linalg.vector_norm(g), r"autograd.ops has no 'vector_norm'.*norm.*order=1"),
+        (lambda xp, g: g * np.ptp(g), "np.ptp of a Tensor is not differentiated here; under create_graph a rule"),
+        (lambda xp, g: np.asarray(g), "a Tensor is not turned into an array silently; under create_graph a rule"),
+        (lambda xp, g: np.floor_divide(g, 1), "np.floor_divide of a Tensor is not differentiated here; under create"),
+        (lambda xp, g: g.round(), "no attribute 'round'; rules run on Tensors under create_graph, which have .* sum"),
     ],
 )
 def test_a_rule_that_does_not_run_on_tensors(rule, message):

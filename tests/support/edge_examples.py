@@ -60,6 +60,10 @@ NUMBER = np.array(3.0)
 
 for _name in ("neg", "exp", "log", "sqrt", "sin", "cos", "tanh", "sigmoid", "softplus", "erf", "relu", "leaky_relu"):
     edge(_name, LINE)
+for _name in ("expm1", "log1p", "square"):
+    edge(_name, LINE)
+    edge(_name, EMPTY)
+    edge(_name, NUMBER)
 edge("abs", LINE[:-1])  # NaN is tested apart: PyTorch's slope there is 0
 for _name in ("silu", "gelu"):
     edge(_name, LINE[1:-2])
@@ -128,6 +132,22 @@ for _ddof in (0, 1, 2):
 for _ddof in (0, 1):
     edge("var", NUMBER, ddof=_ddof)
     edge("var", NUMBER, axis=0, ddof=_ddof)
+for _ddof in (0, 1, 2):
+    edge("std", np.array([1.0, 2.0]), ddof=_ddof)
+    edge("std", np.array([2.0, 2.0, 2.0]), ddof=_ddof)  # no spread: gradient 0
+    edge("std", ROWS[:7], axis=1, ddof=_ddof)
+    edge("std", np.ones((2, 1)), axis=1, ddof=_ddof)
+edge("std", np.ones((3, 0)), axis=0)
+edge("std", NUMBER)
+for _axis in (None, 0, 1):
+    edge("norm", ROWS[:7], axis=_axis)
+    edge("norm", np.zeros((2, 3)), axis=_axis)  # gradient 0
+edge("norm", EMPTY, axis=0)
+edge("norm", EMPTY, axis=1, keepdims=True)
+edge("norm", NUMBER)
+for _axis in (0, 1, -1):
+    edge("cumsum", ROWS, axis=_axis)
+    edge("cumsum", EMPTY, axis=_axis)
 edge("cross_entropy", ROWS[[3, 8]], np.array([0, 2]))
 edge("cross_entropy", ROWS[[0, 1]], np.array([0, 2]))
 edge("cross_entropy", ROWS[[4, 5]], np.array([0, 2]))
@@ -161,6 +181,9 @@ edge("stack", NUMBER, NUMBER)
 edge("flip", EMPTY)
 edge("flip", NUMBER)
 edge("flip", spoilt(3), axis=-1)
+edge("roll", EMPTY, shift=1)
+edge("roll", NUMBER, shift=1)
+edge("roll", spoilt(3, 2), shift=-4, axis=-2)
 edge("pad", EMPTY, pad_width=1)
 edge("pad", spoilt(2), pad_width=(1, 2), constant_values=-inf)
 for _index in (
@@ -198,6 +221,9 @@ for _similarity in SIMILARITIES:
     edge("attention", q, -q, spoilt(1, 1, 3, 2), similarity=_similarity)
     edge("attention", spoilt(1, 1, 3, 2), -q, q, similarity=_similarity, limits=zero_distance)
     edge("attention", 1e3 * q, -1e3 * q, q, similarity=_similarity)
+    edge("attention", 1e3 * q, -1e3 * q, q, similarity=_similarity, mask=np.tri(3, dtype=bool))
+    edge("attention", filled(1, 1, 0, 2), q, q, similarity=_similarity, mask=np.zeros((0, 3), bool))
+edge("attention", q, -q, q, mask=np.array([[True, False, True], [False] * 3, [True] * 3]))  # one looks nowhere
 
 # Images
 

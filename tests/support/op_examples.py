@@ -109,7 +109,7 @@ for _exponent in (0, 1, 2, 3, 0.5, -1, -1.5):
 example("power", away_from_0(2, 3), 2)
 example("power", 2.5, normal(2, 3))
 example("power", 2, normal())
-for _name in ("neg", "exp", "sin", "cos", "tanh", "sigmoid", "softplus", "silu", "gelu"):
+for _name in ("neg", "exp", "expm1", "square", "sin", "cos", "tanh", "sigmoid", "softplus", "silu", "gelu"):
     example(_name, normal(3, 4))
     example(_name, normal())
 example("gelu", normal(3, 4), approximate="tanh")
@@ -120,7 +120,7 @@ example("bias_sine", normal(4), normal(4))
 example("erf", uniform(-3, 3, 4, 5))
 example("erf", uniform(3.9, 5, 6))
 example("erf", normal())
-for _name in ("log", "sqrt"):
+for _name in ("log", "log1p", "sqrt"):
     example(_name, uniform(0.5, 2, 3, 4))
     example(_name, uniform(0.5, 2))
 for _name in ("abs", "relu", "leaky_relu"):
@@ -164,8 +164,18 @@ example("var", normal(3, 4), ddof=1)
 example("var", normal(3, 4), axis=0, ddof=1, keepdims=True)
 example("var", normal(2, 3, 4), axis=(0, -1), ddof=2)
 
+for _options in AXES[:5]:
+    example("std", distinct(2, 3, 4), **_options)
+    example("norm", distinct(2, 3, 4, offset=0.05), **_options)
+example("std", normal(3, 4), axis=0, ddof=1, keepdims=True)
+for _axis in (0, 1, -1):
+    example("cumsum", normal(2, 3, 4), axis=_axis)
+
 # Shapes
 
+example("roll", normal(2, 3), shift=1)
+example("roll", normal(2, 3, 4), shift=-2, axis=-1)
+example("roll", normal(2, 3, 4), shift=(1, -3), axis=(0, 2))
 example("reshape", normal(2, 6), shape=(3, 4))
 example("reshape", normal(2, 6), shape=(2, -1, 3))
 example("reshape", normal(2, 6), shape=-1)
@@ -276,6 +286,15 @@ for _similarity in ("dot", "l2", "l1", "l2_printed"):
     example("attention", distinct(2, 1, 3, 2), around(2, 1, 4, 2), normal(2, 1, 4, 3), similarity=_similarity)
     example(
         "attention", distinct(1, 2, 2, 3), around(1, 2, 2, 3), normal(1, 2, 2, 3), similarity=_similarity, scale=0.7
+    )
+
+    causal = np.tri(4, dtype=bool)
+    example(
+        "attention", distinct(2, 1, 4, 2), around(2, 1, 4, 2), normal(2, 1, 4, 3), similarity=_similarity, mask=causal
+    )
+    padding = np.array([[True, True, False], [False, True, True]])[:, None, None, :]
+    example(
+        "attention", distinct(2, 2, 2, 2), around(2, 2, 3, 2), normal(2, 2, 3, 2), similarity=_similarity, mask=padding
     )
 
 # Convolution, pooling, resampling: images (N, C, H, W)

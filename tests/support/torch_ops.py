@@ -62,17 +62,19 @@ def torch_softmax(f):
     return g
 
 
-def torch_attention(q, k, v, similarity="dot", scale=None):
+def torch_attention(q, k, v, similarity="dot", scale=None, mask=None):
+    mask = None if mask is None else torch.tensor(mask)
     if similarity == "dot":
         with torch.nn.attention.sdpa_kernel(torch.nn.attention.SDPBackend.MATH):  # the one with a second derivative
-            return F.scaled_dot_product_attention(q, k, v, scale=scale)
+            return F.scaled_dot_product_attention(q, k, v, mask, scale=scale)
     apart = q[..., :, None, :] - k[..., None, :, :]
     s = {
         "l2": lambda: -apart.square().sum(dim=-1),
         "l1": lambda: -apart.abs().sum(dim=-1),
         "l2_printed": lambda: apart.square().sum(dim=-1).sqrt(),
     }[similarity]()
-    return torch.softmax(s * (q.shape[-1] ** -0.5 if scale is None else scale), dim=-1) @ v
+    s = s * (q.shape[-1] ** -0.5 if scale is None else scale)
+    return torch.softmax(s if mask is None else s.masked_fill(~mask, -math.inf), dim=-1) @ v
 
 
 def torch_conv_transpose2d(x, w, b, stride=1, padding=0, output_padding=0, dilation=1):
@@ -92,7 +94,10 @@ TORCH = {
     "power": torch.pow,
     "neg": torch.neg,
     "exp": torch.exp,
+    "expm1": torch.expm1,
     "log": torch.log,
+    "log1p": torch.log1p,
+    "square": torch.square,
     "sqrt": torch.sqrt,
     "abs": torch.abs,
     "sin": torch.sin,
@@ -119,6 +124,11 @@ TORCH = {
     "var": lambda x, axis=None, ddof=0, keepdims=False: torch.var(
         x, dim=dims(x, axis), correction=ddof, keepdim=keepdims
     ),
+    "std": lambda x, axis=None, ddof=0, keepdims=False: torch.std(
+        x, dim=dims(x, axis), correction=ddof, keepdim=keepdims
+    ),
+    "norm": lambda x, axis=None, keepdims=False: torch.linalg.vector_norm(x, dim=axis, keepdim=keepdims),
+    "cumsum": lambda x, axis: torch.cumsum(x, axis),
     "logsumexp": reduction(torch.logsumexp),
     "reshape": lambda x, shape: torch.reshape(x, shape if isinstance(shape, tuple) else (shape,)),
     "transpose": lambda x, axes=None: torch.permute(x, axes or tuple(range(x.ndim))[::-1]),
@@ -129,6 +139,7 @@ TORCH = {
     "getitem": torch_getitem,
     "scatter_add": torch_scatter_add,
     "pad": torch_pad,
+    "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
     "flip": lambda x, axis=None: torch.flip(x, (axis,) if isinstance(axis, int) else dims(x, axis)),
     "matmul": torch.matmul,
     "linear": F.linear,

@@ -10,7 +10,7 @@ from autograd.accelerate.cpu import adam, attention, conv, gelu, leaky_relu, phi
 from autograd.accelerate.cpu.layout import batch_first, batch_innermost
 from autograd.accelerate.twin import CPU
 from autograd.ops.conv import check_channels
-from autograd.ops.norm import is_layer_norm
+from autograd.ops.normalization import is_layer_norm
 from autograd.ops.pool import check_pool
 from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import Windows, check_images
@@ -84,11 +84,11 @@ class leaky_relu_loops:
 class attention_loops:
     residuals = ("p",)
 
-    def fits(q, k, v, *, similarity, scale):
+    def fits(q, k, v, *, similarity, scale, mask):
         alike = q.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2] and q.shape[3] == k.shape[3]
-        return similarity in ("dot", "l2") and alike and k.shape[2] == v.shape[2]
+        return mask is None and similarity in ("dot", "l2") and alike and k.shape[2] == v.shape[2]
 
-    def forward(xp, q, k, v, *, similarity="dot", scale=None):
+    def forward(xp, q, k, v, *, similarity="dot", scale=None, mask=None):
         return attention.attention(q, k, v, similarity, scale)
 
     def fused(xp, g, q, k, v, p, *, similarity, scale):

@@ -27,7 +27,7 @@ from autograd.accelerate.gpu import (
 from autograd.accelerate.twin import GPU
 from autograd.arrays import array_module
 from autograd.ops import numerics
-from autograd.ops.norm import is_layer_norm
+from autograd.ops.normalization import is_layer_norm
 from autograd.ops.windows import Windows, pair
 
 
@@ -202,15 +202,17 @@ class bias_sine_kernels:
 class attention_kernels:
     residuals = ("lse",)
 
-    def fits(q, k, v, *, similarity, scale):
+    def fits(q, k, v, *, similarity, scale, mask):
         """Dot products or L2, and one head fits into the shared memory of a block."""
         alike = (
             q.ndim == k.ndim == 4 and k.shape == v.shape and (*q.shape[:2], q.shape[3]) == (*k.shape[:2], k.shape[3])
         )
         shared = launch.most_shared(array_module(q))
-        return similarity in ("dot", "l2") and alike and attention.fits(q.shape[2], *k.shape[2:], shared)
+        return (
+            mask is None and similarity in ("dot", "l2") and alike and attention.fits(q.shape[2], *k.shape[2:], shared)
+        )
 
-    def forward(xp, q, k, v, *, similarity="dot", scale=None):
+    def forward(xp, q, k, v, *, similarity="dot", scale=None, mask=None):
         y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)
         return y.swapaxes(1, 2), lse
 

@@ -1,0 +1,30 @@
+"""Gradients kept within bounds, between `loss.backward()` and `optimizer.step()`: PyTorch's two functions."""
+
+from collections.abc import Iterable
+from typing import Any
+
+from autograd import Tensor
+from autograd.arrays import array_module
+
+
+def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Any:
+    """Scale the gradients down, all by one factor, where their common Euclidean norm exceeds max_norm.
+
+    Returns the norm before, a 0-d array (Pascanu et al., 1211.5063). `Adam(…, max_norm=…)` does the same in its step.
+    """
+    parameters = [p for p in parameters if p.grad is not None]
+    if not parameters:
+        return 0.0
+    xp = array_module(*(p.grad for p in parameters))
+    norm = xp.sqrt(sum((p.grad * p.grad).sum() for p in parameters))
+    factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
+    for p in parameters:
+        p.grad = (p.grad * factor).astype(p.dtype)
+    return norm
+
+
+def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+    """Clip every number of the gradients to [−clip_value, clip_value]."""
+    for p in parameters:
+        if p.grad is not None:
+            p.grad = array_module(p.grad).clip(p.grad, -clip_value, clip_value)
