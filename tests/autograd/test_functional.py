@@ -90,7 +90,8 @@ def test_hvp_needs_v():
 
 
 def test_the_hessian_of_a_power_whose_exponent_is_0():
-    """∂²(a^b)/∂a∂b = a^(b−1) (1 + b ln a) = ½, and ∂²/∂b² = (ln a)², at a = 2, b = 0."""
+    """∂²(a^b)/∂a∂b = a^(b−1) (1 + b ln a) = ½, and ∂²/∂b² = (ln a)², at a = 2, b = 0. PyTorch, which masks the slope
+    wherever b = 0, loses a part of the first."""
     found = hessian(lambda x: (x[0:1] ** x[1:2]).sum(), np.array([2.0, 0.0]))
     np.testing.assert_allclose(found, [[0, 0.5], [0.5, np.log(2) ** 2]], rtol=1e-14)
     for a in (0.0, 1e-320, np.inf, np.nan):  # the slope of a⁰ is 0 everywhere, as in PyTorch
