@@ -296,12 +296,13 @@ def check(c: Config) -> Config:
 
 def check_ends(c: Config) -> None:
     """InputError if what stands around the blocks, or the CNN, has more weights than fit into memory."""
+    found: dict[tuple[str, ...], Any]
     if c.variant == "cnn":
         grid, doublings = PLANS.get(c.image_size, (0, 0))
         found = {("cnn_width",): (c.cnn_width * 2**doublings // 2 * grid) ** 2}  # the first linear map of D
     else:
         patch = c.g_patch**2 * c.channels
-        modulated = 0 if c.g_modulated else (c.image_size // c.g_patch) ** 2 * c.g_width**2
+        modulated = 0 if c.g_modulated and not c.g_tokens else (c.image_size // c.g_patch) ** 2 * c.g_width**2
         found = {
             ("g_width", "g_head_width"): c.g_head_width * (c.g_width + patch),
             ("g_width", "g_patch"): c.g_width * patch + modulated,

@@ -156,7 +156,9 @@ class PictureLoader(ImageLoader):
 
     def leave_out_unreadable(self) -> None:
         bad: dict[str, str] = {}
-        indices = [i for i in self.indices if attempt(bad, self.pictures.files[i], partial(self._open, i)) is not None]
+        indices = [
+            i for i in self.indices if attempt(bad, self.pictures.files[i], partial(self._open, int(i))) is not None
+        ]
         leave_out(bad, len(self.indices), self.pictures.path)
         self.indices = np.array(indices)
         self.facts["unreadable"] = len(bad)
