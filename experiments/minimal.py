@@ -1,7 +1,6 @@
 """A GAN of two small transformers on one page: python -m experiments.minimal
 
-In a minute on one core it learns to draw digits, and shows eighty of its own in runs/minimal.png. The digits it learns
-from are pen strokes drawn by a program, not MNIST.
+In a minute on one core it learns to draw digits (pen strokes, not MNIST), and shows eighty of them in runs/minimal.png.
 """
 
 import numpy as np

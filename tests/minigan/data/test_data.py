@@ -285,7 +285,7 @@ def test_image_files_with_flipped_bytes_give_a_dataset_or_an_input_error(tmp_pat
 
 
 def test_folders_that_hold_nothing_to_load(tmp_path):
-    with pytest.raises(InputError, match="no PNG or JPEG"):
+    with pytest.raises(InputError, match="no picture files"):
         load_data(tmp_path)
     with pytest.raises(InputError, match="does not exist"):
         load_data(tmp_path / "none")
