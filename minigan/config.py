@@ -105,11 +105,11 @@ class Config:
     beta2: float = option(0.99, "Adam: decay of the variance", least=0, below=1)
     warmup: int = option(100, "steps over which the learning rates rise", least=0, most=MOST)
     decay: str = option("cosine", "how the learning rates fall after warmup", ["cosine", "linear", "constant"])
-    g_final_lr: float = option(0.05, "G: learning rate at the end, as a share of the highest", least=0, most=1)
+    g_final_lr: float = option(0.3, "G: learning rate at the end, as a share of the highest", least=0, most=1)
     d_final_lr: float = option(0.3, "D: learning rate at the end, as a share of the highest", least=0, most=1)
     max_norm: float = option(0.0, "the gradient of a network is scaled down to at most this norm, 0 for never", least=0)
     ema: float = option(0.999, "decay of the averaged generator", least=0, most=1)
-    ema_ramp: float = option(16.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
+    ema_ramp: float = option(8.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
 
     log_every: int = option(50, "steps between lines of the log", least=1, most=1_000_000)
     sample_every: int = option(200, "steps between sample grids", least=1, most=MOST)
@@ -213,6 +213,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "r2": 3.0,
         "penalty_start": 1 / 3,
         "penalty_end": 0.25,
+        "g_final_lr": 0.05,
+        "ema_ramp": 16.0,
     },
 }
 

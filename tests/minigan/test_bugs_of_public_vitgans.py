@@ -424,7 +424,12 @@ def test_pixels_drawn_without_coordinates():
 
 def test_all_patches_are_the_same():
     """wilile26811249/ViTGAN #1: "patches are the same"."""
-    x = networks(g_reach=1.0)[0](Tensor(latents(tiny()))).data.reshape(4, 4, 7, 4, 7).transpose(0, 1, 3, 2, 4).reshape(4, 16, 49)
+    x = (
+        networks(g_reach=1.0)[0](Tensor(latents(tiny())))
+        .data.reshape(4, 4, 7, 4, 7)
+        .transpose(0, 1, 3, 2, 4)
+        .reshape(4, 16, 49)
+    )
     for image in x:
         assert all(abs(image[a] - image[b]).max() > 1e-3 for a in range(16) for b in range(a))
 
