@@ -4,4 +4,4 @@ START_FAILS_WITH = "the gradient of x is wrong"
 
 
 def check(answer):
-    check_rule(answer.square, lambda x: x**2, normal(3, 4))
+    check_rule(answer.squared, lambda x: x**2, normal(3, 4))

@@ -2,7 +2,7 @@ from autograd import op
 
 
 @op
-class square:
+class squared:
     "y = x²"
 
     def forward(xp, x):
