@@ -77,7 +77,7 @@ def cached(
     with open_pictures(source) as pictures:
         key = hashlib.sha256(json.dumps([FORMAT, pictures.key, asdict(recipe)]).encode()).hexdigest()
         encoded = os.fsencode(Path(source).resolve().name.split(".")[0])[:NAME_BYTES]
-        name = encoded.decode(errors="ignore") or "images"  # no character is cut in two
+        name = os.fsdecode(encoded) or "images"
         path = place / f"{name}-{recipe.size}-{key[:16]}"
         lock = path.with_name(path.name + ".lock")
         if not path.exists():
