@@ -21,11 +21,10 @@ class gelu:
         if approximate not in ("none", "tanh"):
             raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
         if approximate == "tanh":
-            z = numerics.within(xp, x)
-            phi = z * z
+            phi = x * x
             phi *= 0.044715 * _TANH_SCALE
             phi += _TANH_SCALE
-            phi *= z
+            phi *= x
             phi = xp.tanh(phi)
         else:
             phi = numerics.erf(xp, x * math.sqrt(0.5))

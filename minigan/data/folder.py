@@ -36,7 +36,7 @@ def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = F
     bad: dict[str, str] = {}
     grey = [attempt(bad, file, partial(is_grey, file, file)) for file in files]
     mode = "L" if all(is_it is not False for is_it in grey) else "RGB"
-    images, kept = None, []
+    images, kept = None, list[Path]()
     for file in files:
         image = None if str(file) in bad else attempt(bad, file, partial(pixels, file, file, mode, size))
         if image is None:

@@ -16,7 +16,7 @@ from typing import Any
 from minigan.data.decoding import FILE_BYTES, read_file
 from minigan.data.folder import Found, find_pictures
 from minigan.errors import InputError
-from minigan.files import why
+from minigan.files import unusable, why
 from minigan.hdf5 import EXPANSION
 
 LINKS = 20  # that lead to each other, at most
@@ -221,7 +221,7 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
         if path.is_dir():
             return Folder(path)
         if not path.is_file():
-            raise InputError(f"{path} does not exist")
+            raise InputError(unusable(path))
         if zipfile.is_zipfile(path):
             return Zip(path)
         if tarfile.is_tarfile(path):
