@@ -59,7 +59,7 @@ def main(argv: list[str]) -> int:
     if args.data and args.faces is not None:
         raise InputError("--faces is the number of faces to draw, so it does not go with --data")
     for flag in ("crop", "cache", "stream", "skip_unreadable"):
-        if not args.data and getattr(args, flag) not in (None, False) and not args.resume:
+        if not args.data and getattr(args, flag) is not None and not args.resume:
             raise InputError(f"--{flag.replace('_', '-')} is for CelebA, so it needs --data")
     size = args.size or 64
     options = {**cache_options(args), "size": size, "seed": args.seed or 0}

@@ -145,6 +145,7 @@ def add_skip_flag(group: Any) -> None:
     group.add_argument(
         "--skip-unreadable",
         action="store_true",
+        default=None,
         help="leave pictures out that cannot be read, and record how many (default: list them, and stop)",
     )
 

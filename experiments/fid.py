@@ -186,7 +186,7 @@ def compare(args: argparse.Namespace) -> int:
         cache=args.cache,
         keep_features=args.save_features,
         device=args.device,
-        skip=args.skip_unreadable,
+        skip=bool(args.skip_unreadable),
         progress=True,
     )
     if args.json != "-":
@@ -203,7 +203,7 @@ def statistics_alone(args: argparse.Namespace) -> int:
     from minigan.metrics.cache import FeatureCache
     from minigan.metrics.image_set import ImageSet, choose_extractor, measure, open_image_set
 
-    opened = open_image_set(args.a, args.num, args.seed, args.device, args.skip_unreadable)
+    opened = open_image_set(args.a, args.num, args.seed, args.device, bool(args.skip_unreadable))
     if isinstance(opened, ImageSet):
         raise InputError(f"{args.a} is a statistics file already")
     extractor = choose_extractor([opened], args.features, args.weights, args.mode, args.tap, args.device, args.batch)
