@@ -20,6 +20,7 @@ class gelu:
     def forward(xp, x, *, approximate="none"):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
+        x = numerics.real(x)
         if approximate == "tanh":
             phi = x * x
             phi *= 0.044715 * _TANH_SCALE
