@@ -14,7 +14,7 @@ from PIL import Image, PngImagePlugin, features
 
 from minigan.data import load_images
 from minigan.data.cache import Recipe, cached
-from minigan.data.decoding import FORMATS, pixels
+from minigan.data.decoding import FORMATS, pixels, refuse
 from minigan.data.pictures import open_pictures, plain_name
 from minigan.errors import InputError
 from minigan.metrics.loaders import open_images
@@ -249,6 +249,11 @@ def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
         for name in (first, second):
             (damaged / f"{name}.png").write_bytes(png())
     assert cached(damaged, Recipe(16, mode="RGB"), tmp_path / "cache").skipped == {}
+
+
+def test_they_are_listed_by_name_whichever_thread_was_first():
+    with pytest.raises(InputError, match="2 pictures of DIR cannot be read: one; two;"):
+        refuse({"b.png": "two", "a.png": "one"}, "DIR")
 
 
 def test_fid_lists_them_before_its_work(damaged):
