@@ -216,9 +216,8 @@ def refuse(bad: dict[str, str], source: Any) -> None:
         return
     if len(bad) == 1:
         raise InputError(next(iter(bad.values())) + HINT)
-    shown = "; ".join(
-        [bad[name] for name in sorted(bad)[:20]]
-    )  # threads have noted them in any order + ("; …" if len(bad) > 20 else "")
+    first = [bad[name] for name in sorted(bad)[:20]]  # threads have noted them in any order
+    shown = "; ".join(first) + ("; …" if len(bad) > 20 else "")
     raise InputError(f"{len(bad)} pictures of {source} cannot be read: {shown}{HINT}")
 
 

@@ -252,8 +252,10 @@ def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
 
 
 def test_they_are_listed_by_name_whichever_thread_was_first():
-    with pytest.raises(InputError, match="2 pictures of DIR cannot be read: one; two;"):
+    with pytest.raises(InputError, match="2 pictures of DIR cannot be read: one; two; --skip"):
         refuse({"b.png": "two", "a.png": "one"}, "DIR")
+    with pytest.raises(InputError, match="21 pictures .* 19; …"):
+        refuse({f"{i:02}": str(i) for i in range(21)}, "DIR")
 
 
 def test_fid_lists_them_before_its_work(damaged):
