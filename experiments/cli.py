@@ -289,6 +289,8 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
     from minigan.config import MOST, resolve
     from minigan.errors import InputError
 
+    if args.out:
+        refuse_existing(args.out)
     options = {**options, "evaluation": evaluation_options(args)}
     data = load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
@@ -298,15 +300,15 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
         if steps > MOST:
             raise InputError(f"--epochs {args.epochs:g} are more than {MOST:,} steps")
         config.steps = max(1, round(steps))
-    if args.out:
-        refuse_existing(args.out)
     return Plan(config, data, options, command_line(), args.out)
 
 
 def refuse_existing(directory: Path) -> None:
-    """InputError if the directory holds a run."""
+    """InputError if the directory holds a run, or is a file."""
     from minigan.errors import InputError
 
+    if directory.exists() and not directory.is_dir():
+        raise InputError(f"--out {directory} is not a directory")
     if any((directory / file).exists() for file in ("checkpoint.h5", "best.h5", "log.jsonl")):
         raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
 

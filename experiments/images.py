@@ -33,7 +33,7 @@ def add_cache_flags(group: Any) -> None:
 def cache_options(args: argparse.Namespace) -> dict[str, Any]:
     """The values of --data and the flags above for the checkpoint; absolute paths, so that a run resumes anywhere."""
     options: dict[str, Any] = {"path": args.data, "cache": args.cache, "stream": args.stream}
-    options["skip_unreadable"] = args.skip_unreadable
+    options["skip_unreadable"] = bool(args.skip_unreadable)
     for name in ("path", "cache"):
         if options[name] is not None:
             options[name] = str(options[name].resolve())

@@ -58,8 +58,7 @@ def main():
         adam_G.lr = adam_D.lr = RATE * min(1, 2 - 2 * step / STEPS)  # falls to 0 in the second half
         z = rng.standard_normal((2, BATCH, LATENT), np.float32)
 
-        # D learns to tell real from fake. The penalty r1 = ‖∂D/∂x‖² keeps it smooth at real x; its own gradient
-        # goes through `slope`, which is a gradient already.
+        # D learns to tell real from fake. r1 = ‖∂D/∂x‖² keeps it smooth at real x: a gradient of the gradient `slope`.
         real = Tensor(images[rng.integers(DIGITS, size=BATCH)], requires_grad=True)
         with no_grad():
             fake = G(z[0])

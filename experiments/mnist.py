@@ -72,7 +72,7 @@ def main(argv: list[str]) -> int:
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
     path = None if args.data is None else str(args.data.resolve())  # so that a run resumes from anywhere
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
-    options["skip_unreadable"] = args.skip_unreadable
+    options["skip_unreadable"] = bool(args.skip_unreadable)
     options["digits"] = 60_000 if args.digits is None else args.digits
     return start(args, load, options, "mnist")
 

@@ -95,6 +95,11 @@ def reading(path: Any, what: str = "cannot be read") -> Iterator[None]:
         raise InputError(f"{path} {what} ({why(e)})") from e
 
 
+def unusable(path: str | os.PathLike) -> str:
+    """What is said of a path that is no file and no folder. A pipe or a device may never end, so none is read."""
+    return f"{path} is neither a file nor a folder" if os.path.exists(path) else f"{path} does not exist"
+
+
 def why(error: BaseException) -> str:
     """What an exception says, on one line and not too long."""
     text = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__

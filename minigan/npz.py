@@ -30,8 +30,11 @@ def npz_headers(path: str | Path | BinaryIO) -> Arrays:
             if member.filename.endswith(".npy"):
                 with z.open(member) as file:
                     shape, dtype = read_header(file)
-                    if math.prod(shape) * dtype.itemsize > member.file_size:
+                    need, there = math.prod(shape) * dtype.itemsize, member.file_size - file.tell()
+                    if need > there:
                         raise ValueError(f"{member.filename} ends before its array {dtype} {shape}")
+                    if need < there and not dtype.hasobject:  # the checksum is compared at the end, and never before
+                        raise ValueError(f"{member.filename} goes on after its array {dtype} {shape}")
                     arrays[member.filename.removesuffix(".npy")] = dtype, shape
     return arrays
 

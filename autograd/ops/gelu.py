@@ -20,12 +20,12 @@ class gelu:
     def forward(xp, x, *, approximate="none"):
         if approximate not in ("none", "tanh"):
             raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
+        x = numerics.real(x)
         if approximate == "tanh":
-            z = numerics.within(xp, x)
-            phi = z * z
+            phi = x * x
             phi *= 0.044715 * _TANH_SCALE
             phi += _TANH_SCALE
-            phi *= z
+            phi *= x
             phi = xp.tanh(phi)
         else:
             phi = numerics.erf(xp, x * math.sqrt(0.5))

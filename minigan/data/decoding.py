@@ -173,13 +173,15 @@ def without_metadata(data: bytes) -> tuple[bytes, list[bytes]]:
 def _png(data: bytes) -> tuple[bytes, list[bytes]]:
     """Critical chunks and transparency stay; they are named by a capital letter, and tRNS.
 
-    ValueError if one of them is damaged: Pillow does not compare the checksum of the pixels.
+    ValueError if one of them is damaged or cut short: Pillow does not compare the checksum of the pixels.
     """
     kept, metadata, at = [data[:8]], [], 8
     while at < len(data):
         length, kind = struct.unpack_from(">I4s", data, at)
         end = at + 12 + length
         if kind[:1].isupper() or kind == b"tRNS":
+            if end > len(data) and kind != b"IEND":  # Pillow reads pixels whose checksum is cut off
+                raise ValueError(f"it ends within its part {kind.decode('latin-1')}")
             if end <= len(data) and zlib.crc32(data[at + 4 : end - 4]) != struct.unpack_from(">I", data, end - 4)[0]:
                 raise ValueError(f"the checksum of its part {kind.decode('latin-1')} differs")
             kept.append(data[at:end])
@@ -217,7 +219,8 @@ def refuse(bad: dict[str, str], source: Any) -> None:
         return
     if len(bad) == 1:
         raise InputError(next(iter(bad.values())) + HINT)
-    shown = "; ".join(list(bad.values())[:20]) + ("; …" if len(bad) > 20 else "")
+    first = [bad[name] for name in sorted(bad)[:20]]  # threads have noted them in any order
+    shown = "; ".join(first) + ("; …" if len(bad) > 20 else "")
     raise InputError(f"{len(bad)} pictures of {source} cannot be read: {shown}{HINT}")
 
 

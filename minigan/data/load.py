@@ -17,6 +17,7 @@ from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
 from minigan.errors import InputError, NoSuchSplit
+from minigan.files import unusable
 
 _TEST_STREAM = 1 << 32  # added to the seed of test digits; training seeds are below it, so no digit is in both
 
@@ -49,7 +50,7 @@ def load_data(
     if os.path.isfile(path):
         return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
     if not os.path.isdir(path):
-        raise InputError(f"{path} does not exist")
+        raise InputError(unusable(path))
     if find_files(path):
         return _resize(load_dataset(path, split, subset), size)
     return load_images(path, size, skip)

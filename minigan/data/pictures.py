@@ -17,7 +17,7 @@ from minigan.data.decoding import FILE_BYTES, read_file
 from minigan.data.folder import Found, find_pictures
 from minigan.data.tars import Archive, is_tar
 from minigan.errors import InputError
-from minigan.files import EXPANSION, why
+from minigan.files import EXPANSION, unusable, why
 
 LINKS = 20  # that lead to each other, at most
 LINK_BYTES = 4096  # of the target of a link
@@ -221,7 +221,7 @@ def open_pictures(path: str | os.PathLike) -> Pictures:
         if path.is_dir():
             return Folder(path)
         if not path.is_file():
-            raise InputError(f"{path} does not exist")
+            raise InputError(unusable(path))
         if zipfile.is_zipfile(path):
             return Zip(path)
         if is_tar(path):

@@ -14,7 +14,7 @@ from minigan.data.mnist import find_files
 from minigan.data.stream import free_share
 from minigan.data.tars import is_tar
 from minigan.errors import InputError
-from minigan.files import EXPANSION, reading
+from minigan.files import EXPANSION, reading, unusable
 from minigan.hdf5 import CHUNK_BYTES, SIGNATURE, array_names, reading_hdf5, text
 from minigan.metrics import statistics
 from minigan.npz import Arrays, npz_array, npz_headers
@@ -32,11 +32,11 @@ def detect_kind(spec: str | os.PathLike) -> str:
     if not path.exists():
         if str(spec) in DRAWN:
             return "drawn"
-        raise InputError(f"{path} does not exist")
+        raise InputError(unusable(path))
     if path.is_dir():
         return _folder_kind(path)
-    if not path.is_file():  # a pipe or a device, which may never end
-        raise InputError(f"{path} is neither a file nor a folder")
+    if not path.is_file():
+        raise InputError(unusable(path))
     if is_csv(path):
         return "csv"
     with reading(path):

@@ -156,11 +156,10 @@ class PictureLoader(ImageLoader):
 
     def leave_out_unreadable(self) -> None:
         bad: dict[str, str] = {}
-        indices = [
-            i for i in self.indices if attempt(bad, self.pictures.files[i], partial(self._open, int(i))) is not None
-        ]
-        leave_out(bad, len(self.indices), self.pictures.path)
-        self.indices = np.array(indices)
+        files = self.pictures.files
+        readable = [attempt(bad, files[i], partial(self._open, i)) is not None for i in self.indices.tolist()]
+        leave_out(bad, len(readable), self.pictures.path)
+        self.indices = self.indices[readable]
         self.facts["unreadable"] = len(bad)
 
     def close(self) -> None:

@@ -122,6 +122,13 @@ def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch,
     assert drawn == [20] and "50 images" in printed and "(2.0 epochs)" in printed
 
 
+def test_a_file_as_out_is_refused_before_the_data_are_loaded(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "load", None)
+    (tmp_path / "run").write_text("")
+    with pytest.raises(InputError, match="--out .*run is not a directory"):
+        mnist.main([*SMALL, *DEVICE, "--out", str(tmp_path / "run")])
+
+
 def test_a_finished_run_says_so_before_its_data_are_loaded(tmp_path, folder, monkeypatch, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1", "--out", str(out)]) == 0

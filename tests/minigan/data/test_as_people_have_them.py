@@ -3,6 +3,7 @@
 import codecs
 import gzip
 import io
+import os
 import pickle
 import struct
 
@@ -11,7 +12,7 @@ import pytest
 from image_files import idx
 from PIL import Image
 
-from minigan.data import load_celeba, load_cifar10, load_data, load_dataset, read_idx
+from minigan.data import load_celeba, load_cifar10, load_data, load_dataset, load_pictures, read_idx
 from minigan.errors import InputError
 from minigan.metrics.frechet import frechet_distance
 from minigan.metrics.loaders import open_images
@@ -187,3 +188,26 @@ def test_edited_metadata_of_statistics_are_one_sentence(tmp_path, change, monkey
     with pytest.raises(InputError, match="not a readable statistics file") as error:
         load_statistics(tmp_path / "s.h5")
     assert "\n" not in str(error.value)
+
+
+def test_an_npz_whose_directory_says_that_an_array_is_longer_is_refused(tmp_path):
+    """zipfile compares the checksum where a member ends, and NumPy would stop before that."""
+    np.savez(tmp_path / "s.npz", mu=np.zeros(3), sigma=np.eye(3))
+    data = bytearray((tmp_path / "s.npz").read_bytes())
+    size = data.rindex(b"PK\x01\x02") + 20  # of sigma, as it is stored and as it is unpacked
+    length = struct.unpack_from("<I", data, size)[0]
+    data[size : size + 8] = struct.pack("<II", length + (1 << 20), length + (1 << 20))
+    data[data.rindex(b"\x93NUMPY") + 150] ^= 1  # a number of sigma
+    (tmp_path / "s.npz").write_bytes(data)
+    with pytest.raises(InputError, match=r"sigma\.npy goes on after its array"):
+        load_statistics(tmp_path / "s.npz")
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
+def test_a_pipe_or_a_device_is_no_data(tmp_path):
+    os.mkfifo(tmp_path / "pipe")  # to read it would never end
+    for path in (tmp_path / "pipe", os.devnull):
+        with pytest.raises(InputError, match="neither a file nor a folder"):
+            load_data(path)
+        with pytest.raises(InputError, match="neither a file nor a folder"):
+            load_pictures(path)

@@ -506,6 +506,7 @@ def test_the_images_command_takes_any_archive(tmp_path, store, files, monkeypatc
         (celeba.main, ["--data", ".", "--faces", "3"], "does not go with --data"),
         (celeba.main, ["--crop", "178"], "needs --data"),
         (celeba.main, ["--no-stream"], "needs --data"),
+        (celeba.main, ["--skip-unreadable"], "needs --data"),
         (celeba.main, ["--faces", "0"], "cannot draw 0 faces"),
     ],
 )

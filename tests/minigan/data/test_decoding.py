@@ -18,7 +18,7 @@ from PIL import Image, PngImagePlugin, features
 from minigan.data import cache, load_images
 from minigan.data.cache import Recipe, cached
 from minigan.data.cifar import load_cifar10
-from minigan.data.decoding import FORMATS, pixels
+from minigan.data.decoding import FORMATS, pixels, refuse
 from minigan.data.folder import find_pictures
 from minigan.data.pictures import open_pictures, plain_name
 from minigan.errors import InputError
@@ -245,15 +245,30 @@ def test_an_archive_that_unpacks_to_gigabytes_is_refused(tmp_path):
 # ---- unreadable pictures
 
 
+def test_a_png_whose_checksum_is_cut_off_is_refused():
+    """Pillow reads it, and would return the changed pixel. A file that lacks its end alone is read."""
+    noise = np.random.default_rng(0).integers(0, 256, (12, 12, 3), dtype=np.uint8)
+    whole = png(noise, compress_level=0)
+    changed = bytearray(whole)
+    changed[200] ^= 1
+    for cut in (14, 15, 16):  # the empty part IEND has 12 bytes, the checksum before it 4
+        with pytest.raises(InputError, match="it ends within its part IDAT"):
+            pixels(io.BytesIO(changed[:-cut]), "a.png", "RGB")
+    for end in (12, 5, 0):
+        np.testing.assert_array_equal(pixels(io.BytesIO(whole[: len(whole) - end]), "a.png", "RGB"), noise)
+
+
 @pytest.fixture
 def damaged(tmp_path):
-    """Eleven pictures, of which one is text, one is cut and one has pixels that cannot be read."""
+    """Eleven pictures, of which one is text, one lacks half its pixels and one has a damaged checksum."""
     (tmp_path / "pictures").mkdir()
     noise = RNG.integers(0, 256, (64, 64, 3), dtype=np.uint8)
     for i in range(11):
         (tmp_path / "pictures" / f"{i:02}.png").write_bytes(png(np.roll(noise, i)))
     whole = png(noise)
-    for i, data in ((2, b"text"), (5, whole[:2000]), (7, whole[:300] + b"damaged!" + whole[308:])):
+    half = b"IDAT" + whole[41 : len(whole) // 2]
+    half = whole[:33] + struct.pack(">I", len(half) - 4) + half + struct.pack(">I", zlib.crc32(half)) + whole[-12:]
+    for i, data in ((2, b"text"), (5, half), (7, whole[:300] + b"damaged!" + whole[308:])):
         (tmp_path / "pictures" / f"{i:02}.png").write_bytes(data)
     return tmp_path / "pictures"
 
@@ -334,6 +349,13 @@ def test_all_unreadable_pictures_are_listed_together(damaged, tmp_path):
         for name in (first, second):
             (damaged / f"{name}.png").write_bytes(png())
     assert cached(damaged, Recipe(16, mode="RGB"), tmp_path / "cache").skipped == {}
+
+
+def test_they_are_listed_by_name_whichever_thread_was_first():
+    with pytest.raises(InputError, match="2 pictures of DIR cannot be read: one; two; --skip"):
+        refuse({"b.png": "two", "a.png": "one"}, "DIR")
+    with pytest.raises(InputError, match="21 pictures .* 19; …"):
+        refuse({f"{i:02}": str(i) for i in range(21)}, "DIR")
 
 
 def test_fid_lists_them_before_its_work(damaged):
