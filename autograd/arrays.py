@@ -172,7 +172,7 @@ class Writes:
             del self.owners[key], self.numbers[key]
 
     def check_always(self) -> None:
-        """From now on every rule looks for writes: debug mode also finds those that nobody has noted."""
+        """From now on every rule looks for writes. Debug mode compares checksums: it finds unnoted writes too."""
         self.last = math.inf
 
     def since(self, number: int, arrays: Sequence) -> bool:

@@ -1,4 +1,4 @@
-"""The lesser methods of a Tensor: ndarray's, and those that everyone types who comes from PyTorch."""
+"""Methods of a Tensor that only call an op: under ndarray's names, and under PyTorch's where they differ."""
 
 import math
 import operator
@@ -11,7 +11,7 @@ Same = TypeVar("Same", bound="ArrayMethods")
 
 
 class ArrayMethods:
-    """What Tensor inherits. Each calls the op of its name; argmax and the like record nothing."""
+    """What Tensor inherits. argmax, argmin and argsort record nothing."""
 
     __slots__ = ()
 

@@ -16,8 +16,8 @@ from autograd.tensor import Node, Seen, Tensor
 HOST = np.ndarray
 FLOAT32, FLOAT64 = map(np.dtype, ("float32", "float64"))
 SCALARS = (int, float, bool, type(None), np.generic)  # inputs that pass as they are; None is an input left out
-PLAIN = frozenset({int, float, bool, type(None)})  # those that have no dtype
-FIXED = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})  # types of options that nobody can change
+PLAIN = frozenset({int, float, bool, type(None)})  # types without a dtype
+FIXED = frozenset({int, float, bool, str, slice, type(None), type(Ellipsis)})  # types of options that cannot change
 RESERVED = ("g", "shapes", "need")  # names by which a rule means something else
 
 

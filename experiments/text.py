@@ -8,6 +8,7 @@ import numpy as np
 
 import nn
 from autograd import no_grad, ops
+from experiments.cli import without_options
 from minigan.data.text import letters
 
 STEPS, BATCH, RATE = 600, 16, 3e-3
@@ -60,6 +61,7 @@ def write(model, alphabet, rng, start="\n", length=200):
     return text
 
 
+@without_options
 def main():
     rng = np.random.default_rng(0)
     text, alphabet = letters()

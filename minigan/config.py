@@ -121,8 +121,11 @@ class Config:
 
 # What the fields meant in files written before they existed: G then was as the paper describes it.
 BEFORE: dict[str, Any] = {
-    **{"g_tokens": False, "g_tokens_alike": False, "g_style_rate": 1.0},
-    **{"g_overlap": 0, "g_reach": 1.0},
+    "g_tokens": False,
+    "g_tokens_alike": False,
+    "g_style_rate": 1.0,
+    "g_overlap": 0,
+    "g_reach": 1.0,
 }
 AS_PUBLISHED: dict[str, Any] = {**BEFORE, "d_norm": "isn"}
 
@@ -303,11 +306,12 @@ def check_ends(c: Config) -> None:
         grid, doublings = PLANS.get(c.image_size, (0, 0))
         found = {("cnn_width",): (c.cnn_width * 2**doublings // 2 * grid) ** 2}  # the first linear map of D
     else:
-        patch = c.g_patch**2 * c.channels
-        modulated = 0 if c.g_modulated and not c.g_tokens else (c.image_size // c.g_patch) ** 2 * c.g_width**2
+        patch = (c.g_patch + 2 * c.g_overlap) ** 2 * c.channels
+        maps = 1 if c.g_tokens_alike else (c.image_size // c.g_patch) ** 2
+        tokens = maps * c.g_width**2 if c.g_tokens or not c.g_modulated else 0
         found = {
-            ("g_width", "g_head_width"): c.g_head_width * (c.g_width + patch),
-            ("g_width", "g_patch"): c.g_width * patch + modulated,
+            ("g_width", "g_head_width", "g_patch", "g_overlap"): c.g_head_width * (c.g_width + patch),
+            ("g_width", "g_patch", "g_overlap"): c.g_width * patch + tokens,
             ("g_width", "g_mapping", "latent"): c.g_width * (c.latent + c.g_mapping * c.g_width),
             ("d_width", "d_patch", "d_overlap"): c.d_width * c.channels * (c.d_patch + 2 * c.d_overlap) ** 2,
         }

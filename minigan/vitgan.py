@@ -276,7 +276,9 @@ class Generator(Module):
         else:
             h = h + self.tokens(w).reshape(len(w), -1, h.shape[2])  # (B, N, D)
         norms = self.norms
-        style: list[Style] = [*styles(norms, w * self.style_rate)] if self.modulated else [()] * len(norms)
+        style: list[Style] = [()] * len(norms)
+        if self.modulated:
+            style = [*styles(norms, w if self.style_rate == 1 else w * self.style_rate)]
         for block, style1, style2 in zip(self.blocks, style[0:-1:2], style[1::2], strict=True):
             h = block(h, style1, style2)
         y = self.norm(h, *style[-1])  # (B, N, D)

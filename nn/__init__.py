@@ -17,7 +17,7 @@ from nn.recurrent import GRUCell, LSTMCell, RNNCell
 from nn.schedule import CosineAnnealingLR, LambdaLR, StepLR
 from nn.sgd import SGD
 from nn.siren import FourierFeatures, SirenLayer, pixel_coordinates
-from nn.spectral import SpectralNorm, normalized, power_iteration
+from nn.spectral import SpectralBound, SpectralNorm, normalized, power_iteration
 
 __all__ = [
     "EMA",
@@ -59,6 +59,7 @@ __all__ = [
     "SiLU",
     "Sigmoid",
     "SirenLayer",
+    "SpectralBound",
     "SpectralNorm",
     "StepLR",
     "Tanh",

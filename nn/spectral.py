@@ -71,6 +71,7 @@ class SpectralBound(SpectralNorm):
         xp = array_module(matrix)
         sigma = matmul(xp, matmul(xp, self.u.data, matrix), self.v.data)
         weight.data[...] *= xp.minimum(1, self.bound * self.sigma_init.data / sigma)
+        WRITES.note(weight.data)
 
     def forward(self, weight: Tensor) -> Tensor:
         return weight
@@ -114,8 +115,10 @@ def power_iteration(module: Module) -> None:
 
 @contextlib.contextmanager
 def normalized(module: Module) -> Iterator[None]:
-    """Inside, every layer below `module` uses the normed weight that it has now: each is computed once, and together,
-    however often the layers run."""
+    """Inside, the normed weights of all layers below `module` are computed once, together, however often they run.
+
+    They are those of the weights at its start, so no weight may change inside.
+    """
     layers = [(weight, norm) for weight, norm in _layers(module) if not isinstance(norm, SpectralBound)]
     results = each(ops.spectral_normalize, [spectral.inputs(weight) for weight, spectral in layers])
     try:

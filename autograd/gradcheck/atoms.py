@@ -65,14 +65,18 @@ def factors(c: Case) -> Iterator[str]:
     yield from _two_factors(c, usable, some)
 
 
+def _first_logarithms(c: Case, forms: Named, some: np.ndarray) -> tuple[list[str], np.ndarray, np.ndarray]:
+    """The names of the forms; the logarithms of two elements of each form (forms, 2), and of numeric / analytic."""
+    names = sorted(forms, key=_plain)
+    wanted = np.log(abs(c.numeric[some][:2] / c.analytic[some][:2]))
+    logs = np.array([np.log(abs(forms[name][some][:2])) for name in names]).reshape(len(names), len(wanted))
+    return names, logs, wanted
+
+
 def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
     """One factor where another one belongs; all pairs are compared by their first element before the rest is."""
-    names = sorted(forms, key=_plain)
-    if not names:
-        return
+    names, logs, wanted = _first_logarithms(c, forms, some)
     a, n = c.analytic, c.numeric
-    logs = np.stack([np.log(abs(forms[name][some][:2])) for name in names])  # (forms, 2)
-    wanted = np.log(abs(n[some][:2] / a[some][:2]))
     close = (abs(logs[:, None] - logs[None] - wanted) < 1e-4).all(axis=-1)  # right, wrong
     for i, j in sorted(
         zip(*np.nonzero(close), strict=True), key=lambda pair: _plain(names[pair[0]])[0] + _plain(names[pair[1]])[0]
@@ -85,12 +89,8 @@ def _exchanged_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]
 
 def _two_factors(c: Case, forms: Named, some: np.ndarray) -> Iterator[str]:
     """Two factors are missing; all pairs are compared by their first elements before the rest is."""
-    names = sorted(forms, key=_plain)
-    if not names:
-        return
+    names, logs, wanted = _first_logarithms(c, forms, some)
     a, n = c.analytic, c.numeric
-    logs = np.stack([np.log(abs(forms[name][some][:2])) for name in names])  # (forms, 2)
-    wanted = np.log(abs(n[some][:2] / a[some][:2]))
     for i, j in zip(*np.nonzero((abs(logs[:, None] + logs[None] - wanted) < 1e-4).all(axis=-1)), strict=True):
         for sign in (1, -1) if i < j else ():
             if c.near(sign * a * forms[names[i]] * forms[names[j]], n).all():

@@ -194,8 +194,9 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         ),
         (
             ["--g-width", "16384", "--g-depth", "1", "--no-g-modulated"],
-            "--g-width 16384 and --g-patch 7 make a",
+            "--g-width 16384, --g-patch 7 and --g-overlap 2 make a",
         ),
+        (["--g-overlap", "4096"], "--g-head-width 64, --g-patch 7 and --g-overlap 4096 make a network of more than"),
         (["--variant", "cnn", "--cnn-width", "4096"], "--cnn-width 4096 make"),
         (["--log-every", "100000000"], "--log-every must be at most 1000000"),
         (["--size", "1"], "images of 1 × 1 pixels cannot be trained on"),

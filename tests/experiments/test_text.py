@@ -2,6 +2,7 @@
 
 import math
 import re
+import sys
 
 import numpy as np
 import pytest
@@ -15,7 +16,7 @@ def losses(monkeypatch, capsys, **constants):
     for name, value in constants.items():
         monkeypatch.setattr(text, name, value)
     nn.manual_seed(0)
-    text.main()
+    text.main.__wrapped__()
     printed = capsys.readouterr().out
     found = [
         float(x) for line in re.findall(r"(?:learnt|held out): (\S+), a table of pairs (\S+)", printed) for x in line
@@ -27,6 +28,19 @@ def test_it_runs_and_writes(monkeypatch, capsys):
     printed, (ours, table, *_) = losses(monkeypatch, capsys, STEPS=2, BATCH=2, WIDTH=8)
     assert len(printed.split("\n\n", 1)[1]) >= 150  # a sample
     assert 2 < table < 3 and abs(ours - math.log(len(letters()[1]))) < 1  # near a guess at first
+
+
+@pytest.mark.parametrize(
+    ("argument", "status", "says"),
+    [("--help", 0, "learns to write"), ("--steps", 2, "unrecognized arguments")],
+)
+def test_it_has_no_options(monkeypatch, capsys, argument, status, says):
+    monkeypatch.setattr(sys, "argv", ["text", argument])
+    monkeypatch.setattr(text, "letters", None)  # it trains nothing
+    with pytest.raises(SystemExit) as exit:
+        text.main()
+    printed = capsys.readouterr()
+    assert exit.value.code == status and says in printed.out + printed.err
 
 
 @pytest.mark.slow
