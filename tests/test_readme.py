@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, and prints what is shown. Links, commands and flags of the README and docs exist."""
+"""Every Python block of the README runs and prints what is shown. Links, commands and flags of the docs exist."""
 
 import contextlib
 import importlib

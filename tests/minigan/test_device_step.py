@@ -17,7 +17,7 @@ from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.twin import GPU
 from autograd.arrays import to_device, to_host
-from autograd.operation import each
+from autograd.each import each
 from autograd.random import RandomStream
 from autograd.registry import TWINS
 from minigan.augment import Augment
