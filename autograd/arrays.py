@@ -5,12 +5,7 @@ op authors never import CuPy. CuPy is imported the first time a CUDA device is a
 """
 
 import ctypes
-import functools
-import itertools
-import math
-import weakref
-import zlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
 
@@ -124,9 +119,6 @@ def keep_freed_memory() -> None:
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from malloc.h
 
 
-# Arrays that come from elsewhere, and arrays that change.
-
-
 def host_array(x: Any) -> np.ndarray:
     """A NumPy array of numbers, a list of them, or anything with `__array__` or `__dlpack__`; TypeError for others."""
     foreign = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")
@@ -137,62 +129,3 @@ def host_array(x: Any) -> np.ndarray:
     if a.dtype.kind not in "fiubc":
         raise TypeError(f"{type(x).__name__} is not an array of numbers: its elements are {a.dtype}")
     return a
-
-
-NUMBERS = itertools.count()  # of nodes and of writes, in the order of time
-
-
-class Writes:
-    """When arrays were last written to in place: a rule that read one afterwards would return a wrong gradient.
-
-    Written through our own interface, that is: `tensor[i] = …`, `tensor.data -= …`, optimisers, `load_state_dict`.
-    Nodes and writes draw their numbers from one counter, so a write is later than a node if its number is larger.
-    A write counts for every view of the array that owns the memory. Where a view does not lead to that array, a write
-    through the one goes unnoticed in the other: two arrays of one buffer (np.frombuffer), `sliding_window_view`.
-    """
-
-    def __init__(self) -> None:
-        self.last = -1.0  # number of the last write: younger nodes look nothing up
-        self.numbers: dict[int, int] = {}  # by the id of the array that owns the memory, as long as it lives
-        self.owners: dict[int, weakref.ref] = {}
-
-    def note(self, *arrays: Any) -> None:
-        """These arrays have been written to."""
-        now = next(NUMBERS)
-        self.last = max(self.last, now)
-        for a in arrays:
-            owner = _owner(a)
-            if id(owner) not in self.owners:
-                self.owners[id(owner)] = weakref.ref(owner, functools.partial(self._forget, id(owner)))
-            self.numbers[id(owner)] = now
-
-    def _forget(self, key: int, dead: weakref.ref) -> None:
-        """An array has died, and another one may get its id."""
-        if self.owners.get(key) is dead:
-            del self.owners[key], self.numbers[key]
-
-    def check_always(self) -> None:
-        """From now on every rule looks for writes. Debug mode compares checksums: it finds unnoted writes too."""
-        self.last = math.inf
-
-    def since(self, number: int, arrays: Sequence) -> bool:
-        """Whether memory of one of the arrays was written to after the node of that number was recorded."""
-        for a in arrays:
-            if type(a) in MODULES and self.numbers.get(id(_owner(a)), -1) > number:
-                return True
-        return False
-
-
-def _owner(a: Any) -> Any:
-    """The array that owns the memory of a."""
-    while type(a.base) in MODULES:
-        a = a.base
-    return a
-
-
-WRITES = Writes()
-
-
-def checksums(arrays: Sequence) -> list[int | None]:
-    """One of each array; from a GPU this copies and waits."""
-    return [zlib.crc32(to_host(a).tobytes()) if is_array(a) else None for a in arrays]

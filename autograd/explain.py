@@ -8,12 +8,12 @@ from collections.abc import Callable, Mapping, Sequence
 from html import escape
 from typing import Any
 
-from autograd.arrays import is_array
 from autograd.drawing import svg
 from autograd.formula import mathml
 from autograd.operation import Op
 from autograd.source import source_of
 from autograd.tensor import Node, Tensor
+from autograd.writes import arrays_in, owner_of
 
 
 class Text(str):
@@ -139,24 +139,10 @@ def bytes_kept(steps: Sequence[Node]) -> dict[Node, int]:
     counted: set[int] = set()
     kept = {}
     for node in steps:
-        buffers = {id(b): b for b in map(_buffer, _arrays(tuple(node.saved.values())))}
+        buffers = {id(b): b for b in map(owner_of, arrays_in(tuple(node.saved.values())))}
         kept[node] = sum(b.nbytes for i, b in buffers.items() if i not in counted)
         counted |= buffers.keys()
     return kept
-
-
-def _arrays(saved: Any) -> list:
-    """The arrays in nested tuples of saved values."""
-    if isinstance(saved, tuple):
-        return [a for value in saved for a in _arrays(value)]
-    return [saved] if is_array(saved) else []
-
-
-def _buffer(a: Any) -> Any:
-    """The array that owns the memory of a view."""
-    while is_array(a.base):
-        a = a.base
-    return a
 
 
 def formulas(op: Op, options: Mapping[str, Any] | None = None) -> list[tuple[str, str]]:

@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from autograd.arrays import MODULES, WRITES, array_module, checksums, host_array, is_array
+from autograd.arrays import MODULES, host_array, is_array
 from autograd.messages import caller, located
 from autograd.modes import HOOKS, hooked, state
 from autograd.registry import OPS, TWINS, ops
 from autograd.tensor import Node, Seen, Tensor
+from autograd.writes import WRITES, arrays_in, check_unwritten, checksums
 
 HOST = np.ndarray
 FLOAT32, FLOAT64 = map(np.dtype, ("float32", "float64"))
@@ -63,9 +64,9 @@ class Rule:
     def check(self, node: Node) -> None:
         """RuntimeError if an array that this rule reads was written to since the node was recorded."""
         for name in self.kept:
-            check_unwritten(node, name, _arrays(node.saved[name]))
+            check_unwritten(node, name, arrays_in(node.saved[name]))
         for name in self.options:
-            check_unwritten(node, name, _arrays(node.options.get(name)))
+            check_unwritten(node, name, arrays_in(node.options.get(name)))
 
 
 class Op:
@@ -293,36 +294,6 @@ class Op:
         return rule.run(node.xp, g, node.saved, need, node)
 
 
-def each(op: Any, calls: Sequence[tuple]) -> list[Tensor]:
-    """[op(*inputs) for inputs in calls], where no call needs the result of another; inputs as forward takes them.
-
-    Many small calls leave a GPU idle, so a twin may make them all at once.
-    """
-    xp = array_module(*(x.data if isinstance(x, Tensor) else x for inputs in calls for x in inputs))
-    twin = TWINS.get(xp, {}).get(f"{op.name}.each")
-    results = twin(xp, calls) if twin is not None and state.fused else NotImplemented
-    return [op.apply(*inputs) for inputs in calls] if results is NotImplemented else results
-
-
-class OneOf(Op):
-    """The op of a result of a node that has several: the engine hands that node a dict, index -> gradient."""
-
-    joins = True
-
-
-class one_of:
-    "y = the result number `index` of a node with several      ∂L/∂x = g, beside the gradients of the others"
-
-    def forward(xp, x, *, index):  # type: ignore[no-untyped-def]
-        return x[index]
-
-    def backward(xp, g):  # type: ignore[no-untyped-def]
-        return g
-
-
-ONE_OF = OneOf(one_of)
-
-
 class OpWithCall(Op):
     """An op whose arguments are those of its `call`, which passes them on to `apply`."""
 
@@ -391,26 +362,8 @@ def _copied(option: Any) -> Any:
     return option
 
 
-def _arrays(value: Any) -> list:
-    """The arrays in what a node keeps: a value, or a tuple or list of them."""
-    if isinstance(value, (tuple, list)):
-        return [a for v in value for a in _arrays(v)]
-    return [value] if is_array(value) else []
-
-
 def remember(node: Node, inputs: Sequence, y: Any, kept: dict[str, Any]) -> None:
     """In debug mode: what `Seen` says of a node that keeps these values by name. From a GPU this copies and waits."""
-    seal = {name: checksums(_arrays(value)) for name, value in kept.items()}
+    seal = {name: checksums(arrays_in(value)) for name, value in kept.items()}
     node.seen = Seen(caller(), state.scope, tuple(inputs), y, seal)
     WRITES.check_always()
-
-
-def check_unwritten(node: Node, name: str, arrays: Sequence) -> None:
-    """RuntimeError if one of the arrays that a node keeps by this name was written to since the node was recorded."""
-    seen = node.seen
-    if WRITES.since(node.id, arrays) or seen and name in seen.seal and seen.seal[name] != checksums(arrays):
-        where = f" (recorded at {seen.site})" if seen else ""
-        raise RuntimeError(
-            f"{name} of {node.op.name}{where} was written to in place after the op had run, so the gradient would be "
-            "wrong: call grad before you write, or write into a copy"
-        )

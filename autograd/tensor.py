@@ -6,10 +6,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from autograd.arrays import NUMBERS, WRITES, host_array, is_array, to_host
+from autograd.arrays import host_array, is_array, to_host
 from autograd.methods import ArrayMethods
 from autograd.modes import state
 from autograd.registry import ops
+from autograd.writes import NUMBERS, WRITES
 
 
 class Seen(NamedTuple):

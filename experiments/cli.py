@@ -95,6 +95,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="on a GPU: round the factors of matrix products in training to 10 bits of mantissa, which is faster and "
         "right to three digits; evaluations are exact; a resumed run needs the flag again",
     )
+    run.add_argument("--labels", action="store_true", help="tell both networks the class of every image")
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
@@ -128,7 +129,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
     group = groups["variant"]
     metavars: dict[Any, str] = {int: "N", float: "X", str: "TEXT"}
     for field in dataclasses.fields(Config):
-        if field.name in ("image_size", "channels"):  # the data decide
+        if field.name in ("image_size", "channels", "classes"):  # the data decide
             continue
         group = groups.get(field.name, group)
         kind: dict[str, Any] = {"type": field.type, "choices": field.metadata["choices"]}
@@ -233,7 +234,7 @@ def start_plan(
     from minigan.train import Run, hold_run, new_directory
 
     config, data = plan.config, plan.data
-    gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
+    gan = GAN(config, data.images, device, labels=data.labels, graph=device != "cpu" and not args.no_graph)
     with use_tf32(args.tf32):
         if args.dry_run:
             return dry_run(gan, data, args.minutes)
@@ -294,6 +295,8 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
     options = {**options, "evaluation": evaluation_options(args)}
     data = load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
+    if args.labels:
+        image["classes"] = count_classes(data)
     config = resolve(**{**given_options(args), **image})
     if args.epochs is not None:
         steps = args.epochs * len(data) / config.batch
@@ -301,6 +304,22 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
             raise InputError(f"--epochs {args.epochs:g} are more than {MOST:,} steps")
         config.steps = max(1, round(steps))
     return Plan(config, data, options, command_line(), args.out)
+
+
+def count_classes(data: "Dataset") -> int:
+    """How many classes the labels of the images have; InputError where there is nothing to tell apart."""
+    import numpy as np
+
+    from minigan.errors import InputError
+
+    if data.labels is None:
+        raise InputError(
+            f"--labels: {data.name} has no labels; give IDX files with labels, or a folder with a sub-folder for each "
+            "class"
+        )
+    if len(np.unique(data.labels)) < 2:
+        raise InputError(f"--labels: all images of {data.name} have one label, so there is nothing to tell apart")
+    return int(data.labels.max()) + 1
 
 
 def refuse_existing(directory: Path) -> None:

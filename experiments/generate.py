@@ -12,7 +12,7 @@ import os
 import re
 import shutil
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,9 @@ if TYPE_CHECKING:
 
     from minigan.config import Config
 
-Draw = Callable[["np.ndarray"], "np.ndarray"]  # z (n, latent) -> images uint8 (n, H, W) or (n, H, W, 3)
+Draw = Callable[["np.ndarray", "np.ndarray | None"], "np.ndarray"]  # z (n, latent), classes one-hot (n, K) -> images
+Labels = Callable[[Iterable[int]], "np.ndarray | None"]  # numbers of images -> their labels (n,), None without classes
+Classes = Labels  # the same as one-hot rows (n, K)
 
 STEPS = 24  # frames of the animation from one image to the next, about a second
 STRIP = 8  # frames of them in the still picture
@@ -35,6 +37,8 @@ EXAMPLES = """examples:
   python -m experiments.generate RUN --num 50000 --hdf5 --seed 1          images for a metric
   python -m experiments.generate RUN --interpolation 3 17 42              an animation through these images
   python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
+  python -m experiments.generate RUN --label 7                            sevens, from a run with --labels
+  python -m experiments.generate RUN --grid --label all                   a row for each class
 """
 
 
@@ -54,6 +58,12 @@ def parser() -> argparse.ArgumentParser:
         default=1.0,
         metavar="PSI",
         help="0 … 1: move every w = mapping(z) towards the mean w; 1 does nothing, 0 gives one image (default: 1)",
+    )
+    p.add_argument(
+        "--label",
+        nargs="+",
+        metavar="K",
+        help="of a run with --labels: the classes that images take in turn, or all (default: drawn by their shares)",
     )
     p.add_argument("--device", default="auto", help="cpu, cuda or auto, the GPU if there is one (default: auto)")
     p.add_argument(
@@ -87,6 +97,7 @@ def main(argv: list[str]) -> int:
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config, digest = load_hashed(path, device)
+    labels_of = choose_labels(args, generator)
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
@@ -95,7 +106,7 @@ def main(argv: list[str]) -> int:
     if args.truncation < 1:
         truncate(generator, args.truncation)
     with filled_whole(out) as directory:
-        write(args, path, digest, generator, config, directory)
+        write(args, path, digest, generator, config, labels_of, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
 
@@ -174,8 +185,44 @@ def filled_whole(directory: Path) -> Iterator[Path]:
             directory.rmdir()
 
 
-def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, config: "Config", directory: Path) -> None:
+def choose_labels(args: argparse.Namespace, generator: Any) -> Labels:
+    """How images get their classes from --label, which becomes a list of whole numbers, or None."""
+    import numpy as np
+
+    from minigan.errors import InputError
+    from minigan.sampling import image_labels
+
+    if args.label is None:
+        return lambda numbers: image_labels(generator, numbers, args.seed)
+    if generator.classes is None:
+        raise InputError(f"{args.checkpoint} was trained without --labels, so --label has nothing to choose from")
+    known = np.flatnonzero(generator.classes.shares.numpy()).tolist()
+    if args.label == ["all"]:
+        args.label = [str(k) for k in known]
+    if wrong := [k for k in args.label if not k.isdecimal() or int(k) not in known]:
+        raise InputError(f"--label {wrong[0]}: the run has the classes {in_words(known)}; give some of them, or all")
+    args.label = [int(k) for k in args.label]
+    return lambda numbers: np.array([args.label[i % len(args.label)] for i in numbers])
+
+
+def in_words(numbers: list[int]) -> str:
+    """Ascending whole numbers in words: "0 to 9" where there are no gaps."""
+    if numbers == list(range(numbers[0], numbers[-1] + 1)):
+        return f"{numbers[0]} to {numbers[-1]}"
+    return ", ".join(map(str, numbers[:20])) + (" and more" if len(numbers) > 20 else "")
+
+
+def write(
+    args: argparse.Namespace,
+    path: Path,
+    digest: str,
+    generator: Any,
+    config: "Config",
+    labels_of: Labels,
+    directory: Path,
+) -> None:
     """Write everything that was asked for into the directory."""
+    from minigan.labels import one_hot
     from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
 
@@ -184,20 +231,33 @@ def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, con
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
     with Progress(total=images + STEPS * len(keys or []), unit="image", leave=False) as bar:
 
-        def draw(z: "np.ndarray") -> "np.ndarray":
+        def draw(z: "np.ndarray", classes: "np.ndarray | None") -> "np.ndarray":
             bar.update(len(z))
-            return generate(generator, z, batch, fill=True)
+            return generate(generator, z, batch, fill=True, classes=classes)
+
+        def classes_of(numbers: Iterable[int]) -> "np.ndarray | None":
+            labels = labels_of(numbers)
+            return None if labels is None else one_hot(labels, config.classes)
 
         if images:
-            write_images(args, path, digest, draw, batch, config.latent, directory)
+            write_images(args, path, digest, draw, classes_of, batch, config.latent, directory)
         if keys:
-            write_interpolation(keys, args.seed, draw, batch, config.latent, directory)
+            write_interpolation(keys, args.seed, draw, classes_of, batch, config.latent, directory)
 
 
 def write_images(
-    args: argparse.Namespace, path: Path, digest: str, draw: Draw, batch: int, latent: int, directory: Path
+    args: argparse.Namespace,
+    path: Path,
+    digest: str,
+    draw: Draw,
+    classes_of: Classes,
+    batch: int,
+    latent: int,
+    directory: Path,
 ) -> None:
     """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
+    import numpy as np
+
     from minigan.figures import enlargement, image_grid, save_image
     from minigan.hdf5 import writing_hdf5
     from minigan.sampling import latents
@@ -210,32 +270,51 @@ def write_images(
         for first in range(0, args.num, batch):
             numbers = range(first, min(first + batch, args.num))
             z = latents(numbers, latent, args.seed)
-            images = draw(z)
+            classes = classes_of(numbers)
+            images = draw(z, classes)
             if args.folder:
                 for number, image in zip(numbers, images, strict=True):
                     save_image(image, directory / "images" / f"{number:06d}.png")
             if args.grid:
                 shown += list(images[: GRID_MOST - len(shown)])
             if file:
-                for name, part in {"images": images, "z": z}.items():
+                labels = {} if classes is None else {"labels": classes.argmax(axis=1)}
+                for name, part in {"images": images, "z": z, **labels}.items():
                     if not first:
                         rows[name] = file.rows(name, (args.num, *part.shape[1:]), part)
                     rows[name](part)
     if args.grid:
         columns = args.columns or math.ceil(math.sqrt(len(shown)))
+        if args.label and len(args.label) > 1 and not args.columns:  # a row for each class
+            rows_of = [shown[i :: len(args.label)] for i in range(len(args.label))]
+            columns = len(rows_of[0])
+            blank = np.zeros_like(shown[0])
+            shown = [image for row in rows_of for image in [*row, *[blank] * (columns - len(row))]]
         scale = enlargement(image_grid(shown, columns).shape[1])
         save_image(image_grid(shown, columns, scale=scale), directory / "grid.png")
 
 
-def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, latent: int, directory: Path) -> None:
-    """Write the animation, and a still picture of it: one row from each key image to the next."""
+def write_interpolation(
+    keys: list[int], seed: int, draw: Draw, classes_of: Classes, batch: int, latent: int, directory: Path
+) -> None:
+    """Write the animation, and a still picture of it: one row from each key image to the next.
+
+    The class changes along the straight line between the one-hot rows of both.
+    """
     import numpy as np
 
     from minigan.figures import enlargement, image_grid, save_image, save_loop
     from minigan.sampling import closed_path, latents
 
     z = closed_path(latents(keys, latent, seed), STEPS)
-    frames = np.concatenate([draw(z[i : i + batch]) for i in range(0, len(z), batch)])
+    classes = classes_of(keys)
+    if classes is not None:
+        part = np.arange(STEPS, dtype=np.float32)[:, None] / STEPS
+        classes = np.concatenate(
+            [a + part * (b - a) for a, b in zip(classes, np.roll(classes, -1, axis=0), strict=True)]
+        )
+    parts = [slice(i, i + batch) for i in range(0, len(z), batch)]
+    frames = np.concatenate([draw(z[part], None if classes is None else classes[part]) for part in parts])
     save_loop(frames, directory / "interpolation.gif")
     rows = STEPS * np.arange(len(keys))[:, None]
     strip = frames[(rows + np.linspace(0, STEPS, STRIP + 1).astype(int)).ravel() % len(frames)]

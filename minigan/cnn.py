@@ -5,6 +5,7 @@ Images are (B, C, H, W) in [−1, 1]. All activations are leaky ReLUs of slope 0
 
 from autograd import Tensor, ops
 from autograd.random import RandomStream
+from minigan.labels import ClassInput, ClassProjection, with_class, with_projection
 from minigan.vitgan import Mapping
 from nn import BatchNorm2d, Conv2d, Linear, Module
 
@@ -15,7 +16,7 @@ class ConvGenerator(Module):
     """z → MLP → small grid → (nearest ×2, conv 3×3) until full size → conv 3×3 → tanh.
 
     DCGAN's transposed convolutions draw checkerboards; upsampling before a convolution does not (Odena et al., 2016).
-    z is (B, latent). width: channels before the last doubling.
+    z is (B, latent). width: channels before the last doubling. classes: see `minigan.labels`.
     """
 
     def __init__(
@@ -26,6 +27,7 @@ class ConvGenerator(Module):
         width: int = 24,
         batch_norm: bool = False,
         background: float = 0.0,
+        classes: int = 0,
         *,
         rng: RandomStream,
     ):
@@ -40,9 +42,10 @@ class ConvGenerator(Module):
         self.out = Conv2d(widths[-1], channels, 3, padding=1, rng=rng)
         self.out.bias.data[...] = background
         self.latent = latent
+        self.classes = ClassInput(classes, 128, rng=rng) if classes else None
 
-    def forward(self, z: Tensor) -> Tensor:
-        h = self.project(_activate(self.mapping(z)))  # (B, first · grid²)
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        h = self.project(_activate(with_class(self.classes, self.mapping(z), c)))  # (B, first · grid²)
         h = h.reshape(len(z), self.first, self.grid, self.grid)
         for i, conv in enumerate(self.convs):
             h = ops.upsample_conv2d(_activate(h), conv.weight, conv.bias)  # (B, fewer channels, 2H, 2W)
@@ -63,6 +66,7 @@ class ConvDiscriminator(Module):
         width: int = 24,
         norm: str | None = None,
         background: float = 0.0,
+        classes: int = 0,
         *,
         rng: RandomStream,
     ):
@@ -72,13 +76,14 @@ class ConvDiscriminator(Module):
         self.hidden = Linear(widths[-1] * grid**2, widths[-1], gain=1.4, norm=norm, rng=rng)
         self.head = Linear(widths[-1], 1, norm=norm, rng=rng)
         self.background = background
+        self.classes = ClassProjection(classes, widths[-1], norm=norm, rng=rng) if classes else None
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         h = x - self.background  # so that the zero padding of the convolutions continues the background
         for down in self.downs:
             h = _activate(down(h))  # (B, twice the channels, H/2, W/2)
         h = _activate(self.hidden(h.reshape(len(h), -1)))  # (B, features)
-        return self.head(h).reshape(-1)  # (B,)
+        return with_projection(self.classes, self.head(h).reshape(-1), h, c)  # (B,)
 
 
 def _plan(image_size: int) -> tuple[int, int]:

@@ -21,6 +21,7 @@ from nn import Module
 
 MOST = 1 << 53  # the largest number of steps: whole numbers up to here are exact in the schedules
 SMALLEST_SIZE, LARGEST_SIZE = 4, 4096  # pixels along an image
+MOST_CLASSES = 1 << 12  # of the labels; each image of a batch has a vector of this length
 MOST_WEIGHTS = 1 << 31  # of the blocks of a network, or of another part; more do not fit into memory
 TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
 
@@ -49,6 +50,7 @@ class Config:
 
     image_size: int = option(28, "pixels along a side", least=SMALLEST_SIZE, most=LARGEST_SIZE)
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
+    classes: int = option(0, "classes that both networks are told, 0 for none", least=0, most=MOST_CLASSES)
     background: float = option(-1.0, "pixel value of the background: G starts near it, and D pads images with it")
     latent: int = option(64, "length of z", least=1, most=1 << 16)
     g_width: int = option(64, "G: features of a token", least=1, most=1 << 14)
@@ -354,6 +356,7 @@ def build(c: Config) -> tuple[Module, Module]:
     """The generator and the discriminator of a configuration, on the host, with weights drawn from its seed."""
     g_rng, d_rng = RandomStream(2 * c.seed), RandomStream(2 * c.seed + 1)
     image: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels, "background": c.background}
+    image["classes"] = c.classes
     norm = None if c.d_norm == "none" else c.d_norm
     try:
         if c.variant == "cnn":

@@ -58,7 +58,7 @@ class Evaluator:
         tones = tone_shares(data.images[chosen])
         return cls(extractor, real, values["frechet"], compared, split, shares, tones)
 
-    def __call__(self, samples: np.ndarray) -> dict[str, Any]:
+    def __call__(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Distances of the first `compared` samples; for labelled digits also the classes of all samples.
 
         features          the extractor; it names the key of the Fréchet distance: fid, digit_fid or random_fid
@@ -71,6 +71,10 @@ class Evaluator:
         class_shares      the share of each class
         class_kl          KL divergence of these shares from those of the real images, in nats
         confident         share of the samples whose likeliest class has a probability above 0.95
+
+        With labels (N,), the classes that the samples were asked to be of, also
+        label_accuracy    the share of samples of which the likeliest class is the label
+        class_accuracy    the same share for each class; None for a class that no sample was asked to be of
         """
         features = self.extractor(samples)
         seen = features[: self.compared]
@@ -94,6 +98,8 @@ class Evaluator:
                 "class_kl": kullback_leibler(shares, self.class_shares),
                 "confident": float((features.probabilities.max(axis=1) > CONFIDENT).mean()),
             }
+            if labels is not None:
+                record |= label_accuracy(features.probabilities.argmax(axis=1), labels)
         return record
 
     def describe(self) -> str:
@@ -131,6 +137,13 @@ def tone_shares(images: np.ndarray) -> dict[str, float]:
         "faint": float(((images > 0) & (images < FAINT)).mean()),
         "bright": float((images > BRIGHT).mean()),
     }
+
+
+def label_accuracy(found: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
+    """How often the class that was found (N,) is the label (N,): over all samples, and for each of ten classes."""
+    right = found == labels
+    each = [float(right[labels == k].mean()) if (labels == k).any() else None for k in range(10)]
+    return {"label_accuracy": float(right.mean()), "class_accuracy": each}
 
 
 def kullback_leibler(p: np.ndarray, q: np.ndarray) -> float:

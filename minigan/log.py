@@ -82,9 +82,10 @@ def _is_field(name: str, value: Any) -> bool:
         return type(value) is int and 0 <= value < 2**63
     if name in TEXTS:
         return isinstance(value, str)
-    if name == "class_shares":
+    if name in ("class_shares", "class_accuracy"):
         shares = isinstance(value, list) and 0 < len(value) <= 1000
-        return shares and all(type(v) in (int, float) and 0 <= v <= 1 for v in value)
+        absent = name == "class_accuracy"  # None for a class that no sample was asked to be of
+        return shares and all(type(v) in (int, float) and 0 <= v <= 1 or (absent and v is None) for v in value)
     return type(value) is float or (type(value) is int and abs(value) < 2**63)
 
 

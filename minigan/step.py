@@ -16,6 +16,8 @@ from minigan.augment import Augment
 from minigan.config import Config, build
 from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
+from minigan.errors import InputError
+from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
 from nn import EMA, Adam, learning_rate, normalized, power_iteration
@@ -28,17 +30,30 @@ class GAN:
 
     images: uint8 (N, H, W) or (N, H, W, 3) on the host. Images that do not fit on the device, or into memory, stay
     where they are, and their batches are fetched ahead. After `step()` the row of `STATS` stands in `self.stats`.
+    labels: int64 (N,) on the host, if the configuration has classes. Generated images then have the classes of the real
+    ones in their batch, so both have the same shares, and a loss that pairs them pairs images of one class.
     graph: capture the step, and replay it. CuPy's own products cannot be captured, so on a GPU call
     `minigan.accelerate.use("cuda")` first, as the commands do.
     """
 
-    def __init__(self, config: Config, images: np.ndarray | StoredImages, device: str = "cpu", *, graph: bool = False):
+    def __init__(
+        self,
+        config: Config,
+        images: np.ndarray | StoredImages,
+        device: str = "cpu",
+        *,
+        labels: np.ndarray | None = None,
+        graph: bool = False,
+    ):
         c = self.config = config
         self.device, self.xp = device, device_module(device)
         if device == "cpu":
             keep_freed_memory()
         self.generator, self.discriminator = (network.to(device) for network in build(c))
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
+        self.labels: Any = None
+        if c.classes:
+            self.labels, self.class_rows = self.tell_classes(labels, len(images))
         self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
         self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
         self.ema = EMA(self.generator)
@@ -56,10 +71,20 @@ class GAN:
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
         self.numbers = Numbers(1, self.xp)  # weight of the penalties
-        self.rows = self.xp.arange(c.batch, dtype="int64")
+        self.rows = self.xp.arange(c.batch, dtype="int64")  # of the batch, in the images on the device
+        self.chosen = self.rows if self.prefetch is None else self.rows.copy()  # in all images
         self.graph = graph
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
         self.prepare()
+
+    def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
+        """The labels and the one-hot row of each class (K, K), on the device; the generator notes the shares."""
+        k = self.config.classes
+        if labels is None or len(labels) != images:
+            raise InputError(f"a run with classes needs a label for each of its {images:,} images")
+        generator: Any = self.generator
+        generator.classes.shares.data[...] = self.xp.asarray(class_shares(labels, k))
+        return to_device(labels, self.device), self.xp.eye(k, dtype="float32")
 
     def step(self) -> None:
         """One update of each network."""
@@ -81,8 +106,8 @@ class GAN:
         self.ema.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
         self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
-        if self.prefetch is None:
-            self.rows[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
+        if self.prefetch is None or self.labels is not None:
+            self.chosen[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
 
     def update(self) -> Any:
         """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
@@ -126,7 +151,7 @@ class GAN:
     def judge(self) -> tuple[Tensor, Tensor, list, tuple]:
         """For the update of D: fake images (on the tape), D(real), the gradient of D, and the row for the log."""
         real = self.real_batch()
-        fake = self.generator(Tensor(self.rng.normal((len(real), self.config.latent))))
+        fake = self.generator(Tensor(self.rng.normal((len(real), self.config.latent))), *self.batch_classes())
         loss, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
         grads = grad(loss, self.adam_d.flat.parameters)
         return fake, on_real.detach(), grads, (loss, on_real.mean(), on_fake.mean(), penalty)
@@ -137,7 +162,7 @@ class GAN:
         D(real), which the relativistic loss pairs with, is still the old D's: another pass would tell little more.
         """
         seen = self.augment.apply(fake, self.augment.draw(self.rng, fake.shape))
-        loss = self.loss.generator(on_real, self.discriminator(seen))
+        loss = self.loss.generator(on_real, self.discriminator(seen, *self.batch_classes()))
         return grad(loss, self.adam_g.flat.parameters), loss
 
     def real_batch(self) -> Tensor:
@@ -145,12 +170,16 @@ class GAN:
         images = self.images if self.prefetch is None else self.fetched
         return Tensor(gather_batch(self.xp, images, self.rows))
 
+    def batch_classes(self) -> list[Tensor]:
+        """The second input of both networks: the classes of this step's images, one-hot (B, K); [] without labels."""
+        return [] if self.labels is None else [Tensor(self.class_rows[self.labels[self.chosen]])]
+
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
 
         Everything D has to judge goes through it as one batch.
         """
-        c, n = self.config, len(real)
+        c, n, classes = self.config, len(real), self.batch_classes()
         clean = ops.concatenate([real, fake])
         drawn = self.augment.draw(self.rng, clean.shape)
         seen = self.augment.apply(clean, drawn)
@@ -161,7 +190,8 @@ class GAN:
         if c.bcr:  # D(x) beside D(T x): without augmentation x is there and T x is missing, with it the reverse
             moved = clean if c.augment else self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape))
             parts.append(moved)
-        logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts))
+        told = [ops.concatenate([each, each] * len(parts)) for each in classes]
+        logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts), *told)
         on_real, on_fake = logits[:n], logits[n : 2 * n]
         loss = self.loss.discriminator(on_real, on_fake)
 
@@ -171,8 +201,12 @@ class GAN:
             penalty = 0.5 * c.r1 * finite_difference_penalty(on_real, moved_real, c.fd_sigma)
             penalty = penalty + 0.5 * c.r2 * finite_difference_penalty(on_fake, moved_fake, c.fd_sigma)
         elif self.penalised:
-            penalty = 0.5 * c.r1 * gradient_penalty(self.discriminator, seen[:n])
-            penalty = penalty + 0.5 * c.r2 * gradient_penalty(self.discriminator, seen[n:])
+
+            def logit(x: Tensor) -> Tensor:
+                return self.discriminator(x, *classes)
+
+            penalty = 0.5 * c.r1 * gradient_penalty(logit, seen[:n])
+            penalty = penalty + 0.5 * c.r2 * gradient_penalty(logit, seen[n:])
         if self.penalised:
             (weight,) = self.numbers
             penalty = penalty * weight
@@ -189,9 +223,12 @@ class GAN:
             return c.penalty_start ** (1 - done / ramp)
         return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
-    def sample(self, z: Any) -> np.ndarray:
-        """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3)."""
-        return generate(self.ema.model, z)
+    def sample(self, z: Any, classes: Any = None) -> np.ndarray:
+        """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3).
+
+        classes: one-hot (n, K) if the run has labels.
+        """
+        return generate(self.ema.model, z, classes=classes)
 
     def state(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
         """Everything training changes: arrays by group, and the counters."""

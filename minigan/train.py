@@ -30,6 +30,7 @@ from minigan.errors import InputError
 from minigan.figures import evenly, image_grid, save_animation, save_image
 from minigan.files import cannot_write, reading, sweep, why, write_bytes
 from minigan.hdf5 import writing_hdf5
+from minigan.labels import one_hot
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
 from minigan.page.pieces import is_number
@@ -38,9 +39,12 @@ from minigan.report import write_report
 from minigan.step import GAN, STATS
 
 GRID = 100  # images of a sample grid, from fixed z
+COLUMNS = 10  # images of a class, in a grid with a row for each class
+MOST_ROWS = 20  # rows of such a grid: of more classes, as many as this are shown
 EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
+LABEL_SEED = 3 * 2**33  # likewise, of the labels of evaluations
 
-Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> the figures of an "eval" record
+Evaluate = Callable[..., dict[str, Any]]  # (uint8 samples, their labels or None) -> the figures of an "eval" record
 
 
 class NonFinite(RuntimeError):
@@ -67,6 +71,8 @@ class Run:
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.data_options, self.tf32 = evaluate, data_options or {}, tf32
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
+        if gan.config.classes:
+            self.data_hash += " " + content_hash(np.asarray(data.labels))
         self.seconds = 0.0  # of training so far, before a resume too
         self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
         self.last: dict[str, Any] = {}  # the last evaluation
@@ -146,16 +152,47 @@ class Run:
         """n latents (n, latent), always the same ones."""
         return RandomStream(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
 
+    def fixed_labels(self, n: int) -> np.ndarray | None:
+        """n labels (n,), always the same ones, drawn from those of the real images; None for a run without classes."""
+        if not self.gan.config.classes:
+            return None
+        assert self.data.labels is not None  # or there would be no classes
+        return self.data.labels[RandomStream(self.gan.config.seed + LABEL_SEED).integers(len(self.data), n)]
+
+    def make_samples(self, z: Any, labels: np.ndarray | None) -> np.ndarray:
+        """Images of the averaged generator for z (n, latent) and, in a run with classes, labels (n,)."""
+        return self.gan.sample(z, *([] if labels is None else [one_hot(labels, self.gan.config.classes)]))
+
+    def grid_samples(self) -> np.ndarray:
+        """The images of a sample grid. With classes a row is a class, and a column is one z."""
+        if not self.gan.config.classes:
+            return self.gan.sample(self.fixed_z(GRID))
+        assert self.data.labels is not None  # or there would be no classes
+        shown = evenly(np.unique(self.data.labels).tolist(), MOST_ROWS)
+        xp, z = self.gan.xp, self.fixed_z(COLUMNS)
+        return self.make_samples(xp.concatenate([z] * len(shown)), np.repeat(shown, COLUMNS))
+
+    def shown_rows(self) -> np.ndarray:
+        """The rows of the real images that are shown, laid out as in `grid_samples`."""
+        if not self.gan.config.classes:
+            return np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
+        assert self.data.labels is not None
+        shown = evenly(np.unique(self.data.labels).tolist(), MOST_ROWS)
+        return np.concatenate([np.resize(np.flatnonzero(self.data.labels == k), COLUMNS) for k in shown])
+
     def save_samples(self) -> None:
-        grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
+        grid = image_grid(self.grid_samples(), COLUMNS)
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
 
-    def log_evaluation(self, samples: np.ndarray) -> dict[str, Any]:
-        """Append the figures of samples to the log. If their distance is the least so far, write best.h5."""
+    def log_evaluation(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
+        """Append the figures of samples to the log. If their distance is the least so far, write best.h5.
+
+        labels (n,): the classes that the samples were asked to be of.
+        """
         if self.evaluate is None:
             return {}
         self.last = {"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2)}
-        self.last |= self.evaluate(samples)
+        self.last |= self.evaluate(samples) if labels is None else self.evaluate(samples, labels)
         self.append(self.last)
         if named := distance(self.last):
             key = named[0]
@@ -185,18 +222,21 @@ class Run:
             write_bytes(self.directory / "curves.png", drawn)
 
     def _last_samples(self) -> None:
-        save_image(image_grid(self.gan.sample(self.fixed_z(GRID)), scale=3), self.directory / "samples.png")
+        save_image(image_grid(self.grid_samples(), COLUMNS, scale=3), self.directory / "samples.png")
 
     def finish(self) -> dict[str, Any]:
         """The last evaluation, the report, and `eval_samples` images in samples.h5.
 
         That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
-        samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
-        figures = self.log_evaluation(samples)
+        labels = self.fixed_labels(self.gan.config.eval_samples)
+        samples = self.make_samples(self.fixed_z(self.gan.config.eval_samples), labels)
+        figures = self.log_evaluation(samples, labels)
         self.summarise()
         with writing_hdf5(self.directory / "samples.h5") as file:
             file.array("images", samples, compression="gzip")
+            if labels is not None:
+                file.array("labels", labels)
         return figures
 
     # The loop ------------------------------------------------------------------------------------
@@ -217,8 +257,7 @@ class Run:
         self.write_config()
         if not (self.directory / "checkpoint.h5").exists():
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
-        shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
-        save_image(image_grid(self.data.images[shown]), self.directory / "real.png")
+        save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
@@ -237,7 +276,8 @@ class Run:
                 if k % c.sample_every == 0 or ended:
                     self.save_samples()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
-                    if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples))):
+                    labels = self.fixed_labels(c.eval_samples)
+                    if figures := self.log_evaluation(self.make_samples(self.fixed_z(c.eval_samples), labels), labels):
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()
@@ -303,7 +343,7 @@ class Run:
         row, column = np.argwhere(~np.isfinite(rows))[0]
         says = [f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"]
         path = self.directory / "checkpoint.h5"
-        replay = GAN(self.gan.config, self.data.images, self.gan.device)
+        replay = GAN(self.gan.config, self.data.images, self.gan.device, labels=self.data.labels)
         saved = 0
         if path.is_file():
             replay.load_state(*checkpoint.load(path))
@@ -356,6 +396,8 @@ def describe(figures: dict[str, Any]) -> str:
     if "classes" in figures:
         noun = "class" if figures["classes"] == 1 else "classes"
         parts.append(f"{figures['classes']} {noun}, {100 * figures['confident']:.1f} % confident")
+    if "label_accuracy" in figures:
+        parts.append(f"{100 * figures['label_accuracy']:.1f} % of the class asked for")
     return "; ".join(parts)
 
 

@@ -13,6 +13,7 @@ import numpy as np
 
 from autograd import Tensor, ops
 from autograd.random import RandomStream
+from minigan.labels import ClassInput, ClassProjection, with_class, with_projection
 from nn import (
     Buffer,
     FourierFeatures,
@@ -238,6 +239,7 @@ class Generator(Module):
         style_rate: float = 1.0,
         overlap: int = 0,
         reach: float = 1.0,
+        classes: int = 0,
         *,
         rng: RandomStream,
     ):
@@ -262,14 +264,15 @@ class Generator(Module):
         else:
             self.head = ImplicitPatch(width, drawn, channels, head_width, omega, fourier=head == "fourier", rng=rng)
         self.head.out.bias.data[...] = background
+        self.classes = ClassInput(classes, width, rng=rng) if classes else None
 
     @property
     def norms(self) -> list[Any]:
         """The norms in the order in which they run."""
         return [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
 
-    def forward(self, z: Tensor) -> Tensor:
-        w = self.mapping(z)  # (B, D)
+    def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        w = with_class(self.classes, self.mapping(z), c)  # (B, D)
         h = self.position()  # (1, N, D)
         if self.tokens is None:
             h = ops.broadcast_to(h, (len(w), *h.shape[1:]))  # (B, N, D)
@@ -309,6 +312,7 @@ class Discriminator(Module):
         norm: str | None = "isn",
         position: str = "learned",
         background: float = 0.0,
+        classes: int = 0,
         *,
         rng: RandomStream,
     ):
@@ -321,13 +325,14 @@ class Discriminator(Module):
         self.blocks = [Block(width, heads, mlp_ratio, activation, similarity, norm=norm, rng=rng) for _ in range(depth)]
         self.norm = LayerNorm(width)
         self.head = Linear(width, 1, gain=1.0, norm=norm, rng=rng)
+        self.classes = ClassProjection(classes, width, norm=norm, rng=rng) if classes else None
 
     def patches(self, x: Tensor) -> Tensor:
         """(B, C, H, W) to (B, N, C (P + 2o)²), by im2col: the pixels of a patch channel by channel."""
         framed = x - self.background  # `unfold` pads with zeros, which are now the background
         return ops.unfold(framed, self.kernel, padding=self.overlap, stride=self.patch).swapaxes(1, 2)
 
-    def forward(self, x: Tensor) -> Tensor:
+    def forward(self, x: Tensor, c: Tensor | None = None) -> Tensor:
         h = self.embed(self.patches(x)) + self.position()  # (B, N, D)
         class_token = ops.broadcast_to(self.class_token, (len(h), 1, h.shape[2]))
         h = ops.concatenate([class_token, h], axis=1)  # (B, 1 + N, D)
@@ -335,7 +340,8 @@ class Discriminator(Module):
         for block in blocks:
             h = block(h)
         h = last(h, first=1)  # (B, 1, D): the logit is read from the class token alone
-        return self.head(self.norm(h)).reshape(-1)  # (B,)
+        h = self.norm(h)
+        return with_projection(self.classes, self.head(h).reshape(-1), h.reshape(len(h), -1), c)  # (B,)
 
 
 def _grid(image_size: int, patch: int) -> int:

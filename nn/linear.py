@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd import Tensor, ops
-from autograd.operation import each
+from autograd.each import each
 from autograd.random import RandomStream
 from nn import init
 from nn.module import Module, Parameter

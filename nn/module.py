@@ -9,8 +9,9 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor
-from autograd.arrays import WRITES, array_module, device_module, to_device, to_host
+from autograd.arrays import array_module, device_module, to_device, to_host
 from autograd.modes import scope, state
+from autograd.writes import WRITES
 
 
 class Parameter(Tensor):

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from autograd.arrays import WRITES, Numbers, array_module, to_host
+from autograd.arrays import Numbers, array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
+from autograd.writes import WRITES
 from nn.module import Module, Parameter
 
 

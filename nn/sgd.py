@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from typing import Any
 
-from autograd.arrays import WRITES, Numbers, array_module
+from autograd.arrays import Numbers, array_module
+from autograd.writes import WRITES
 from nn.module import Parameter
 from nn.optim import Optimizer
 

@@ -7,10 +7,11 @@ from typing import Any
 import numpy as np
 
 from autograd import Tensor, ops
-from autograd.arrays import WRITES, array_module, to_host
-from autograd.operation import each
+from autograd.arrays import array_module, to_host
+from autograd.each import each
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
+from autograd.writes import WRITES
 from nn.module import Buffer, Module
 
 

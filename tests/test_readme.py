@@ -1,4 +1,4 @@
-"""Every Python block of the README runs, in order, in one process; printed output shown there is what it prints."""
+"""Every Python block of the README runs and prints what is shown. Links, commands and flags of the docs exist."""
 
 import contextlib
 import importlib
@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parent.parent
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
+README, COMMAND_PAGE = PAGES[ROOT / "README.md"], PAGES[ROOT / "docs" / "commands.md"]
 BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
 NUMBER = re.compile(r"(?<![\w.])(± )?(-?\d+(?:\.\d*)?(?:e[-+]\d+)?)(?!\w)")
 
@@ -80,9 +81,19 @@ def test_every_python_block_runs_and_prints_what_is_shown(monkeypatch, tmp_path)
     assert checked >= 2
 
 
-@pytest.mark.parametrize("link", sorted(set(re.findall(r"\]\((?!http)([^)#]+)", README))))
-def test_links_lead_somewhere(link):
-    assert (ROOT / link).exists()
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
+def test_links_lead_somewhere(page):
+    """To a file that exists, and to one of its headings where a heading is named."""
+    for link, anchor in re.findall(r"\]\((?!http)([^)#]*)#?([^)]*)\)", PAGES[page]):
+        target = (page.parent / link).resolve() if link else page
+        assert target.exists(), link
+        assert not anchor or anchor in anchors(target), (link, anchor)
+
+
+def anchors(page):
+    """The names that GitHub gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.*)$", page.read_text(encoding="utf-8"), re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
 
 
 def flags_of(command):
@@ -100,14 +111,14 @@ COMMANDS = {
 }
 
 
-def test_every_command_is_in_the_readme():
-    assert {name for name in COMMANDS if f"experiments.{name}" not in README} == set()
+def test_every_command_is_in_the_readme_or_the_page_of_commands():
+    assert {name for name in COMMANDS if f"experiments.{name}" not in README + COMMAND_PAGE} == set()
 
 
-def test_every_flag_named_in_the_readme_exists():
+def test_every_flag_that_is_named_there_exists():
     """In a line with a command it is a flag of that command, elsewhere of any."""
     everywhere = set().union(*COMMANDS.values())
-    for line in README.splitlines():
+    for line in (README + COMMAND_PAGE).splitlines():
         flags = set(re.findall(r"(?<![\w-])--[a-z][a-z0-9-]+", line.partition("  # ")[0]))
         command = re.search(r"python -m experiments\.(\w+)", line)
         known = COMMANDS.get(command[1], set()) if command else everywhere

@@ -4,12 +4,13 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-from autograd.arrays import WRITES
+from autograd.each import ONE_OF
 from autograd.messages import located
 from autograd.modes import HOOKS, hooked, state
-from autograd.operation import ONE_OF, Op, check_unwritten, remember
+from autograd.operation import Op, remember
 from autograd.registry import ops
 from autograd.tensor import Node, Tensor
+from autograd.writes import WRITES, check_unwritten
 
 
 class Each:

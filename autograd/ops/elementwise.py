@@ -74,21 +74,26 @@ class power:
         return xp.power(a, b)
 
     def backward(xp, g, a, b, y, need):
-        # at a = 0 neither 0⁻¹ where b = 0 nor ln 0 where b ≥ 0: both products are 0 there
-        if isinstance(b, (int, float)):
-            slope = g * b * a ** (b - 1) if b not in (0, 1) else g * b
-        elif need[0]:
-            tiny = float(np.finfo(a.dtype).tiny)  # the least a whose a⁻¹ is finite
-            slope = g * b * a ** (xp.where((b == 0) & ~((a >= tiny) | (a <= -tiny)), 1, b) - 1)
-        else:
-            slope = None
-        if not need[1]:
-            return slope, None
-        if not isinstance(a, (int, float)):
-            return slope, g * y * xp.log(xp.where((a == 0) & (b >= 0), 1, real(a)))
-        if a == 0:  # y is infinite where b < 0
-            return slope, xp.where(b >= 0, 0, -g * y)
-        return slope, g * y * (math.log(a) if a > 0 else math.nan)
+        of_base = g * b * _one_power_less(xp, a, b) if need[0] else None
+        of_exponent = g * y * _log_of_base(xp, a, b) if need[1] else None
+        return of_base, of_exponent
+
+
+def _one_power_less(xp, a, b):
+    """a^(b−1), and a finite number where b = 0: b a^(b−1) is 0 there, also at a = 0."""
+    if isinstance(b, (int, float)):
+        return a ** (b - 1) if b not in (0, 1) else 1
+    tiny = float(np.finfo(a.dtype).tiny)  # the least a whose a⁻¹ is finite
+    return a ** (xp.where((b == 0) & ~((a >= tiny) | (a <= -tiny)), 1, b) - 1)
+
+
+def _log_of_base(xp, a, b):
+    """ln a, and 0 where a = 0 and b ≥ 0: y ln a is 0 there. A number a = 0 with b < 0 gives any negative number."""
+    if not isinstance(a, (int, float)):
+        return xp.log(xp.where((a == 0) & (b >= 0), 1, real(a)))
+    if a == 0:
+        return xp.where(b >= 0, 0, b)  # y is infinite where b < 0
+    return math.log(a) if a > 0 else math.nan
 
 
 @op

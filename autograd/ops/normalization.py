@@ -2,12 +2,13 @@
 
 import numpy as np
 
-from autograd.arrays import WRITES, array_module
+from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops.numerics import largest, matmul, plus_bias, real
 from autograd.ops.reduce import column_sums, count, over, row_means
 from autograd.registry import public
 from autograd.tensor import Tensor
+from autograd.writes import WRITES
 
 
 @op

@@ -29,8 +29,9 @@ from minigan.data.mnist import find_files, load_dataset, read_images
 from minigan.data.pictures import open_pictures
 from minigan.errors import InputError, NoSuchSplit
 from minigan.hdf5 import reading_hdf5
+from minigan.labels import one_hot
 from minigan.metrics.formats import detect_kind, hdf5_images, is_images, npy_images, npz_images, upright
-from minigan.sampling import batch_size, find_checkpoint, generate, latents, make_generator
+from minigan.sampling import batch_size, find_checkpoint, generate, image_labels, latents, make_generator
 
 SAMPLES = 10_000  # default number of images of a generator or a drawing program
 Images = np.ndarray | list[np.ndarray]  # uint8 (n, H, W) or (n, H, W, 3); a list if the sizes differ
@@ -200,8 +201,13 @@ class GeneratorLoader(ImageLoader):
 
     def _make(self, start: int) -> np.ndarray:
         if self.made is None or self.made[0] != start:
-            z = latents(range(start, min(start + self.batch, len(self))), self.config.latent, self.seed)
-            self.made = start, generate(self.generator, z, self.batch, fill=True)
+            numbers = range(start, min(start + self.batch, len(self)))
+            z, labels = (
+                latents(numbers, self.config.latent, self.seed),
+                image_labels(self.generator, numbers, self.seed),
+            )
+            classes = None if labels is None else one_hot(labels, self.config.classes)
+            self.made = start, generate(self.generator, z, self.batch, fill=True, classes=classes)
         return self.made[1]
 
 

@@ -39,6 +39,12 @@ ABOUT_CLASSES = (
 )
 
 
+ABOUT_LABELS = (
+    "Of the class asked for is the share of samples that the classifier assigns to the label that the generator was "
+    "given."
+)
+
+
 def verdict(records: list[Record]) -> str:
     """The outcome in one sentence, as HTML."""
     train, figures = last(records, "train"), last(records, "eval")
@@ -62,7 +68,7 @@ def cards(run: Path, config: dict[str, Any], records: list[Record]) -> str:
     evals = [record for record in records if record["kind"] == "eval"]
     about = "".join(f"<p>{text}</p>" for key, text in ABOUT.items() if any(is_number(r.get(key)) for r in evals))
     quality = _list(_quality(run, records), "cards quality")
-    return quality + about + _list(_training(config, records), "cards facts")
+    return quality + _list(_classes(records), "cards facts") + about + _list(_training(config, records), "cards facts")
 
 
 def _quality(run: Path, records: list[Record]) -> Cards:
@@ -87,6 +93,7 @@ def _quality(run: Path, records: list[Record]) -> Cards:
         ("confident samples", percent(figures.get("confident")), "by the classifier"),
         ("bright pixels", _tenths(figures.get("bright")), _beside("above 250", figures.get("real_bright"))),
         ("faint pixels", _tenths(figures.get("faint")), _beside("from 1 to 19", figures.get("real_faint"))),
+        ("of the class asked for", percent(figures.get("label_accuracy")), _worst(figures.get("class_accuracy"))),
         ("samples evaluated", count(figures.get("samples")), real),
     ]
 
@@ -124,11 +131,25 @@ def about_metrics(records: list[Record]) -> list[str]:
         notes.append(ABOUT_TONES)
     if any("classes" in record for record in evals):
         notes.append(ABOUT_CLASSES)
+    if any("label_accuracy" in record for record in evals):
+        notes.append(ABOUT_LABELS)
     return notes
 
 
 def _strong(text: str) -> str:
     return text and f"<strong>{text}</strong>"
+
+
+def _classes(records: list[Record]) -> Cards:
+    """The accuracy of each class at the last evaluation."""
+    each = last(records, "eval").get("class_accuracy") or []
+    return [(f"class {k}", percent(share), "as asked for") for k, share in enumerate(each)]
+
+
+def _worst(each: Any) -> str:
+    """The class with the least accuracy, in words."""
+    known = [(share, k) for k, share in enumerate(each or []) if share is not None]
+    return f"least of class {min(known)[1]}: {percent(min(known)[0])}" if known else ""
 
 
 def _also(key: str, figures: Record) -> str:

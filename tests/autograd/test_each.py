@@ -5,8 +5,8 @@ import pytest
 
 from autograd import Tensor, debug, explain, grad, no_grad, ops, play, use_fused
 from autograd.accelerate.each import Each
+from autograd.each import each
 from autograd.modes import hook
-from autograd.operation import each
 from autograd.registry import TWINS
 
 

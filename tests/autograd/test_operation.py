@@ -8,9 +8,9 @@ import pytest
 
 import nn
 from autograd import Tensor, backward, debug, explain, grad, gradcheck, hook, mermaid, no_grad, op, ops
-from autograd.arrays import WRITES, Writes
 from autograd.gradcheck import GradcheckError
 from autograd.operation import Op
+from autograd.writes import WRITES, Writes
 
 
 def leaf(*values: float) -> Tensor:

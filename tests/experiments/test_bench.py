@@ -12,8 +12,8 @@ from fake_cuda import fake_cuda
 
 from autograd import Tensor, grad, ops
 from autograd.accelerate.each import Each
+from autograd.each import each
 from autograd.modes import state
-from autograd.operation import each
 from autograd.registry import TWINS
 from experiments.bench import __main__ as command
 from experiments.bench import case as cases

@@ -17,7 +17,7 @@ from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.twin import GPU
 from autograd.arrays import to_device, to_host
-from autograd.operation import each
+from autograd.each import each
 from autograd.random import RandomStream
 from autograd.registry import TWINS
 from minigan.augment import Augment
@@ -98,9 +98,10 @@ def test_three_augmented_steps_equal_the_cpus(launched):
 
 
 @pytest.mark.slow
-def test_replays_of_kernels_equal_launches(launched):
-    """Bit for bit, with and without the lazy penalty."""
-    options = {**SMALL, "augment": "translation,flip", "device": "strict", "penalty_every": 2}
+@pytest.mark.parametrize("classes", [0, 5])
+def test_replays_of_kernels_equal_launches(classes, launched):
+    """Bit for bit, with and without the lazy penalty; the labels of each step are gathered in the graph."""
+    options = {**SMALL, "augment": "translation,flip", "device": "strict", "penalty_every": 2, "classes": classes}
     with fake_cuda() as cuda:
         graphed = three_steps(**options, graph=True)
         assert cuda.launches == 3 and len(graphed.graphs) == 2
@@ -111,10 +112,11 @@ def test_replays_of_kernels_equal_launches(launched):
 
 
 @pytest.mark.slow
-def test_streamed_images_go_through_the_same_kernel(launched, monkeypatch):
-    held = three_steps(**SMALL, device="strict")
+@pytest.mark.parametrize("classes", [0, 5])
+def test_streamed_images_go_through_the_same_kernel(classes, launched, monkeypatch):
+    held = three_steps(**SMALL, device="strict", classes=classes)
     monkeypatch.setattr(stream, "_free", lambda device: 0)
-    streamed = three_steps(**SMALL, device="strict")
+    streamed = three_steps(**SMALL, device="strict", classes=classes)
     assert streamed.prefetch is not None and launched.count("gather_images") == 6
     np.testing.assert_array_equal(to_host(streamed.stats), to_host(held.stats))
 

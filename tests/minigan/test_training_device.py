@@ -27,6 +27,8 @@ CONFIGS = {
     "l1, hinge, linear head": {"d_similarity": "l1", "loss": "hinge", "g_head": "linear"},
     "l2 as printed, minimax": {"d_similarity": "l2_printed", "loss": "minimax", "penalty": "exact"},
     "batch norm": {"variant": "cnn", "cnn_batch_norm": True},
+    "labels": {"classes": 5, "bcr": 1.0},
+    "labels, exact penalty": {"variant": "cnn", "classes": 5, "penalty": "exact", "d_norm": "sn"},
 }
 
 

@@ -66,7 +66,9 @@ def latents(config: Config, n: int = 4, dtype: str = "float32", seed: int = 0) -
 
 def tiny_gan(*args: Any, device: str = "cpu", graph: bool = False, **options: Any) -> GAN:
     config = tiny(*args, **options)
-    return GAN(config, draw_images(config), device, graph=graph)
+    images = draw_images(config)
+    labels = np.arange(len(images)) % config.classes if config.classes else None
+    return GAN(config, images, device, labels=labels, graph=graph)
 
 
 def layers(module: Module, kind: Any) -> list:
