@@ -22,6 +22,7 @@ from experiments.markdown_notebook import BLOCK, code_cell, notebook
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "lectures"
 MADE_FROM = "Made from"  # the text in a picture that holds the fingerprint of its code
+LARGE = 100_000  # bytes of a picture, beyond which it gets 256 colours
 
 FIRST_CELL = """\
 # Run this cell first. It finds minigan around this notebook, or clones it. It installs nothing.
@@ -138,11 +139,17 @@ def draw(name: str, page: str) -> None:
             if not (Path(folder) / picture.name).exists():
                 raise InputError(f"{name}.md shows figures/{picture.name}, but no block saves it")
             with Image.open(Path(folder) / picture.name) as image:
-                packed = io.BytesIO()
-                image.convert("RGB").quantize(256, dither=Image.Dither.NONE).save(
-                    packed, "png", optimize=True, pnginfo=note
-                )
-            write_bytes(picture, packed.getvalue())
+                whole = image.convert("RGB")
+            packed = _png(whole, note)
+            if len(packed) > LARGE:
+                packed = _png(whole.quantize(256, dither=Image.Dither.NONE), note)
+            write_bytes(picture, packed)
+
+
+def _png(image: Any, note: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "png", optimize=True, pnginfo=note)
+    return file.getvalue()
 
 
 def parser() -> argparse.ArgumentParser:
