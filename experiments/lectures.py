@@ -22,6 +22,7 @@ from experiments.markdown_notebook import BLOCK, code_cell, notebook
 ROOT = Path(__file__).parents[1]
 FOLDER = ROOT / "docs" / "lectures"
 MADE_FROM = "Made from"  # the text in a picture that holds the fingerprint of its code
+LIMIT = 600  # seconds that the code of a lecture may take, on a slow and busy machine
 LARGE = 100_000  # bytes of a picture, beyond which it gets 256 colours
 
 FIRST_CELL = """\
@@ -132,9 +133,13 @@ def draw(name: str, page: str) -> None:
         script = Path(folder) / "lecture.py"
         script.write_text(code(page), encoding="utf-8")
         environment = {**os.environ, "PYTHONPATH": str(ROOT), "MPLBACKEND": "Agg"}
-        done = subprocess.run([sys.executable, script], cwd=folder, env=environment, capture_output=True, text=True)
+        command = [sys.executable, str(script)]
+        try:
+            done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=LIMIT)
+        except subprocess.TimeoutExpired as error:
+            raise InputError(f"{name}.md still runs after {LIMIT} s: a lecture takes less than a minute") from error
         if done.returncode:
-            raise InputError(f"{name}.md does not run: {done.stderr.strip().splitlines()[-1]}")
+            raise InputError(f"{name}.md does not run: {(done.stderr.strip() or 'it exits').splitlines()[-1]}")
         for picture in pictures(page):
             if not (Path(folder) / picture.name).exists():
                 raise InputError(f"{name}.md shows figures/{picture.name}, but no block saves it")
@@ -177,7 +182,7 @@ def main(argv: list[str]) -> int:
         for path, text in old.items():
             write_bytes(path, text.encode())
     for path in stale:
-        print(f"{path.relative_to(ROOT)}: {'not current' if args.check else 'written'}")
+        print(f"{path.relative_to(FOLDER)}: {'not current' if args.check else 'written'}")
     return 1 if args.check and stale else 0
 
 

@@ -25,6 +25,11 @@ def test_what_is_made_from_the_lectures_is_current(capsys):
     assert lectures.main(["--check"]) == 0, capsys.readouterr().out
 
 
+def test_no_picture_and_no_notebook_is_left_over():
+    assert {path.name for path in (FOLDER / "figures").iterdir()} == {p for name in LECTURES for p in pictures(name)}
+    assert {path.stem for path in (FOLDER / "notebooks").glob("*.ipynb")} == {name[:-3] for name in LECTURES}
+
+
 def read(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
