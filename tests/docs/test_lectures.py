@@ -104,6 +104,16 @@ class TestTheForm:
         for link in re.findall(r"\]\((?!http|#)([^)#]+)", prose(name)):
             assert (FOLDER / link).exists(), link
 
+    def test_github_leaves_its_mathematics_alone(self, name):
+        """It reads formulas as Markdown first: github.com/github/markup/issues/1746."""
+        text = re.sub(r"`[^`\n]+`", "", prose(name))
+        blocks = re.findall(r"(?<=\n\n)\$\$(.+)\$\$(?=\n\n)", text)
+        lines = re.findall(r"(?<![\w$-])\$(?! )([^$\n]+)(?<! )\$(?![\w$])", text)
+        assert 4 * len(blocks) + 2 * len(lines) == text.count("$"), "a $ that belongs to no formula"
+        for formula in blocks + lines:
+            changed = re.findall(r"\\[!-/:-@\[-`{-~]|(?<![A-Za-z0-9])_|\*|\]\(|(?<! )<|<(?! )", formula)
+            assert not changed, f"{formula} has {changed}"
+
     def test_its_pictures_are_small_files_of_a_projector_s_width(self, name):
         for picture in pictures(name):
             path = FOLDER / "figures" / picture
