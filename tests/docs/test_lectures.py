@@ -30,6 +30,12 @@ def test_no_picture_and_no_notebook_is_left_over():
     assert {path.stem for path in (FOLDER / "notebooks").glob("*.ipynb")} == {name[:-3] for name in LECTURES}
 
 
+def test_the_list_of_lectures_has_their_titles():
+    listed = dict(re.findall(r"^\d+\. \[(.+)\]\((\d\d-.+\.md)\)$", read("README.md"), re.M))
+    titles = {read(name).partition("\n")[0].partition(". ")[2]: name for name in LECTURES}
+    assert titles.items() <= listed.items() and list(listed.values()) == sorted(listed.values())
+
+
 def read(name):
     return (FOLDER / name).read_text(encoding="utf-8")
 
