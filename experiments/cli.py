@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from minigan.checkpoint import Arrays
     from minigan.config import Config
     from minigan.data import Dataset
+    from minigan.pace import TimeLimit
     from minigan.step import GAN
     from minigan.train import Run
 
@@ -101,7 +102,8 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     run.add_argument(
         "--minutes",
         type=float,
-        help="train as many steps as fit, in place of --steps; a tenth of the time is for evaluations",
+        help="train as many steps as fit, in place of --steps: their number follows the pace of the machine, and the "
+        "schedules with it; a tenth of the time is for the last evaluation",
     )
     run.add_argument("--dry-run", action="store_true", help="print the configuration, the sizes and the time, and stop")
     judge = parser.add_argument_group("the evaluation")
@@ -206,10 +208,12 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     InputError where there are none. `options` are kept in the checkpoint, so that --resume needs no other flag; among
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
+    from minigan.pace import TimeLimit
     from minigan.train import hold_run
 
     device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
+    limit = TimeLimit(args.minutes) if args.minutes else None  # loading the data counts
     with contextlib.ExitStack() as held:
         if args.resume and not args.dry_run:
             check_run(args.resume)
@@ -219,16 +223,21 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
             return 0
         load = drawing_few(load) if args.dry_run else load
         plan = read_resume(args.resume, saved, load, name, device) if saved else new_plan(args, load, options)
-        return start_plan(args, plan, load, name, device, held)
+        return start_plan(args, plan, load, name, device, held, limit)
 
 
 def start_plan(
-    args: argparse.Namespace, plan: Plan, load: Load, name: str, device: str, held: contextlib.ExitStack
+    args: argparse.Namespace,
+    plan: Plan,
+    load: Load,
+    name: str,
+    device: str,
+    held: contextlib.ExitStack,
+    limit: "TimeLimit | None",
 ) -> int:
     """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
     from minigan.evaluate import make_evaluator
-    from minigan.pace import fit_schedule
     from minigan.step import GAN
     from minigan.train import Run, hold_run, new_directory
 
@@ -236,11 +245,11 @@ def start_plan(
     gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
     with use_tf32(args.tf32):
         if args.dry_run:
-            return dry_run(gan, data, args.minutes)
+            return dry_run(gan, data, limit)
         if gan.graph:
             gan.capture()  # fails here, if it does, before anything is written
-        if args.minutes:
-            fit_schedule(gan, args.minutes)
+        if limit:
+            limit.fit(gan)
     evaluation = plan.options.get("evaluation", {})
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
     directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
@@ -248,7 +257,7 @@ def start_plan(
         directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(hold_run(directory))
         refuse_existing(directory)  # again: another process may have been quicker
-    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32)
+    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32, limit)
     if plan.saved:
         run.load(*plan.saved)
     report_start(run)
@@ -450,13 +459,13 @@ def train(run: "Run") -> int:
     return 0
 
 
-def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
+def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
-    from minigan.pace import fit_schedule, seconds_per_step
+    from minigan.pace import seconds_per_step
     from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
-    pace = fit_schedule(gan, minutes) if minutes else seconds_per_step(gan)
+    pace = limit.fit(gan) if limit else seconds_per_step(gan)
     config = gan.config
     for field, value in dataclasses.asdict(config).items():
         print(f"{field:16} {value}")

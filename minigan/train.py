@@ -32,6 +32,7 @@ from minigan.files import cannot_write, reading, sweep, why, write_bytes
 from minigan.hdf5 import writing_hdf5
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
+from minigan.pace import TimeLimit
 from minigan.page.pieces import is_number
 from minigan.progress import Progress
 from minigan.report import write_report
@@ -52,6 +53,7 @@ class Run:
 
     evaluate: gives the figures of samples; None for a run without evaluations. data_options: kept in the checkpoint, so
     that the same data can be loaded again. tf32: the steps multiply matrices in TF32; samples and evaluations do not.
+    limit: of a run by the clock. It decides the number of steps.
     """
 
     def __init__(
@@ -63,9 +65,10 @@ class Run:
         evaluate: Evaluate | None = None,
         data_options: dict[str, Any] | None = None,
         tf32: bool = False,
+        limit: TimeLimit | None = None,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
-        self.evaluate, self.data_options, self.tf32 = evaluate, data_options or {}, tf32
+        self.evaluate, self.data_options, self.tf32, self.limit = evaluate, data_options or {}, tf32, limit
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
         self.seconds = 0.0  # of training so far, before a resume too
         self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
@@ -139,6 +142,11 @@ class Run:
                 f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
         except OSError as e:
             raise cannot_write(path, e) from e
+
+    def note_schedule(self) -> None:
+        """Write down that the schedules are laid over another number of steps from here on."""
+        self.write_config()
+        self.append({"kind": "schedule", "step": self.gan.steps_done, "steps": self.gan.config.steps})
 
     # Samples and evaluations ---------------------------------------------------------------------
 
@@ -225,11 +233,16 @@ class Run:
         bar = Progress(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
         previous = {s: signal.signal(s, self._stop) for s in stop_signals()}
         started, before = time.perf_counter(), self.seconds
+        if self.limit:
+            self.limit.begin(gan)
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
                 with np.errstate(all="ignore"), use_tf32(self.tf32):
                     gan.step()
                 bar.update()
+                if self.limit and self.limit.lay_anew(gan):
+                    bar.total = c.steps
+                    self.note_schedule()
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
