@@ -68,7 +68,7 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from minigan.errors import InputError
 
-    if not (args.data or args.resume):
+    if not (args.data or args.resume or args.config):
         raise InputError("give the pictures: --data DIR, a folder, a zip or a tar")
     size = 64 if args.size is None else args.size
     note = f"the central squares of the pictures, resized to {size} × {size}"

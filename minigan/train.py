@@ -28,7 +28,7 @@ from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.figures import evenly, image_grid, save_animation, save_image
-from minigan.files import cannot_write, reading, sweep, why, write_bytes
+from minigan.files import cannot_write, reading, remove, sweep, why, write_bytes
 from minigan.hdf5 import writing_hdf5
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
@@ -223,6 +223,8 @@ class Run:
         """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
         self.write_config()
+        if gan.steps_done < c.steps:
+            remove(self.directory / "samples.h5")  # of a run that was finished, and is lengthened
         if not (self.directory / "checkpoint.h5").exists():
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
         shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
