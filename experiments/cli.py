@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.plan import Load, Options, Plan, load_again
-from experiments.resume import check_run, finished, lay_over, read_resume, read_saved
-from experiments.reuse import check_images, networks, read_weights, recorded
+from experiments.parts.plan import Load, Options, Plan, load_again
+from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
+from experiments.parts.reuse import check_images, networks, read_weights, recorded
 
 if TYPE_CHECKING:
     from minigan.data import Dataset
@@ -379,6 +379,7 @@ def train(run: "Run") -> int:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1
     directory = run.directory
+    renew_index(directory)
     if run.stop_signal is not None and not (directory / "samples.h5").exists():
         print(f"stopped and saved at step {run.gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
         return 128 + run.stop_signal
@@ -386,6 +387,20 @@ def train(run: "Run") -> int:
         print(describe(figures))
     print(f"look at {directory / 'samples.png'} and {directory / 'report.html'}")
     return 0
+
+
+def renew_index(directory: Path) -> None:
+    """Write index.html over all runs beside this one, where they lie in a directory named runs."""
+    from minigan.errors import InputError
+    from minigan.report.runs import find_runs, write_page
+
+    place = directory.parent
+    if place.resolve().name != "runs":
+        return
+    try:
+        write_page(place / "index.html", find_runs(place), "Runs", brief=True)
+    except (InputError, OSError) as e:  # nothing of the run is lost
+        print(f"{place / 'index.html'} is not renewed: {e}", file=sys.stderr)
 
 
 def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.plan import Load, Options, Plan, check_command, check_evaluation, load_again, recorded_options
+from experiments.parts.plan import Load, Options, Plan, check_command, check_evaluation, load_again, recorded_options
 
 if TYPE_CHECKING:
     from minigan.checkpoint import Arrays

@@ -5,7 +5,7 @@ import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.plan import Options, Weights, check_command, check_evaluation, recorded_options
+from experiments.parts.plan import Options, Weights, check_command, check_evaluation, recorded_options
 
 if TYPE_CHECKING:
     from minigan.config import Config
