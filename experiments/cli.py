@@ -123,6 +123,11 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="train as many steps as fit, in place of --steps: their number follows the pace of the machine, and the "
         "schedules with it; a tenth of the time is for the last evaluation",
     )
+    run.add_argument(
+        "--track",
+        choices=["tensorboard"],
+        help="write the log and the sample grids for TensorBoard too: tensorboard --logdir runs",
+    )
     run.add_argument("--dry-run", action="store_true", help="print the configuration, the sizes and the time, and stop")
     judge = parser.add_argument_group("the evaluation")
     judge.add_argument(
@@ -264,7 +269,7 @@ def start_plan(
         directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(hold_run(directory))
         refuse_existing(directory)  # again: another process may have been quicker
-    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32, limit)
+    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32, limit, bool(args.track))
     if plan.saved:
         run.load(*plan.saved)
     elif plan.weights:
@@ -280,8 +285,11 @@ def start_plan(
 def check_flags(args: argparse.Namespace, device: str) -> None:
     """InputError for flags that contradict each other or the device, before any data are loaded."""
     from minigan.errors import InputError
+    from minigan.track import check_installed
 
     refuse_tf32_on_cpu(args.tf32, device)
+    if args.track:
+        check_installed()
     for flag in ("epochs", "minutes"):
         value = getattr(args, flag)
         if value is not None and not 0 < value < math.inf:
@@ -291,10 +299,10 @@ def check_flags(args: argparse.Namespace, device: str) -> None:
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     given = {flag for flag, value in vars(args).items() if value is not None and value is not False}
-    if args.resume and given - {"resume", "steps", "device", "no_graph", "tf32", "dry_run"}:
+    if args.resume and given - {"resume", "steps", "device", "no_graph", "tf32", "track", "dry_run"}:
         raise InputError(
-            "--resume goes on with its own settings: only --steps, --device, --no-graph, --tf32 and --dry-run go with "
-            "it; a new run starts from the weights of another with --init RUN, or from its settings with --config RUN"
+            "--resume goes on with its own settings: only --steps, --device, --no-graph, --tf32, --track and --dry-run "
+            "go with it; a new run takes the weights of another with --init RUN, or its settings with --config RUN"
         )
 
 

@@ -37,6 +37,7 @@ from minigan.page.pieces import is_number
 from minigan.progress import Progress
 from minigan.report import write_report
 from minigan.step import GAN, STATS
+from minigan.track import TensorBoard
 
 GRID = 100  # images of a sample grid, from fixed z
 EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
@@ -53,7 +54,7 @@ class Run:
 
     evaluate: gives the figures of samples; None for a run without evaluations. data_options: kept in the checkpoint, so
     that the same data can be loaded again. tf32: the steps multiply matrices in TF32; samples and evaluations do not.
-    limit: of a run by the clock. It decides the number of steps.
+    limit: of a run by the clock. It decides the number of steps. track: whether TensorBoard gets the log too.
     """
 
     def __init__(
@@ -66,9 +67,12 @@ class Run:
         data_options: dict[str, Any] | None = None,
         tf32: bool = False,
         limit: TimeLimit | None = None,
+        track: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.evaluate, self.data_options, self.tf32, self.limit = evaluate, data_options or {}, tf32, limit
+        self.track = track
+        self.board: TensorBoard | None = None
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
         self.seconds = 0.0  # of training so far, before a resume too
         self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
@@ -142,6 +146,8 @@ class Run:
                 f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
         except OSError as e:
             raise cannot_write(path, e) from e
+        if self.board:
+            self.board.record(record)
 
     def note_schedule(self) -> None:
         """Write down that the schedules are laid over another number of steps from here on."""
@@ -157,6 +163,8 @@ class Run:
     def save_samples(self) -> None:
         grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
+        if self.board:
+            self.board.grid(grid, self.gan.steps_done)
 
     def log_evaluation(self, samples: np.ndarray) -> dict[str, Any]:
         """Append the figures of samples to the log. If their distance is the least so far, write best.h5."""
@@ -222,6 +230,8 @@ class Run:
     def train_alone(self) -> dict[str, Any]:
         """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
+        if self.track:
+            self.board = TensorBoard(self.directory, gan.steps_done)
         self.write_config()
         if gan.steps_done < c.steps:
             remove(self.directory / "samples.h5")  # of a run that was finished, and is lengthened
@@ -243,7 +253,7 @@ class Run:
                     gan.step()
                 bar.update()
                 if self.limit and self.limit.lay_anew(gan):
-                    bar.total = c.steps
+                    bar.set_total(c.steps)
                     self.note_schedule()
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
@@ -271,6 +281,8 @@ class Run:
             for s, handler in previous.items():
                 signal.signal(s, handler)
             bar.close()
+            if self.board:
+                self.board.close()
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:

@@ -6,6 +6,7 @@ The pictures are cropped and resized for it, into the cache that the training op
 import sys
 from collections import Counter
 from dataclasses import dataclass
+from functools import partial
 from html import escape
 from io import BytesIO
 from pathlib import Path, PurePosixPath
@@ -75,7 +76,7 @@ def survey(source: Path, size: int, cache: Path | None) -> Survey:
         others = pictures.found.others
         numbers = {name: i for i, name in enumerate(pictures.files)}
         for name in evenly(found.names, HEADS):
-            data = attempt({}, name, lambda name=name: pictures.read(numbers[name]))
+            data = attempt({}, name, partial(pictures.read, numbers[name]))
             if data is not None:
                 with opened(BytesIO(data), name) as (image, _):
                     sizes[image.size] += 1

@@ -128,7 +128,17 @@ def _time(directory: Path) -> float:
 
 # The table -------------------------------------------------------------------------------------------------
 
-HEADINGS = ("run", "distance", "last", "best", "over the floor", "KID", "precision", "recall", "classes")
+HEADINGS: tuple[str, ...] = (
+    "run",
+    "distance",
+    "last",
+    "best",
+    "over the floor",
+    "KID",
+    "precision",
+    "recall",
+    "classes",
+)
 HEADINGS += ("steps", "training", "images/s", "parameters")
 
 
