@@ -59,10 +59,12 @@ def main(argv: list[str]) -> int:
     if args.data and args.faces is not None:
         raise InputError("--faces is the number of faces to draw, so it does not go with --data")
     for flag in ("crop", "cache", "stream", "skip_unreadable"):
-        if not args.data and getattr(args, flag) is not None and not args.resume:
+        if not args.data and getattr(args, flag) is not None and not (args.resume or args.config):
             raise InputError(f"--{flag.replace('_', '-')} is for CelebA, so it needs --data")
     size = args.size or 64
     options = {**cache_options(args), "size": size, "seed": args.seed or 0}
+    if args.crop:
+        options["crop"] = args.crop
     if args.data:
         crop = args.crop or 140
         options |= {"crop": crop, "note": describe_celeba(args.data, size, crop)}

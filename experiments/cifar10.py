@@ -45,7 +45,7 @@ def main(argv: list[str]) -> int:
     from minigan.data import download
     from minigan.errors import InputError
 
-    if not (args.data or args.resume):
+    if not (args.data or args.resume or args.config):
         raise InputError("CIFAR-10 is missing: give --data DIR, or --data DIR --download to fetch it (170 MB)")
     if args.download:
         if not args.data:

@@ -8,20 +8,21 @@ import math
 import shlex
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.parts.plan import Load, Options, Plan, load_again
+from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
+from experiments.parts.reuse import check_images, networks, read_weights, recorded
+
 if TYPE_CHECKING:
-    from minigan.checkpoint import Arrays
-    from minigan.config import Config
     from minigan.data import Dataset
+    from minigan.pace import TimeLimit
     from minigan.step import GAN
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
 FEW = 500  # images that a dry run draws
-Options = dict[str, Any]  # how the data of a run are loaded; JSON-able, kept in its checkpoint
 
 
 def run_main(main: Callable[[list[str]], int]) -> None:
@@ -97,12 +98,36 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     )
     run.add_argument("--labels", action="store_true", help="tell both networks the class of every image")
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
-    run.add_argument("--resume", type=Path, metavar="DIR", help="go on with the run in DIR, exactly where it stopped")
+    run.add_argument(
+        "--resume",
+        type=Path,
+        metavar="RUN",
+        help="go on with the run in this directory, exactly where it stopped; with --steps N to N steps in all, over "
+        "which its schedules are laid anew",
+    )
+    run.add_argument(
+        "--init",
+        type=Path,
+        metavar="RUN",
+        help="start from the weights of this run: its networks, and everything else as flags say",
+    )
+    run.add_argument(
+        "--config",
+        type=Path,
+        metavar="FILE",
+        help="take settings and data from the config.json of a run; flags vary it",
+    )
     run.add_argument("--epochs", type=float, help="passes over the data, in place of --steps")
     run.add_argument(
         "--minutes",
         type=float,
-        help="train as many steps as fit, in place of --steps; a tenth of the time is for evaluations",
+        help="train as many steps as fit, in place of --steps: their number follows the pace of the machine, and the "
+        "schedules with it; a tenth of the time is for the last evaluation",
+    )
+    run.add_argument(
+        "--track",
+        choices=["tensorboard"],
+        help="write the log and the sample grids for TensorBoard too: tensorboard --logdir runs",
     )
     run.add_argument("--dry-run", action="store_true", help="print the configuration, the sizes and the time, and stop")
     judge = parser.add_argument_group("the evaluation")
@@ -185,20 +210,6 @@ def choose_device(name: str, loops: bool = True) -> str:
 
 # Starting a run --------------------------------------------------------------------------------------------
 
-Load = Callable[..., "Dataset"]  # (options, split="train"): images to train on; split="test": to compare with
-
-
-@dataclass
-class Plan:
-    """What a run is made of, whether it is new or goes on."""
-
-    config: "Config"
-    data: "Dataset"
-    options: Options
-    command: str
-    directory: Path | None  # None: a new one in runs/
-    saved: tuple["Arrays", dict[str, Any]] | None = None  # the checkpoint to go on from
-
 
 def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> int:
     """Start or resume a training run from parsed flags; returns the exit status.
@@ -207,29 +218,39 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     InputError where there are none. `options` are kept in the checkpoint, so that --resume needs no other flag; among
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
+    from minigan.pace import TimeLimit
     from minigan.train import hold_run
 
     device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
+    limit = TimeLimit(args.minutes) if args.minutes else None  # loading the data counts
     with contextlib.ExitStack() as held:
         if args.resume and not args.dry_run:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
         saved = read_saved(args.resume) if args.resume else None
-        if saved and not args.dry_run and finished(args.resume, saved[1], name):
+        if saved and args.steps is None and not args.dry_run and finished(args.resume, saved[1], name):
             return 0
         load = drawing_few(load) if args.dry_run else load
-        plan = read_resume(args.resume, saved, load, name, device) if saved else new_plan(args, load, options)
-        return start_plan(args, plan, load, name, device, held)
+        if saved:
+            plan = read_resume(args.resume, saved, load, name, device, args.steps, command_line())
+        else:
+            plan = new_plan(args, load, options, name)
+        return start_plan(args, plan, load, name, device, held, limit)
 
 
 def start_plan(
-    args: argparse.Namespace, plan: Plan, load: Load, name: str, device: str, held: contextlib.ExitStack
+    args: argparse.Namespace,
+    plan: Plan,
+    load: Load,
+    name: str,
+    device: str,
+    held: contextlib.ExitStack,
+    limit: "TimeLimit | None",
 ) -> int:
     """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
     from minigan.evaluate import make_evaluator
-    from minigan.pace import fit_schedule
     from minigan.step import GAN
     from minigan.train import Run, hold_run, new_directory
 
@@ -237,11 +258,11 @@ def start_plan(
     gan = GAN(config, data.images, device, labels=data.labels, graph=device != "cpu" and not args.no_graph)
     with use_tf32(args.tf32):
         if args.dry_run:
-            return dry_run(gan, data, args.minutes)
+            return dry_run(gan, data, limit)
         if gan.graph:
             gan.capture()  # fails here, if it does, before anything is written
-        if args.minutes:
-            fit_schedule(gan, args.minutes)
+        if limit:
+            limit.fit(gan)
     evaluation = plan.options.get("evaluation", {})
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
     directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
@@ -249,10 +270,14 @@ def start_plan(
         directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(hold_run(directory))
         refuse_existing(directory)  # again: another process may have been quicker
-    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32)
+    run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32, limit, bool(args.track))
     if plan.saved:
         run.load(*plan.saved)
+    elif plan.weights:
+        run.gan.start_from(plan.weights.arrays, plan.weights.path)
     report_start(run)
+    if plan.saved:
+        lay_over(run, plan.saved[1]["config"]["steps"])
     if evaluator is not None:
         print(evaluator.describe())
     return train(run)
@@ -261,8 +286,11 @@ def start_plan(
 def check_flags(args: argparse.Namespace, device: str) -> None:
     """InputError for flags that contradict each other or the device, before any data are loaded."""
     from minigan.errors import InputError
+    from minigan.track import check_installed
 
     refuse_tf32_on_cpu(args.tf32, device)
+    if args.track:
+        check_installed()
     for flag in ("epochs", "minutes"):
         value = getattr(args, flag)
         if value is not None and not 0 < value < math.inf:
@@ -272,9 +300,10 @@ def check_flags(args: argparse.Namespace, device: str) -> None:
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
     given = {flag for flag, value in vars(args).items() if value is not None and value is not False}
-    if args.resume and given - {"resume", "device", "no_graph", "tf32", "dry_run"}:
+    if args.resume and given - {"resume", "steps", "device", "no_graph", "tf32", "track", "dry_run"}:
         raise InputError(
-            "--resume goes on with its own settings: only --device, --no-graph, --tf32 and --dry-run go with it"
+            "--resume goes on with its own settings: only --steps, --device, --no-graph, --tf32, --track and --dry-run "
+            "go with it; a new run takes the weights of another with --init RUN, or its settings with --config RUN"
         )
 
 
@@ -285,25 +314,33 @@ def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
         raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
-def new_plan(args: argparse.Namespace, load: Load, options: Options) -> Plan:
+def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
-    from minigan.config import MOST, resolve
+    from minigan.config import MOST, check, resolve
     from minigan.errors import InputError
 
     if args.out:
         refuse_existing(args.out)
     options = {**options, "evaluation": evaluation_options(args)}
-    data = load(options)
+    saved = None
+    if args.config:
+        saved, options = recorded(args, options, name)
+    weights = read_weights(args.init) if args.init else None
+    data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
     if args.labels:
         image["classes"] = count_classes(data)
-    config = resolve(**{**given_options(args), **image})
+    given = {**given_options(args), **image}
+    if weights:
+        check_images(weights.config, data, weights.path)
+        given = {**networks(weights.config), **given}
+    config = check(dataclasses.replace(saved, **given)) if saved else resolve(**given)
     if args.epochs is not None:
         steps = args.epochs * len(data) / config.batch
         if steps > MOST:
             raise InputError(f"--epochs {args.epochs:g} are more than {MOST:,} steps")
         config.steps = max(1, round(steps))
-    return Plan(config, data, options, command_line(), args.out)
+    return Plan(config, data, options, command_line(), args.out, weights=weights)
 
 
 def count_classes(data: "Dataset") -> int:
@@ -332,53 +369,6 @@ def refuse_existing(directory: Path) -> None:
         raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
 
 
-def check_run(directory: Path) -> None:
-    """InputError unless there is something to go on with, before a lock file is made there."""
-    from minigan.errors import InputError
-
-    if not any((directory / file).is_file() for file in ("checkpoint.h5", "best.h5", "config.json")):
-        raise InputError(f"{directory}: there is no checkpoint to go on with")
-
-
-def trained_with(meta: dict[str, Any], directory: Path, name: str) -> tuple[str, Options]:
-    """The command line and the data of a run. InputError if another command than `name` has to go on with it."""
-    from minigan.errors import InputError
-
-    command, options = meta.get("command"), meta.get("data")
-    if not isinstance(command, str) or not isinstance(options, dict):
-        raise InputError(f"{directory}: its files do not say which command and which data it was trained with")
-    ours = f"experiments.{name}"
-    trained_by = next((word for word in command.split() if word.startswith("experiments.")), ours)
-    if trained_by != ours:
-        raise InputError(f"{directory} is a run of another command: python -m {trained_by} --resume {directory}")
-    return command, options
-
-
-def finished(directory: Path, meta: dict[str, Any], name: str) -> bool:
-    """Whether the run in `directory` has all of its steps and its samples; says so, before any data are loaded."""
-    from minigan.config import saved_config
-
-    if not all((directory / file).is_file() for file in ("checkpoint.h5", "samples.h5")):
-        return False
-    trained_with(meta, directory, name)
-    steps = meta.get("steps_done")
-    if not isinstance(steps, int) or steps < saved_config(meta, directory).steps:
-        return False
-    print(f"the run in {directory} is finished: {steps:,} steps")
-    return True
-
-
-def check_evaluation(options: Any, directory: Path) -> None:
-    """InputError unless these are options as `evaluation_options` gives them."""
-    from minigan.errors import InputError
-
-    kinds = {"features": str, "weights": str | None, "mode": str}
-    if not isinstance(options, dict) or not all(
-        name in kinds and isinstance(value, kinds[name]) for name, value in options.items()
-    ):
-        raise InputError(f"{directory}: its files do not say with which features it was evaluated")
-
-
 def drawing_few(load: Load) -> Load:
     """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
 
@@ -392,50 +382,6 @@ def drawing_few(load: Load) -> Load:
         return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
 
     return few
-
-
-def read_saved(directory: Path) -> tuple["Arrays", dict[str, Any]]:
-    """checkpoint.h5, or where it is missing best.h5, or the settings in config.json of a run without any step."""
-    from minigan import checkpoint
-    from minigan.log import read_config
-
-    check_run(directory)
-    for name in ("checkpoint.h5", "best.h5"):
-        if (directory / name).is_file():
-            if name != "checkpoint.h5":
-                print(f"{directory} has no checkpoint.h5: going on from {name}", file=sys.stderr)
-            return checkpoint.load(directory / name)
-    print(f"{directory} has no checkpoint: starting again from its config.json", file=sys.stderr)
-    found = read_config(directory)
-    data = {k: v for k, v in found.get("data", {}).items() if k not in ("name", "images", "unreadable")}
-    machine = found.get("machine", {})
-    return {}, {
-        "config": found.get("options"),
-        "command": found.get("command"),
-        "data": data,
-        "loops": machine.get("loops"),
-        "device": machine.get("device"),
-    }
-
-
-def read_resume(directory: Path, saved: tuple["Arrays", dict[str, Any]], load: Load, name: str, device: str) -> Plan:
-    """The plan of the run in `directory`. saved: what `read_saved` gave. InputError if it is of another command."""
-    from minigan import accelerate
-    from minigan.config import saved_config
-    from minigan.errors import InputError
-
-    arrays, meta = saved
-    config = saved_config(meta, directory)
-    command, options = trained_with(meta, directory, name)
-    check_evaluation(options.get("evaluation", {}), directory)
-    try:
-        data = load(options)
-    except (KeyError, TypeError, ValueError, AttributeError) as e:  # options of another version, or edited ones
-        raise InputError(f"{directory}: its data cannot be loaded again ({type(e).__name__}: {e})") from e
-    loops = bool(meta.get("loops"))
-    if device == meta.get("device") == "cpu" and accelerate.use("cpu" if loops else None) != loops:
-        print("the run used numba, which is not installed: it goes on, but its rounding changes", file=sys.stderr)
-    return Plan(config, data, options, command, directory, (arrays, meta) if arrays else None)
 
 
 def report_start(run: "Run") -> None:
@@ -460,6 +406,7 @@ def train(run: "Run") -> int:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1
     directory = run.directory
+    renew_index(directory)
     if run.stop_signal is not None and not (directory / "samples.h5").exists():
         print(f"stopped and saved at step {run.gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
         return 128 + run.stop_signal
@@ -469,13 +416,27 @@ def train(run: "Run") -> int:
     return 0
 
 
-def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
+def renew_index(directory: Path) -> None:
+    """Write index.html over all runs beside this one, where they lie in a directory named runs."""
+    from minigan.errors import InputError
+    from minigan.report.runs import find_runs, write_page
+
+    place = directory.parent
+    if place.resolve().name != "runs":
+        return
+    try:
+        write_page(place / "index.html", find_runs(place), "Runs", brief=True)
+    except (InputError, OSError) as e:  # nothing of the run is lost
+        print(f"{place / 'index.html'} is not renewed: {e}", file=sys.stderr)
+
+
+def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
-    from minigan.pace import fit_schedule, seconds_per_step
+    from minigan.pace import seconds_per_step
     from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
-    pace = fit_schedule(gan, minutes) if minutes else seconds_per_step(gan)
+    pace = limit.fit(gan) if limit else seconds_per_step(gan)
     config = gan.config
     for field, value in dataclasses.asdict(config).items():
         print(f"{field:16} {value}")

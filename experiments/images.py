@@ -1,4 +1,4 @@
-"""Train a GAN on any pictures: python -m experiments.images --data DIR --size 64
+"""Train a GAN on any pictures: python -m experiments.images DIR --size 64
 
 The pictures are PNG, JPEG, WebP and other files in a folder and its sub-folders, or in a zip or a tar, which is read
 in place. Each picture is cropped to its central square and resized once, into a cache that later runs open in seconds.
@@ -9,11 +9,14 @@ from pathlib import Path
 from typing import Any
 
 from experiments.cli import add_config_flags, add_run_flags, add_skip_flag, run_main, start
+from experiments.parts.look import look
 
 EXAMPLES = """examples:
-  python -m experiments.images --data DIR                   a folder of pictures, at 64 × 64
-  python -m experiments.images --data pictures.zip --size 32 --variant cnn
-  python -m experiments.images --data DIR --stream          read from the disk while training, to save memory
+  python -m experiments.images DIR --look                   what there is, before a training begins
+  python -m experiments.images DIR                          a folder of pictures, at 64 × 64
+  python -m experiments.images pictures.zip --size 32 --variant cnn
+  python -m experiments.images DIR --holdout 0.1            evaluate with a tenth that is not trained on
+  python -m experiments.images DIR --stream                 read from the disk while training, to save memory
   python -m experiments.images --resume runs/images-vitgan-small               continue after Ctrl-C
 """
 
@@ -43,14 +46,26 @@ def cache_options(args: argparse.Namespace) -> dict[str, Any]:
 def parser() -> argparse.ArgumentParser:
     p = argparse.ArgumentParser(
         prog="python -m experiments.images",
-        usage="python -m experiments.images --data DIR [flags]",
+        usage="python -m experiments.images DIR [flags]",
         description=__doc__,
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     data = p.add_argument_group("data")
-    data.add_argument("--data", type=Path, metavar="DIR|ZIP|TAR", help="the pictures")
+    data.add_argument("pictures", nargs="?", type=Path, metavar="DIR|ZIP|TAR", help="the pictures")
+    data.add_argument("--data", type=Path, metavar="DIR|ZIP|TAR", help="the same, as the other commands have it")
     data.add_argument("--size", type=int, metavar="PIXELS", help="height and width in pixels (default: 64)")
+    data.add_argument(
+        "--holdout",
+        type=float,
+        metavar="SHARE",
+        help="keep this share of the pictures for the evaluation, 0.1 for example, and train on the others",
+    )
+    data.add_argument(
+        "--look",
+        action="store_true",
+        help="train nothing: show what was found, sizes, classes, a hundred images, and what cannot be read",
+    )
     add_cache_flags(data)
     add_run_flags(p)
     add_config_flags(p)
@@ -61,18 +76,29 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_pictures
 
     skip = bool(options.get("skip_unreadable"))
-    return load_pictures(options["path"], split, options["size"], options["cache"], options["stream"], skip)
+    holdout = options.get("holdout", 0.0)
+    return load_pictures(options["path"], split, options["size"], options["cache"], options["stream"], skip, holdout)
 
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from minigan.errors import InputError
 
-    if not (args.data or args.resume):
-        raise InputError("give the pictures: --data DIR, a folder, a zip or a tar")
+    if args.pictures and args.data:
+        raise InputError(f"give the pictures once: {args.pictures} or --data {args.data}")
+    args.data, args.pictures = args.data or args.pictures, None
+    if not (args.data or args.resume or args.config):
+        raise InputError("give the pictures: a folder, a zip or a tar")
+    if args.holdout is not None and not 0 < args.holdout < 1:
+        raise InputError(f"--holdout must be between 0 and 1, not {args.holdout:g}")
     size = 64 if args.size is None else args.size
+    if args.look:
+        if not args.data or args.resume or args.config:
+            raise InputError("--look is for pictures: give a folder, a zip or a tar, and no run")
+        return look(args.data, size, args.cache, args.out)
     note = f"the central squares of the pictures, resized to {size} × {size}"
     options = {**cache_options(args), "size": size, "seed": args.seed or 0, "note": note}
+    options["holdout"] = args.holdout or 0.0
     return start(args, load, options, "images")
 
 

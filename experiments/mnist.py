@@ -19,6 +19,9 @@ EXAMPLES = """examples:
   python -m experiments.mnist --data DIR --size 32          a folder of PNG or JPEG images, cropped and resized
   python -m experiments.mnist --d-similarity dot --d-norm none --steps 2000    change what you like
   python -m experiments.mnist --resume runs/mnist-vitgan-small                 go on after Ctrl-C
+  python -m experiments.mnist --resume RUN --steps 12000    a longer run, its schedules laid over all of it
+  python -m experiments.mnist --config RUN --seed 1         a run again, with another seed
+  python -m experiments.mnist --init RUN --data DIR         other images, from the weights of a run
 """
 
 
@@ -61,7 +64,7 @@ def main(argv: list[str]) -> int:
 
     if args.digits is not None and args.data:
         raise InputError("--digits says how many digits to draw, so it does not go with --data")
-    if args.skip_unreadable and not args.data and not args.resume:
+    if args.skip_unreadable and not (args.data or args.resume or args.config):
         raise InputError("--skip-unreadable is for pictures, so it needs --data")
     if args.download:
         from minigan.data import download

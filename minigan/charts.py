@@ -25,7 +25,19 @@ RUN_COLOURS = {  # by variant, on light and on dark paper: the poster's colours,
     "relu": ("#cc6a00", "#ffab40"),
     "cnn": ("#3a7d44", "#7fce8a"),
 }
-TWINS = {**{LIGHT[ink]: DARK[ink] for ink in INKS}, **dict(RUN_COLOURS.values())}  # light colour -> dark colour
+PALETTE = {  # of runs beside each other: ten that can be told apart, light colour -> dark colour
+    "#d62829": "#ff6f67",
+    "#2563ca": "#76a5fe",
+    "#3a7d45": "#7fce8b",
+    "#cc6a01": "#ffab41",
+    "#8a3fb6": "#c58be9",
+    "#00808b": "#3cc4cd",
+    "#c2318f": "#ff8ad0",
+    "#7a5c2e": "#cbb07a",
+    "#5b6bb1": "#a3b0f0",
+    "#4b5563": "#b6bdc8",
+}
+TWINS = {**{LIGHT[ink]: DARK[ink] for ink in INKS}, **dict(RUN_COLOURS.values()), **PALETTE}  # light -> dark colour
 
 SIZE = (4.8, 3.8)  # of a chart, in inches
 LEFT, BOTTOM, WIDE, HIGH = 0.11, 0.13, 0.82, 0.6  # the axes of a chart, as shares of its figure

@@ -18,11 +18,11 @@ FEATURES = {"digits": "digit features", "inception": "Inception features", "rand
 
 
 def read_config(directory: str | Path) -> dict[str, Any]:
-    """The config.json of a run, or {} where there is none yet; values of a wrong type are left out.
-
-    InputError if it is not a JSON object.
+    """The config.json of a run, given as its directory or as the file itself; values of a wrong type are left out.
+    {} where there is none yet. InputError if it is not a JSON object.
     """
-    path = Path(directory) / "config.json"
+    path = Path(directory)
+    path = path if path.is_file() else path / "config.json"
     if not path.is_file():
         return {}
     try:

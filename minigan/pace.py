@@ -2,6 +2,7 @@
 
 import math
 import time
+from collections.abc import Callable
 
 import numpy as np
 
@@ -10,6 +11,7 @@ from minigan.step import GAN
 
 WARM_UP = 3  # steps that are not timed: they compile, and allocate memory
 TIMED = 10  # steps
+FIRST_LOOK, BETWEEN_LOOKS = 0.02, 0.05  # when a time limit measures the pace of the training, as shares of its time
 
 
 def seconds_per_step(gan: GAN, steps: int = TIMED) -> float:
@@ -35,13 +37,40 @@ def take_steps(gan: GAN, steps: int) -> None:
     to_host(gan.stats)
 
 
-def fit_schedule(gan: GAN, minutes: float) -> float:
-    """Set the steps of the configuration to as many as fit into `minutes`; returns the seconds per step.
+class TimeLimit:
+    """A run of so many minutes, counted from here: how many steps fit, looked at again and again while it trains.
 
-    A tenth of the time is kept for evaluations.
+    A machine may become busier or idler after the first look. So the number of steps follows the pace so far: then the
+    place of the run in its schedules is the share of the time that has passed. A tenth of the time is kept for the last
+    evaluation and the report. clock: seconds, growing; time.perf_counter if it is not given.
     """
-    start = time.perf_counter()
-    pace = seconds_per_step(gan)
-    left = 0.9 * 60 * minutes - (time.perf_counter() - start)
-    gan.config.steps = max(1, int(left / pace))
-    return pace
+
+    def __init__(self, minutes: float, clock: Callable[[], float] | None = None):
+        self.clock = clock or time.perf_counter
+        self.until = self.clock() + 0.9 * 60 * minutes  # the last step should end here
+        self.began = self.look = self.until  # when training began, and when to look again
+        self.first = 0  # steps that were done then
+
+    def fit(self, gan: GAN) -> float:
+        """Set the steps of the configuration by a few steps that are undone; returns the seconds per step."""
+        pace = seconds_per_step(gan)
+        gan.config.steps = max(1, int((self.until - self.clock()) / pace))
+        return pace
+
+    def begin(self, gan: GAN) -> None:
+        """Training begins now."""
+        self.began, self.first = self.clock(), gan.steps_done
+        self.look = self.began + FIRST_LOOK * (self.until - self.began)
+
+    def lay_anew(self, gan: GAN) -> bool:
+        """After a step: set the steps of the configuration by the pace so far, if it is time; whether they changed.
+
+        When the time is over, the steps that are done are all.
+        """
+        now, done, before = self.clock(), gan.steps_done, gan.config.steps
+        if now < min(self.look, self.until):
+            return False
+        self.look = now + BETWEEN_LOOKS * (self.until - self.began)
+        pace = (now - self.began) / (done - self.first)
+        gan.config.steps = done + max(0, int((self.until - now) / pace))
+        return gan.config.steps != before

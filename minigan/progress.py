@@ -1,7 +1,8 @@
-"""Progress on stderr: a bar on a terminal, and in a file or a pipe a line now and then."""
+"""Progress on stderr: a bar on a terminal or in a notebook, and in a file or a pipe a line now and then."""
 
 import io
 import sys
+from importlib.util import find_spec
 from typing import Any
 
 from tqdm import tqdm
@@ -10,10 +11,16 @@ SECONDS = 60.0  # between lines, and before the first one
 
 
 class Progress(tqdm):
-    """tqdm on stderr. Where there is no terminal, each display is a line: at most one a minute, and one at the end."""
+    """tqdm on stderr. Where there is no terminal, each display is a line: at most one a minute, and one at the end.
+
+    In a notebook with widgets `Progress(...)` gives the bar of tqdm.auto, which is a widget.
+    """
 
     leave: Any  # tqdm declares no types
     fp: Any
+
+    def __new__(cls, *args: Any, **options: Any) -> Any:
+        return widget_bar()(*args, **options) if in_notebook() else super().__new__(cls)
 
     def __init__(self, *args: Any, **options: Any):
         file = options.setdefault("file", sys.stderr)
@@ -49,12 +56,36 @@ class Progress(tqdm):
     def set_postfix_str(self, s: str = "", refresh: bool = True) -> None:
         super().set_postfix_str(s, refresh and self.terminal)
 
+    def set_total(self, total: int) -> None:
+        """Change how many there are in all."""
+        self.total = total
+
     def close(self) -> None:
         if not self.terminal and not self.disable:
             if self.leave and self.n > self.last_print_n and self._time() - self.start_t >= self.patience:
                 self.display()
             self.leave, self.fp = False, io.StringIO()  # the last display is a line already: nothing to clear
         super().close()
+
+
+def widget_bar() -> Any:
+    """The class of bars in a notebook."""
+    from tqdm.auto import tqdm as automatic
+
+    class Bar(automatic):  # type: ignore[misc, valid-type]
+        def set_total(self, total: int) -> None:
+            self.total = self.container.children[1].max = total
+
+    return Bar
+
+
+def in_notebook() -> bool:
+    """Whether this runs in a Jupyter kernel that can show widgets."""
+    if "ipykernel" not in sys.modules or find_spec("ipywidgets") is None:
+        return False
+    from IPython import get_ipython
+
+    return type(get_ipython()).__name__ == "ZMQInteractiveShell"
 
 
 def is_terminal(file: Any) -> bool:

@@ -17,6 +17,7 @@ from minigan.config import Config, build
 from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.errors import InputError
+from minigan.files import reading
 from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.sampling import generate
@@ -241,6 +242,13 @@ class GAN:
             "stats": {"rows": np.array(to_host(self.stats))},
         }
         return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
+
+    def start_from(self, arrays: dict[str, dict[str, np.ndarray]], source: Any) -> None:
+        """Take the weights of a `state` and nothing else; InputError, which names `source`, if they do not fit."""
+        networks = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.model}
+        with reading(source, "does not fit the networks of this run"):
+            for name, network in networks.items():
+                network.load_state_dict(arrays[name])
 
     def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
         """The inverse of `state`; ValueError if it belongs to other networks."""

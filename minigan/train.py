@@ -28,15 +28,17 @@ from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.figures import evenly, image_grid, save_animation, save_image
-from minigan.files import cannot_write, reading, sweep, why, write_bytes
+from minigan.files import cannot_write, reading, remove, sweep, why, write_bytes
 from minigan.hdf5 import writing_hdf5
 from minigan.labels import one_hot
 from minigan.lock import hold_lock
 from minigan.log import distance, read_log
+from minigan.pace import TimeLimit
 from minigan.page.pieces import is_number
 from minigan.progress import Progress
 from minigan.report import write_report
 from minigan.step import GAN, STATS
+from minigan.track import TensorBoard
 
 GRID = 100  # images of a sample grid, from fixed z
 COLUMNS = 10  # images of a class, in a grid with a row for each class
@@ -56,6 +58,7 @@ class Run:
 
     evaluate: gives the figures of samples; None for a run without evaluations. data_options: kept in the checkpoint, so
     that the same data can be loaded again. tf32: the steps multiply matrices in TF32; samples and evaluations do not.
+    limit: of a run by the clock. It decides the number of steps. track: whether TensorBoard gets the log too.
     """
 
     def __init__(
@@ -67,9 +70,13 @@ class Run:
         evaluate: Evaluate | None = None,
         data_options: dict[str, Any] | None = None,
         tf32: bool = False,
+        limit: TimeLimit | None = None,
+        track: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
-        self.evaluate, self.data_options, self.tf32 = evaluate, data_options or {}, tf32
+        self.evaluate, self.data_options, self.tf32, self.limit = evaluate, data_options or {}, tf32, limit
+        self.track = track
+        self.board: TensorBoard | None = None
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
         if gan.config.classes:
             self.data_hash += " " + content_hash(np.asarray(data.labels))
@@ -145,6 +152,13 @@ class Run:
                 f.write((b"\n" if cut else b"") + json.dumps(record).encode() + b"\n")
         except OSError as e:
             raise cannot_write(path, e) from e
+        if self.board:
+            self.board.record(record)
+
+    def note_schedule(self) -> None:
+        """Write down that the schedules are laid over another number of steps from here on."""
+        self.write_config()
+        self.append({"kind": "schedule", "step": self.gan.steps_done, "steps": self.gan.config.steps})
 
     # Samples and evaluations ---------------------------------------------------------------------
 
@@ -183,6 +197,8 @@ class Run:
     def save_samples(self) -> None:
         grid = image_grid(self.grid_samples(), COLUMNS)
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
+        if self.board:
+            self.board.grid(grid, self.gan.steps_done)
 
     def log_evaluation(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Append the figures of samples to the log. If their distance is the least so far, write best.h5.
@@ -254,7 +270,11 @@ class Run:
     def train_alone(self) -> dict[str, Any]:
         """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
+        if self.track:
+            self.board = TensorBoard(self.directory, gan.steps_done)
         self.write_config()
+        if gan.steps_done < c.steps:
+            remove(self.directory / "samples.h5")  # of a run that was finished, and is lengthened
         if not (self.directory / "checkpoint.h5").exists():
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
         save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
@@ -264,11 +284,16 @@ class Run:
         bar = Progress(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
         previous = {s: signal.signal(s, self._stop) for s in stop_signals()}
         started, before = time.perf_counter(), self.seconds
+        if self.limit:
+            self.limit.begin(gan)
         try:
             while gan.steps_done < c.steps and self.stop_signal is None:
                 with np.errstate(all="ignore"), use_tf32(self.tf32):
                     gan.step()
                 bar.update()
+                if self.limit and self.limit.lay_anew(gan):
+                    bar.set_total(c.steps)
+                    self.note_schedule()
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
@@ -296,6 +321,8 @@ class Run:
             for s, handler in previous.items():
                 signal.signal(s, handler)
             bar.close()
+            if self.board:
+                self.board.close()
         return figures
 
     def _stop(self, number: int, frame: Any) -> None:

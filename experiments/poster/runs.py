@@ -21,7 +21,8 @@ from minigan.lock import hold_lock
 from minigan.log import last, read_config, read_log
 from minigan.train import describe
 
-IMAGES = {"mnist": (28, 1), "celeba": (64, 3)}  # by command: pixels along a side, and channels, of its images
+# By command: pixels along a side, and channels, of its images where nothing says otherwise.
+COMMANDS = {"mnist": (28, 1), "celeba": (64, 3), "cifar10": (32, 3), "images": (64, 3)}
 NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # the environment of a run, whose output is a file
 POLL = 0.5  # seconds between looks at the running processes
 SAME = 2.0  # seconds: a second Ctrl-C within them is the first one, which a wrapper passed on twice
@@ -108,8 +109,8 @@ def configuration(job: Job, image_size: int | None = None, channels: int | None 
     """The configuration that the flags of a job give today, on images of this size or of its command's usual size."""
     module = importlib.import_module(f"experiments.{job.command}")
     args = module.parser().parse_args(job.flags)
-    size, colours = IMAGES[job.command]
-    image = {"image_size": image_size or args.size or size, "channels": channels or colours}
+    size, colours = COMMANDS[job.command]
+    image = {"image_size": image_size or getattr(args, "size", None) or size, "channels": channels or colours}
     return resolve(**{**given_options(args), **image})
 
 

@@ -1,7 +1,9 @@
 """Load images from any source."""
 
+import hashlib
 import os
 import zipfile
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
@@ -63,20 +65,38 @@ def load_pictures(
     cache: str | os.PathLike | None = None,
     stream: bool | None = None,
     skip: bool = False,
+    holdout: float = 0.0,
 ) -> Dataset:
     """The pictures of a folder, a zip or a tar, cropped to squares and resized once: uint8 (N, size, size[, 3]).
 
     They are kept in the `cache` directory (see `cached`, also for `skip`), and in memory too unless they `stream` (see
-    `hold_or_stream`).
+    `hold_or_stream`). holdout: the share of the pictures that is the test split, chosen by `held_out`; without it there
+    is none.
     """
-    if split != "train":
+    if split != "train" and not holdout:
         raise NoSuchSplit(f"{path} has no test images of its own")
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")
     found = cached(path, Recipe(size), cache, skip)
     labels, classes = label([PurePosixPath(name) for name in found.names])
-    name = Path(path).resolve().name
-    return Dataset(hold_or_stream(found.images, stream), labels, name, classes, found.images.digest, len(found.skipped))
+    name, images = Path(path).resolve().name, found.images
+    if holdout:
+        rows = np.flatnonzero(held_out(found.names, holdout) == (split == "test"))
+        if not len(rows):
+            raise InputError(f"--holdout {holdout:g} of {len(found.names):,} pictures leaves no {split} images")
+        images, labels = images.take(rows), None if labels is None else labels[rows]
+    return Dataset(hold_or_stream(images, stream), labels, name, classes, images.digest, len(found.skipped))
+
+
+def held_out(names: Sequence[str], share: float) -> np.ndarray:
+    """Which pictures are test images, bool (N,): those whose names have the least SHA-256, N share of them, rounded.
+
+    So neither the order of the files nor a seed matters, and a picture that is added moves hardly any other.
+    """
+    digests = [hashlib.sha256(name.encode(errors="surrogateescape")).digest() for name in names]
+    chosen = np.zeros(len(names), bool)
+    chosen[sorted(range(len(names)), key=digests.__getitem__)[: round(share * len(names))]] = True
+    return chosen
 
 
 def _draw(n: int, seed: int, split: str) -> Dataset:

@@ -42,10 +42,13 @@ $body
 """)
 
 
-def render(title: str, body: str, accent: tuple[str, str]) -> str:
-    """A whole page: `title` is plain text, `body` HTML, `accent` the page's colour on light and on dark paper."""
+def render(title: str, body: str, accent: tuple[str, str], scripts: tuple[str, ...] = ("film",)) -> str:
+    """A whole page: `title` is plain text, `body` HTML, `accent` the page's colour on light and on dark paper.
+
+    scripts: "film" moves the slider of a film, "sort" sorts tables of class sortable.
+    """
     folder = Path(__file__).parent
-    script = (folder / "film.js").read_text(encoding="utf-8")
+    script = "".join((folder / f"{name}.js").read_text(encoding="utf-8") for name in scripts)
     digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
     return PAGE.substitute(
         title=escape(title),

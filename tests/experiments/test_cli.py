@@ -290,7 +290,9 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
 @pytest.mark.usefixtures("no_report")
 def test_resume_takes_no_other_training_flag(tmp_path, folder):
     mnist.main([*folder, *SMALL, *DEVICE, "--steps", "2", "--out", str(tmp_path / "run")])
-    with pytest.raises(InputError, match="only --device, --no-graph, --tf32 and --dry-run go with it"):
+    with pytest.raises(
+        InputError, match="only --steps, --device, --no-graph, --tf32, --track and --dry-run go with it"
+    ):
         mnist.main(["--resume", str(tmp_path / "run"), "--batch", "8"])
     assert mnist.main(["--resume", str(tmp_path / "run"), *DEVICE]) == 0
 

@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -70,6 +71,22 @@ def test_commands_go_on_without_stderr(monkeypatch, capsys):
         cli.run_main(main)
     assert stop.value.code == 2 and capsys.readouterr().out == ""
     sys.stderr.stream.close()
+
+
+def test_a_notebook_with_widgets_gets_the_bar_of_tqdm_auto(monkeypatch):
+    made = []
+
+    class Widget:
+        def __init__(self, *args, **options):
+            made.append((args, options))
+            self.container = SimpleNamespace(children=[None, SimpleNamespace(max=options["total"])])
+
+    monkeypatch.setattr("minigan.progress.in_notebook", lambda: True)
+    monkeypatch.setattr("tqdm.auto.tqdm", Widget)
+    bar = Progress(total=3, unit="step")
+    assert isinstance(bar, Widget) and made == [((), {"total": 3, "unit": "step"})]
+    bar.set_total(5)
+    assert bar.total == bar.container.children[1].max == 5
 
 
 def test_progress_in_a_file_is_a_line_now_and_then():

@@ -19,7 +19,7 @@ from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.lock import hold_lock
 from minigan.log import read_log
-from minigan.pace import TIMED, WARM_UP, fit_schedule, seconds_per_step
+from minigan.pace import TIMED, WARM_UP, TimeLimit, seconds_per_step
 from minigan.step import GAN
 from minigan.train import NonFinite, Run, free_directory, new_directory
 
@@ -311,7 +311,7 @@ def test_minutes_lays_the_schedule_over_the_steps_that_fit(tmp_path, monkeypatch
     run = start(tmp_path / "run")
     clock = iter([0.0, 1.0, 1.0 + 0.4 * TIMED, 10.0])  # a step takes 0.4 seconds, all of the measurement 10
     monkeypatch.setattr("minigan.pace.time.perf_counter", lambda: next(clock))
-    assert fit_schedule(run.gan, minutes=0.5) == pytest.approx(0.4)
+    assert TimeLimit(0.5).fit(run.gan) == pytest.approx(0.4)
     assert run.gan.config.steps == int((0.9 * 30 - 10) / 0.4) and run.gan.steps_done == 0
 
 
@@ -323,7 +323,7 @@ def test_a_run_of_minutes_is_one_of_as_many_steps_bit_for_bit_resumed_or_not(tmp
 
     monkeypatch.setattr("minigan.pace.seconds_per_step", slow_pace)
     run = start(tmp_path / "run", steps=100)
-    fit_schedule(run.gan, minutes=12_500 / 54)
+    TimeLimit(12_500 / 54).fit(run.gan)
     assert run.gan.config.steps == 12
     kill_at(run, 4, lambda: os.kill(os.getpid(), signal.SIGINT))
     run.train()

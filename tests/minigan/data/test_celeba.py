@@ -499,7 +499,7 @@ def test_the_images_command_takes_any_archive(tmp_path, store, files, monkeypatc
 @pytest.mark.parametrize(
     ("main", "arguments", "message"),
     [
-        (images.main, [], "give the pictures: --data"),
+        (images.main, [], "give the pictures: a folder"),
         (images.main, ["--data", "nowhere"], "does not exist"),
         (images.main, ["--data", ".", "--size", "0"], "must be positive"),
         (celeba.main, ["--data", "nowhere"], "does not exist"),

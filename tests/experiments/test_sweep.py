@@ -1,0 +1,85 @@
+"""`python -m experiments.sweep` and `compare`: grids that are read, refused, trained once, and shown."""
+
+import pytest
+
+from experiments import cli, compare, sweep
+from experiments.poster import runs
+from minigan.errors import InputError
+from minigan.log import read_config
+
+TINY = (
+    "--g-width 8 --g-heads 2 --g-depth 1 --d-width 8 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 --batch 4 "
+    "--eval-samples 20 --features none --no-loops --digits 40 --log-every 1"
+)
+
+
+def grid(tmp_path, text):
+    path = tmp_path / "norms.txt"
+    path.write_text(text)
+    return path
+
+
+def test_every_combination_is_a_run(tmp_path):
+    path = grid(
+        tmp_path, "mnist --steps 9 # all\n\n--seed 0 1\n--g-tokens --no-g-tokens\n--augment translation,color ''\n"
+    )
+    jobs = sweep.read_grid(path)
+    assert len(jobs) == len({job.name for job in jobs}) == 8 and {job.steps for job in jobs} == {9}
+    assert jobs[3].name == "seed-0,no-g-tokens,augment-"
+    assert jobs[3].flags == ("--steps", "9", "--seed", "0", "--no-g-tokens", "--augment", "")
+
+
+@pytest.mark.parametrize(
+    "text, sentence",
+    [
+        ("", "its first line must be a command with flags, one of mnist"),
+        ("rm -rf x", "its first line must be a command with flags, one of mnist"),
+        ("mnist --seed 1", "its first line must have --steps N"),
+        ("mnist --steps 2 --out x", "--out has no place in a grid"),
+        ("mnist --steps 2\nseed 0 1", "line 2: a flag and its values are expected"),
+        ("mnist --steps 2\n\n--seed", "line 3: a flag and its values are expected"),
+        ("mnist --steps 2\n--seed 'a", "cannot be read as a grid: No closing quotation"),
+        ("mnist --steps 2\n--seed 1 1", "the run seed-1 is there twice"),
+        ("mnist --steps 2\n--g-width 30 31", "--g-width 30 must be a multiple of --g-heads 4"),
+        ("mnist --steps 2\n" + 4 * "--seed 0 1 2 3 4 5\n", "more than 1,000 runs"),
+    ],
+)
+def test_a_grid_that_is_none_is_one_sentence(tmp_path, text, sentence):
+    with pytest.raises(InputError) as error:
+        sweep.main([str(grid(tmp_path, text)), "--dry-run", "--out", str(tmp_path / "out")])
+    assert sentence in str(error.value) and "\n" not in str(error.value)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.slow
+def test_a_sweep_trains_once_and_shows_what_is_there(tmp_path, monkeypatch, capsys):
+    path, out = grid(tmp_path, f"mnist --steps 2 {TINY}\n--seed 0 1\n"), tmp_path / "out"
+    again = [str(path), "--out", str(out), "--device", "cpu", "--jobs", "2"]
+    assert sweep.main(again) == 0
+    assert read_config(out / "seed-1")["options"]["seed"] == 1
+    assert "seed-0" in (out / "index.html").read_text()
+    monkeypatch.setattr(runs.Runner, "start", lambda self, job: pytest.fail("a finished run is repeated"))
+    assert sweep.main(again) == 0
+    path.write_text(f"mnist --steps 2 {TINY} --batch 2\n--seed 0 1\n")
+    with pytest.raises(InputError, match="was trained with other settings"):
+        sweep.main(again)
+
+
+def test_compare_of_nothing_is_one_sentence(tmp_path):
+    (tmp_path / "empty").mkdir()
+    for place, sentence in (("empty", "holds no run"), ("nowhere", "is not the directory of a run")):
+        with pytest.raises(InputError, match=sentence):
+            compare.main([str(tmp_path / place), "--out", str(tmp_path / "page.html")])
+
+
+def test_the_index_is_renewed_in_a_directory_named_runs_alone(tmp_path, monkeypatch):
+    written = []
+    monkeypatch.setattr("minigan.report.runs.write_page", lambda path, *a, **k: written.append(path))
+    for place in ("runs", "elsewhere"):
+        cli.renew_index(tmp_path / place / "a")
+    assert written == [tmp_path / "runs" / "index.html"]
+
+
+def test_an_index_that_cannot_be_written_ends_no_run(tmp_path, capsys):
+    cli.renew_index(tmp_path / "runs" / "a")
+    assert "is not renewed: there are no runs to show" in capsys.readouterr().err
