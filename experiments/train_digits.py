@@ -33,7 +33,9 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--out", type=Path, default=Path("digits.h5"), metavar="FILE", help="weights (default: digits.h5)")
-    p.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn digits alone)")
+    p.add_argument(
+        "--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn digits alone)"
+    )
     p.add_argument("--seed", type=int, default=0, help="of the digits, the weights and the order (default: 0)")
     p.add_argument("--epochs", type=int, default=6, help="passes over the digits (default: 6)")
     p.add_argument("--images", type=int, default=16_000, help="drawn digits to train on (default: 16000)")
@@ -129,13 +131,15 @@ def train(images: "np.ndarray", labels: "np.ndarray", epochs: int, batch: int, s
 def make_batch(rng: "RandomStream", x: "np.ndarray", target: "np.ndarray") -> tuple["np.ndarray", "np.ndarray"]:
     """Moved and noisy digits from x (N, 28, 28) in [−1, 1], then non-digits; and the targets of both.
 
-    Half of the digits are shifted by whole pixels, which keeps them sharp, and the others are turned too.
+    Half of the digits are shifted by whole pixels, which keeps them sharp, and the others are turned too. All are a
+    little softened and paler, so that the features say which digit it is, and less how its strokes are rendered.
     """
     import numpy as np
 
     odd, odd_target = non_digits(rng, x, target, round(ODD_ONES * len(x)))
     half = len(x) // 2
     x = np.concatenate([shifted(rng, x[:half]), turned(rng, x[half:]), odd])
+    x = paler(rng, softened(rng, x))
     x = x + rng.uniform(0, 0.15, (len(x), 1, 1)) * rng.normal(x.shape)
     return x.clip(-1, 1), np.concatenate([target, odd_target])
 
@@ -151,14 +155,30 @@ def shifted(rng: "RandomStream", x: "np.ndarray", most: int = 2) -> "np.ndarray"
     return framed[np.arange(n)[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
+def softened(rng: "RandomStream", x: "np.ndarray") -> "np.ndarray":
+    """Each image (N, H, W) blended with its 3 × 3 binomial blur, by a share of up to a half."""
+    import numpy as np
+
+    share = rng.uniform(0, 0.5, (len(x), 1, 1))
+    p = np.pad(x, ((0, 0), (1, 1), (1, 1)), constant_values=-1)
+    p = (p[:, :-2] + 2 * p[:, 1:-1] + p[:, 2:]) / 4
+    p = (p[:, :, :-2] + 2 * p[:, :, 1:-1] + p[:, :, 2:]) / 4
+    return (x + share * (p - x)).astype(np.float32)
+
+
+def paler(rng: "RandomStream", x: "np.ndarray") -> "np.ndarray":
+    """Each image (N, H, W) with its white lowered by up to 15 %, background kept."""
+    return (x + 1) * rng.uniform(0.85, 1, (len(x), 1, 1)) - 1
+
+
 def turned(rng: "RandomStream", x: "np.ndarray") -> "np.ndarray":
     """Each image turned by up to 10°, scaled by up to a tenth, slanted and shifted, with bilinear interpolation."""
     import numpy as np
 
     n, h, w = x.shape
-    angle, scale, slant, down, right = rng.uniform(-1, 1, (5, n, 1, 1)) * np.float32([0.17, 0.1, 0.15, 2, 2])[
-        :, None, None, None
-    ]
+    angle, scale, slant, down, right = (
+        rng.uniform(-1, 1, (5, n, 1, 1)) * np.float32([0.17, 0.1, 0.15, 2, 2])[:, None, None, None]
+    )
     r, c = (np.arange(h, dtype=np.float32) - (h - 1) / 2)[:, None], np.arange(w, dtype=np.float32) - (w - 1) / 2
     rows = (1 + scale) * (np.cos(angle) * r - np.sin(angle) * c) + down + (h - 1) / 2
     columns = (1 + scale) * (np.sin(angle) * r + np.cos(angle) * c) + slant * r + right + (w - 1) / 2
