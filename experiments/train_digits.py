@@ -34,7 +34,7 @@ def parser() -> argparse.ArgumentParser:
     )
     p.add_argument("--out", type=Path, default=Path("digits.h5"), metavar="FILE", help="weights (default: digits.h5)")
     p.add_argument(
-        "--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn digits alone)"
+        "--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn alone)"
     )
     p.add_argument("--seed", type=int, default=0, help="of the digits, the weights and the order (default: 0)")
     p.add_argument("--epochs", type=int, default=6, help="passes over the digits (default: 6)")
