@@ -45,7 +45,7 @@ class Config:
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "vanilla-paper", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
     seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=1 << 32)
-    steps: int = option(8000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
+    steps: int = option(10_000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
 
     image_size: int = option(28, "pixels along a side", least=SMALLEST_SIZE, most=LARGEST_SIZE)
@@ -107,11 +107,11 @@ class Config:
     beta2: float = option(0.99, "Adam: decay of the variance", least=0, below=1)
     warmup: int = option(100, "steps over which the learning rates rise", least=0, most=MOST)
     decay: str = option("cosine", "how the learning rates fall after warmup", ["cosine", "linear", "constant"])
-    g_final_lr: float = option(0.3, "G: learning rate at the end, as a share of the highest", least=0, most=1)
+    g_final_lr: float = option(0.15, "G: learning rate at the end, as a share of the highest", least=0, most=1)
     d_final_lr: float = option(0.3, "D: learning rate at the end, as a share of the highest", least=0, most=1)
     max_norm: float = option(0.0, "the gradient of a network is scaled down to at most this norm, 0 for never", least=0)
     ema: float = option(0.999, "decay of the averaged generator", least=0, most=1)
-    ema_ramp: float = option(8.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
+    ema_ramp: float = option(12.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
 
     log_every: int = option(50, "steps between lines of the log", least=1, most=1_000_000)
     sample_every: int = option(200, "steps between sample grids", least=1, most=MOST)
@@ -211,6 +211,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     },
     "relu": {"activation": "relu"},
     "cnn": {
+        "steps": 8000,
         "d_norm": "none",
         "g_lr": 2e-3,
         "d_lr": 2e-3,

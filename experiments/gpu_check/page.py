@@ -15,8 +15,8 @@ from minigan.page import figure, render, section
 from minigan.page.pieces import count, duration, is_number, number, percent, plain
 
 # The default run on a CPU, from docs/measurements.md: the digit-FID by step, and the seconds
-CPU = {1000: 24.8, 2000: 11.8, 4000: 6.65, 6000: 4.91, 8000: 2.88}
-CPU_SECONDS = 980
+CPU = {10_000: 23.0}
+CPU_SECONDS = 1470
 COLUMNS = ("captured", "eager", "host", "nodes", "memory", "to PyTorch eager", "to reduce-overhead")  # of a step
 ABOUT_STEPS = (
     "Milliseconds of a whole training step: captured as one CUDA graph and replayed, and eager, by events on the GPU. "

@@ -19,7 +19,7 @@ from minigan.errors import InputError
 from nn import Conv2d, Linear, Module
 
 WEIGHTS = Path(__file__).with_name("digits.h5")
-ARCHITECTURE = "conv5 12, max-pool, conv5 28, max-pool, linear 64, linear 10; ReLU; 28x28 grey in [-1, 1]"
+ARCHITECTURE = "conv5 16, max-pool, conv5 32, max-pool, linear 64, linear 10; ReLU; 28x28 grey in [-1, 1]"
 CONFIDENT = 0.95  # a sample counts as a digit if the probability of its likeliest class is above this
 
 
@@ -27,17 +27,17 @@ class DigitClassifier(Module):
     """A LeNet (LeCun et al., 1998) for grey images (N, 1, 28, 28) in [−1, 1] → logits (N, 10)."""
 
     def __init__(self, *, rng: RandomStream | None = None):
-        self.conv1 = Conv2d(1, 12, 5, rng=rng)
-        self.conv2 = Conv2d(12, 28, 5, rng=rng)
-        self.hidden = Linear(28 * 4 * 4, 64, gain=1.4, rng=rng)
+        self.conv1 = Conv2d(1, 16, 5, rng=rng)
+        self.conv2 = Conv2d(16, 32, 5, rng=rng)
+        self.hidden = Linear(32 * 4 * 4, 64, gain=1.4, rng=rng)
         self.head = Linear(64, 10, rng=rng)
 
     def features(self, x: Tensor) -> Tensor:
         """(N, 1, 28, 28) → the features (N, 64) ≥ 0 that digit-FID compares."""
         if x.shape[1:] != (1, 28, 28):
             raise InputError(f"the digit classifier takes grey images of 28x28 pixels, (N, 1, 28, 28), not {x.shape}")
-        x = ops.max_pool2d(ops.relu(self.conv1(x)), 2)  # (N, 12, 12, 12)
-        x = ops.max_pool2d(ops.relu(self.conv2(x)), 2)  # (N, 28, 4, 4)
+        x = ops.relu(ops.max_pool2d(self.conv1(x), 2))  # (N, 16, 12, 12)
+        x = ops.relu(ops.max_pool2d(self.conv2(x), 2))  # (N, 32, 4, 4)
         return ops.relu(self.hidden(x.reshape(len(x), -1)))
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,7 +1,10 @@
 """The Fréchet distance and its moments against closed forms; the digit classifier and its weights."""
 
+import struct
+
 import numpy as np
 import pytest
+from image_files import idx
 
 from autograd import engine
 from experiments import train_digits
@@ -172,6 +175,7 @@ def test_shipped_weights_are_small_and_right(classifier, digits):
     assert WEIGHTS.stat().st_size < 2**20
     _, meta = checkpoint.load(WEIGHTS)
     assert meta["command"].startswith("python -m experiments.train_digits") and meta["test_accuracy"] >= 0.99
+    assert meta["mnist_test_accuracy"] >= 0.993 and "--data DIR " in meta["command"]
     features, probabilities = classify(classifier, images[:2000])
     assert features.shape == (2000, 64) and (features >= 0).all() and (features.std(axis=0) > 0).sum() > 40
     np.testing.assert_allclose(probabilities.sum(axis=1), 1, rtol=1e-5)
@@ -255,12 +259,23 @@ def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     path = tmp_path / "tiny.h5"
     tiny = ["--epochs", "1", "--images", "800", "--batch", "10", "--seed", "3"]
     assert train_digits.main([*tiny, "--out", str(path)]) == 0
-    assert "unseen digits right" in capsys.readouterr().out
+    assert "unseen drawn digits right" in capsys.readouterr().out
     assert [p.name for p in tmp_path.iterdir()] == ["tiny.h5"]
     _, meta = checkpoint.load(path)
-    assert 0.2 < meta["test_accuracy"] < 1
+    assert 0.2 < meta["test_accuracy"] < 1 and "mnist_images" not in meta
     load_classifier(path)
+    for split, seed in ("train", SEED), ("t10k", SEED + 1):  # files of MNIST's names and form
+        images, labels = stroke_digits(300, seed)
+        idx(tmp_path / f"{split}-images-idx3-ubyte", images)
+        header = struct.pack(">HBBI", 0, 8, 1, len(labels))
+        (tmp_path / f"{split}-labels-idx1-ubyte").write_bytes(header + labels.astype(np.uint8).tobytes())
+    assert train_digits.main([*tiny, "--data", str(tmp_path), "--out", str(path)]) == 0
+    assert "test images of MNIST right" in capsys.readouterr().out
+    _, meta = checkpoint.load(path)
+    assert meta["mnist_images"] == 300 and str(tmp_path) not in meta["command"].replace(str(path), "")
+    idx(tmp_path / "train-images-idx3-ubyte", np.zeros((300, 20, 20), np.uint8))
     for bad in (
+        ["--data", str(tmp_path)],
         ["--epochs", "0"],
         ["--seed", "-1"],
         ["--out", str(tmp_path / "nowhere" / "a.h5")],
