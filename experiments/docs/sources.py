@@ -14,7 +14,7 @@ from minigan.errors import InputError
 
 ROOT = Path(__file__).parents[2]
 LINK = re.compile(r"(!?)\[((?:[^\[\]]|\[[^\]]*\]|!\[[^\]]*\]\([^)]*\))*)\]\(([^)\s]+)\)")
-FENCE = re.compile(r"(^`{3,}[^\n]*\n.*?^`{3,}\s*$|`[^`\n]+`)", re.M | re.S)
+FENCE = re.compile(r"^(`{3,})[^\n]*\n.*?^\1\s*$|`[^`\n]+`", re.M | re.S)  # a fence of four holds fences of three
 CODE = {".py": "python", ".pyi": "python", ".toml": "toml", ".css": "css", ".js": "js", ".yml": "yaml", ".yaml": "yaml"}
 BINARY = {".png", ".html", ".ipynb", ".pdf", ".zip", ".gif", ".svg"}
 
@@ -89,9 +89,12 @@ def _toctree(caption: str, names: list[str]) -> str:
 
 def _linked(text: str, name: str, names: set[str], made: Sources) -> str:
     """The text with its links as the site needs them; code in fences and backticks is left alone."""
-    parts = FENCE.split(text)
-    for i in range(0, len(parts), 2):
-        parts[i] = LINK.sub(lambda link: _link(link, name, names, made), parts[i])
+    parts, at = [], 0
+    for fence in [*FENCE.finditer(text), None]:
+        plain = text[at : fence.start()] if fence else text[at:]
+        parts.append(LINK.sub(lambda link: _link(link, name, names, made), plain))
+        parts.append(fence[0] if fence else "")
+        at = fence.end() if fence else at
     text = "".join(parts)
     return re.sub(r"^```(?:mermaid|jsonc)$", "```text", text, flags=re.M)
 

@@ -45,6 +45,8 @@ def test_links_lead_to_pages_code_and_files():
     assert text == '<a href="poster.html">its page</a>' and made.files == {"docs/poster.html"}
     assert linked("![d](digits.png)")[1].pictures == {"docs/digits.png"}
     assert linked("`[a](nowhere.py)`\n\n```text\n[a](nowhere.py)\n```")[1].code == set()
+    nested = "````markdown\n```python\n```\n[a](nowhere.py)\n````\n[a](../nn/linear.py)"
+    assert linked(nested)[1].code == {"nn/linear.py"}
 
 
 def test_a_dead_link_is_an_error():
