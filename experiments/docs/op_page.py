@@ -134,5 +134,5 @@ def _file(op: Op) -> str:
 
 
 def _best(op: Op) -> str:
-    best = np.nanmin(differences(op))
+    best = float(np.nanmin(differences(op)))
     return f"differ by {best:.0e} of the slope" if best else "agree in every bit"
