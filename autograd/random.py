@@ -91,12 +91,14 @@ def random_words(xp: Any, stream: RandomStream, ahead: int, n: int) -> Any:
 def random_uniform(
     xp: Any, stream: RandomStream, ahead: int, low: float, high: float, shape: tuple[int, ...], dtype: str
 ) -> Any:
+    """`shape` numbers in (low, high), float32 or float64, from block `ahead` of the stream on."""
     u = ((random_words(xp, stream, ahead, math.prod(shape)) >> 9).astype(dtype) + 0.5) * (2.0**-23)
     return (u * (high - low) + low).reshape(shape)
 
 
 @routine
 def random_normal(xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, ...], dtype: str) -> Any:
+    """`shape` numbers from N(0, 1), of dtype float32 or float64, by Box and Muller (1958)."""
     n = math.prod(shape)
     u = random_uniform(xp, stream, ahead, 0.0, 1.0, (2, -(-n // 2)), dtype)
     radius = xp.sqrt(-2.0 * xp.log(u[0]))
@@ -107,6 +109,7 @@ def random_normal(xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, .
 
 @routine
 def random_integers(xp: Any, stream: RandomStream, ahead: int, high: int, shape: tuple[int, ...]) -> Any:
+    """`shape` int64 in [0, high), from 32 bits each: high must be small beside 2³²."""
     return ((random_words(xp, stream, ahead, math.prod(shape)) * high) >> 32).astype("int64").reshape(shape)
 
 
