@@ -30,6 +30,11 @@ def notebook(markdown: str) -> dict[str, Any]:
     }
 
 
+def code_cell(source: str, name: str) -> dict[str, Any]:
+    """A cell of code that has not run."""
+    return _cell("code", source.strip(), name)
+
+
 def _cell(kind: str, source: str, name: str) -> dict[str, Any]:
     cell = {"cell_type": kind, "id": name, "metadata": {}, "source": source.splitlines(keepends=True)}
     return cell | ({"execution_count": None, "outputs": []} if kind == "code" else {})

@@ -1,42 +1,15 @@
 """Every Python block of the README runs and prints what is shown. Links, commands and flags of the docs exist."""
 
-import contextlib
 import importlib
-import io
 import re
-from decimal import Decimal
 from pathlib import Path
 
 import pytest
+from pages import agree, run_page
 
 ROOT = Path(__file__).parent.parent
 PAGES = {path: path.read_text(encoding="utf-8") for path in [ROOT / "README.md", *sorted((ROOT / "docs").glob("*.md"))]}
 README, COMMAND_PAGE = PAGES[ROOT / "README.md"], PAGES[ROOT / "docs" / "commands.md"]
-BLOCKS = re.findall(r"```(python|text)\n(.*?)```", README, re.S)
-NUMBER = re.compile(r"(?<![\w.])(± )?(-?\d+(?:\.\d*)?(?:e[-+]\d+)?)(?!\w)")
-
-
-def agree(printed, shown):
-    """The same text up to the width of columns, and the same numbers up to the rounding that the processor decides."""
-    texts = [" ".join(NUMBER.sub("#", text).split()) for text in (printed, shown)]
-    pairs = zip(NUMBER.findall(printed), NUMBER.findall(shown), strict=False)
-    return texts[0] == texts[1] and all(sign == other and close(a, b, sign) for (sign, a), (other, b) in pairs)
-
-
-def close(printed, shown, is_an_error):
-    """One unit of the last digit, and 1e-7 of the number.
-
-    gradcheck divides its random cotangent by weights that hold 1e6 × the estimated error of a slope, about 1e-4 of the
-    slope here. Rounding in exp moves that estimate by some 1e-4 of itself, and so every number printed by some 1e-8.
-    An estimate behind "±" is good to its order of magnitude.
-    """
-    a, b = Decimal(printed), Decimal(shown)
-    if is_an_error:
-        return b / 10 <= a <= 10 * b
-    if not set(".e") & set(printed + shown):
-        return a == b
-    unit = Decimal(1).scaleb(min(a.as_tuple().exponent, b.as_tuple().exponent))
-    return abs(a - b) <= unit + abs(b) / 10**7
 
 
 def test_agree_allows_rounding_and_nothing_else():
@@ -67,18 +40,7 @@ def test_the_first_screen_has_the_picture_and_the_two_commands():
 
 def test_every_python_block_runs_and_prints_what_is_shown(monkeypatch, tmp_path):
     monkeypatch.chdir(tmp_path)
-    names: dict = {"__name__": "readme"}
-    printed, checked = "", 0
-    for kind, body in BLOCKS:
-        if kind == "text":  # the output of the block before
-            assert agree(printed, body), printed
-            checked += 1
-            continue
-        out = io.StringIO()
-        with contextlib.redirect_stdout(out):
-            exec(compile(body, "README.md", "exec"), names)
-        printed = out.getvalue()
-    assert checked >= 2
+    assert run_page(README, "README.md") >= 2
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
