@@ -1,8 +1,11 @@
 """The site: its sources, and, where Sphinx and Chromium are, the built pages as a phone and a projector show them."""
 
+import inspect
+
 import pytest
 from browser import CHROMIUM, Browser
 
+import nn
 from experiments.docs import sources
 from experiments.docs.__main__ import main
 from experiments.docs.api import page, prose, reference
@@ -97,3 +100,12 @@ def test_the_pages_fit_and_fetch_nothing(site, tmp_path):
                 assert browser.ask("document.querySelectorAll('h1').length") == 1
     finally:
         browser.close()
+
+
+@pytest.mark.parametrize("name", nn.__all__)
+def test_every_public_method_of_nn_is_described(name):
+    """`forward` is described by its class, the formula."""
+    value = getattr(nn, name)
+    own = vars(value).items() if inspect.isclass(value) else ()
+    for inner in {inner for inner, f in own if inspect.isfunction(f) and not inner.startswith("_")} - {"forward"}:
+        assert any(getattr(getattr(base, inner, None), "__doc__", None) for base in value.__mro__), inner
