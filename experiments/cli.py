@@ -7,6 +7,7 @@ import functools
 import math
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -24,34 +25,54 @@ FEW = 500  # images that a dry run draws
 Options = dict[str, Any]  # how the data of a run are loaded; JSON-able, kept in its checkpoint
 
 
-def run_main(main: Callable[[list[str]], int]) -> None:
+def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
     """Call `main(arguments)` and exit with its status. An error is one sentence on stderr, never a traceback.
 
-    Exit statuses: 2 for bad input, 3 for a failed computation, 130 after Ctrl-C.
+    Exit statuses: 2 for bad input, 3 for a failed computation, 130 after Ctrl-C. shared: `mpiexec` may start several
+    processes of this command, which then share its work; an error in one of them ends all.
     """
-    from autograd.arrays import DeviceError
-    from minigan.errors import InputError, NumericalError
+    from minigan import ranks
     from minigan.streams import protect
 
     protect()
+    failed = True
     try:
         try:
+            ranks.join(shared)
             status = main(sys.argv[1:])
+            failed = False
         finally:
             sys.stdout.flush()  # a full disk fails here, and not when nobody hears of it
-        sys.exit(status)
-    except KeyboardInterrupt:  # outside training, which catches Ctrl-C and saves
+    except BaseException as e:
+        status = report(e)
+    ranks.leave(status, failed)
+    sys.exit(status)
+
+
+def report(error: BaseException) -> int:
+    """Print an error as one sentence; returns the exit status. One that no input should raise goes on as it is."""
+    from autograd.arrays import DeviceError
+    from minigan import ranks
+    from minigan.errors import InputError, NumericalError
+
+    if isinstance(error, KeyboardInterrupt):  # outside training, which catches Ctrl-C and saves
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except NumericalError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(3)
-    except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file in place of a folder
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(2)
-    except MemoryError as e:
-        print("error: not enough memory" + (f": {e}" if str(e) else ""), file=sys.stderr)
-        sys.exit(2)
+        return 130
+    if isinstance(error, NumericalError):
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    if isinstance(error, (InputError, DeviceError, OSError)):  # OSError: no space, no permission, a file for a folder
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, MemoryError):
+        print("error: not enough memory" + (f": {error}" if str(error) else ""), file=sys.stderr)
+        return 2
+    if ranks.world().size == 1:
+        raise error
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):  # by argparse
+        return error.code or 0
+    traceback.print_exception(error)
+    return 1
 
 
 def without_options(main: Callable[[], None]) -> Callable[[], None]:
@@ -206,18 +227,20 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     InputError where there are none. `options` are kept in the checkpoint, so that --resume needs no other flag; among
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
+    from minigan.ranks import world
     from minigan.train import hold_run
 
     device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
     with contextlib.ExitStack() as held:
-        if args.resume and not args.dry_run:
+        if args.resume and not args.dry_run and world().first:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
+        world().barrier()
         saved = read_saved(args.resume) if args.resume else None
         if saved and not args.dry_run and finished(args.resume, saved[1], name):
             return 0
-        load = drawing_few(load) if args.dry_run else load
+        load = loading_once(drawing_few(load) if args.dry_run else load)
         plan = read_resume(args.resume, saved, load, name, device) if saved else new_plan(args, load, options)
         return start_plan(args, plan, load, name, device, held)
 
@@ -229,11 +252,12 @@ def start_plan(
     from autograd import use_tf32
     from minigan.evaluate import make_evaluator
     from minigan.pace import fit_schedule
+    from minigan.ranks import world
     from minigan.step import GAN
     from minigan.train import Run, hold_run, new_directory
 
     config, data = plan.config, plan.data
-    gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph)
+    gan = GAN(config, data.images, device, graph=device != "cpu" and not args.no_graph, world=world())
     with use_tf32(args.tf32):
         if args.dry_run:
             return dry_run(gan, data, args.minutes)
@@ -243,8 +267,9 @@ def start_plan(
             fit_schedule(gan, args.minutes)
     evaluation = plan.options.get("evaluation", {})
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
-    directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-    if not args.resume:
+    usual = Path("runs") / f"{name}-{config.variant}-{config.preset}"
+    directory = plan.directory or world().first_alone(lambda: new_directory(usual))
+    if not args.resume and world().first:
         directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(hold_run(directory))
         refuse_existing(directory)  # again: another process may have been quicker
@@ -360,6 +385,26 @@ def check_evaluation(options: Any, directory: Path) -> None:
         raise InputError(f"{directory}: its files do not say with which features it was evaluated")
 
 
+def loading_once(load: Load) -> Load:
+    """`load` by rank 0, which sends the images to the others, or the place where they are stored."""
+    from minigan.errors import NoSuchSplit
+    from minigan.ranks import world
+
+    def once(options: Options, split: str = "train") -> "Dataset":
+        def found() -> "Dataset | NoSuchSplit":
+            try:
+                return load(options, split)
+            except NoSuchSplit as e:  # which the evaluation expects
+                return e
+
+        data = world().first_alone(found)
+        if isinstance(data, NoSuchSplit):
+            raise data
+        return data
+
+    return load if world().size == 1 else once
+
+
 def drawing_few(load: Load) -> Load:
     """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
 
@@ -404,6 +449,7 @@ def read_resume(directory: Path, saved: tuple["Arrays", dict[str, Any]], load: L
     from minigan import accelerate
     from minigan.config import saved_config
     from minigan.errors import InputError
+    from minigan.ranks import world
 
     arrays, meta = saved
     config = saved_config(meta, directory)
@@ -416,6 +462,9 @@ def read_resume(directory: Path, saved: tuple["Arrays", dict[str, Any]], load: L
     loops = bool(meta.get("loops"))
     if device == meta.get("device") == "cpu" and accelerate.use("cpu" if loops else None) != loops:
         print("the run used numba, which is not installed: it goes on, but its rounding changes", file=sys.stderr)
+    before, now = meta.get("ranks", 1), world().size
+    if before != now:
+        print(f"the run had {before} ranks and has {now} now: it goes on, but its rounding changes", file=sys.stderr)
     return Plan(config, data, options, command, directory, (arrays, meta) if arrays else None)
 
 
@@ -425,6 +474,7 @@ def report_start(run: "Run") -> None:
 
     gan, size = run.gan, run.gan.config.image_size
     how = ", by compiled loops" if accelerate.in_use("cpu") else ""
+    how += f", {run.world.size} ranks" if run.world.size > 1 else ""
     print(f"{run.data.name}: {len(run.data):,} images, {size} × {size}; device {gan.device}{how}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {run.directory}")
     if gan.steps_done:
@@ -441,7 +491,8 @@ def train(run: "Run") -> int:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1
     directory = run.directory
-    if run.stop_signal is not None and not (directory / "samples.h5").exists():
+    finished = run.world.same((directory / "samples.h5").exists())
+    if run.stop_signal is not None and not finished:
         print(f"stopped and saved at step {run.gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
         return 128 + run.stop_signal
     if figures:

@@ -246,7 +246,7 @@ def write_interpolation(keys: list[int], seed: int, draw: Draw, batch: int, late
 def run() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM removes half-written files too
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

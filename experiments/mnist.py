@@ -79,7 +79,7 @@ def main(argv: list[str]) -> int:
 
 def run() -> None:
     """The command as a console script."""
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

@@ -43,5 +43,5 @@ def fit_schedule(gan: GAN, minutes: float) -> float:
     start = time.perf_counter()
     pace = seconds_per_step(gan)
     left = 0.9 * 60 * minutes - (time.perf_counter() - start)
-    gan.config.steps = max(1, int(left / pace))
+    gan.config.steps = max(1, gan.world.same(int(left / pace)))
     return pace

@@ -4,6 +4,7 @@ runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · s
               curves.png · checkpoint.h5 · best.h5 · report.html
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -65,6 +66,7 @@ class Run:
         tf32: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
+        self.world = gan.world  # of its ranks, the first alone writes files and shows anything
         self.evaluate, self.data_options, self.tf32 = evaluate, data_options or {}, tf32
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
         self.seconds = 0.0  # of training so far, before a resume too
@@ -80,6 +82,9 @@ class Run:
         """Write a checkpoint. NonFinite, and no new file, if a step since the last line of the log went wrong."""
         self._read_stats()
         arrays, counters = self.gan.state()
+        self.world.check_equal([a for group in arrays.values() for a in group.values()], "the states of the run")
+        if not self.world.first:
+            return
         checkpoint.save(self.directory / name, arrays, {**counters, **self.description()})
 
     def description(self) -> dict[str, Any]:
@@ -92,6 +97,7 @@ class Run:
             "command": self.command,
             "best": self.best,
             "device": self.gan.device,
+            "ranks": self.world.size,
             "loops": in_use("cpu"),
         }
 
@@ -107,6 +113,8 @@ class Run:
 
     def write_config(self) -> None:
         gan = self.gan
+        if not self.world.first:
+            return
         skipped = {"unreadable": self.data.skipped} if self.data.skipped else {}
         config = {
             "command": self.command,
@@ -117,6 +125,7 @@ class Run:
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,
+                "ranks": self.world.size,
                 "tf32": self.tf32,
                 "loops": in_use("cpu"),
                 "cores": os.cpu_count(),
@@ -129,6 +138,8 @@ class Run:
 
     def append(self, record: dict[str, Any]) -> None:
         """Append a record to the log, on a new line even after a line that a kill cut short."""
+        if not self.world.first:
+            return
         path = self.directory / "log.jsonl"
         try:
             with open(path, "ab+") as f:
@@ -147,6 +158,8 @@ class Run:
         return RandomStream(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
 
     def save_samples(self) -> None:
+        if not self.world.first:
+            return
         grid = image_grid(self.gan.sample(self.fixed_z(GRID)))
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
 
@@ -155,7 +168,7 @@ class Run:
         if self.evaluate is None:
             return {}
         self.last = {"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2)}
-        self.last |= self.evaluate(samples)
+        self.last |= self.world.first_alone(lambda: self.evaluate(samples))
         self.append(self.last)
         if named := distance(self.last):
             key = named[0]
@@ -169,6 +182,8 @@ class Run:
 
         Nothing here is needed to go on. So what cannot be made, from a damaged file for example, is left out.
         """
+        if not self.world.first:
+            return
         for write in (self._animation, self._curves, self._last_samples, lambda: write_report(self.directory)):
             try:
                 write()
@@ -195,6 +210,8 @@ class Run:
         samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
         figures = self.log_evaluation(samples)
         self.summarise()
+        if not self.world.first:
+            return figures
         with writing_hdf5(self.directory / "samples.h5") as file:
             file.array("images", samples, compression="gzip")
         return figures
@@ -207,22 +224,26 @@ class Run:
         On SIGINT, SIGTERM or SIGHUP the current step is finished, the run is saved, and `stop_signal` is the signal's
         number. A second signal leaves out the pictures that follow. InputError if another process trains this run.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with hold_run(self.directory):
+        with contextlib.ExitStack() as held:
+            if self.world.first:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                held.enter_context(hold_run(self.directory))
             return self.train_alone()
 
     def train_alone(self) -> dict[str, Any]:
         """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
         self.write_config()
-        if not (self.directory / "checkpoint.h5").exists():
+        if not self.world.same((self.directory / "checkpoint.h5").exists()):
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
-        shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
-        save_image(image_grid(self.data.images[shown]), self.directory / "real.png")
+        if self.world.first:
+            shown = np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
+            save_image(image_grid(self.data.images[shown]), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
-        bar = Progress(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
+        options: dict[str, Any] = {"unit": "step", "dynamic_ncols": True, "smoothing": 0.05}
+        bar = Progress(total=c.steps, initial=gan.steps_done, disable=not self.world.first, **options)
         previous = {s: signal.signal(s, self._stop) for s in stop_signals()}
         started, before = time.perf_counter(), self.seconds
         try:
@@ -230,6 +251,7 @@ class Run:
                 with np.errstate(all="ignore"), use_tf32(self.tf32):
                     gan.step()
                 bar.update()
+                self.stop_signal = self.world.most(self.stop_signal or 0) or None  # all ranks stop after this step
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
@@ -250,7 +272,7 @@ class Run:
                 self.save_samples()  # so that the report ends with what the run has reached
                 self.summarise()
         except KeyboardInterrupt:
-            if self.stop_signal is None:
+            if self.stop_signal is None or self.world.size > 1:  # other ranks may wait for this one: all are to end
                 raise
         finally:
             for s, handler in previous.items():
@@ -295,7 +317,7 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            raise NonFinite(self._explain(rows, k - count))
+            raise NonFinite(self.world.first_alone(lambda: self._explain(rows, k - count)))
         return rows
 
     def _explain(self, rows: np.ndarray, first: int) -> str:
@@ -303,7 +325,8 @@ class Run:
         row, column = np.argwhere(~np.isfinite(rows))[0]
         says = [f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"]
         path = self.directory / "checkpoint.h5"
-        replay = GAN(self.gan.config, self.data.images, self.gan.device)
+        config = dataclasses.replace(self.gan.config, accumulate=self.gan.part.parts)  # those of all ranks, in turn
+        replay = GAN(config, self.data.images, self.gan.device)
         saved = 0
         if path.is_file():
             replay.load_state(*checkpoint.load(path))
