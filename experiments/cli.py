@@ -266,7 +266,7 @@ def start_plan(
         if args.minutes:
             fit_schedule(gan, args.minutes)
     evaluation = plan.options.get("evaluation", {})
-    evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
+    evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, world=world(), **evaluation)
     usual = Path("runs") / f"{name}-{config.variant}-{config.preset}"
     directory = plan.directory or world().first_alone(lambda: new_directory(usual))
     if not args.resume and world().first:

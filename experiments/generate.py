@@ -76,7 +76,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
+    import numpy as np
+
     from minigan.errors import InputError
+    from minigan.ranks import world
     from minigan.sampling import find_checkpoint, truncate
     from minigan.train import free_directory
 
@@ -87,13 +90,18 @@ def main(argv: list[str]) -> int:
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config, digest = load_hashed(path, device)
+    world().check_equal([np.frombuffer(digest.encode(), np.uint8)], f"the files {path}")
+    if args.truncation < 1:
+        truncate(generator, args.truncation)
+    if not world().first:
+        for _ in drawn(wanted(args), args.seed, generator, config):
+            pass
+        return 0
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
-    if args.truncation < 1:
-        truncate(generator, args.truncation)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
@@ -174,13 +182,34 @@ def filled_whole(directory: Path) -> Iterator[Path]:
             directory.rmdir()
 
 
+def wanted(args: argparse.Namespace) -> int:
+    """How many images are asked for, beside an animation."""
+    return args.num if args.folder or args.grid or args.hdf5 else 0
+
+
+Batch = tuple[range, "np.ndarray", "np.ndarray"]  # the numbers of images, their z and the images
+
+
+def drawn(num: int, seed: int, generator: Any, config: "Config") -> Iterator[Batch]:
+    """The first images of a seed in batches, so that memory does not grow with their number; the ranks draw in turn."""
+    from minigan.ranks import world
+    from minigan.sampling import batch_size, generate, latents
+
+    batch, here = batch_size(config), world()
+    for start in range(0, num, batch * here.size):
+        first = start + batch * here.rank
+        numbers = range(min(first, num), min(first + batch, num))
+        z = latents(numbers, config.latent, seed)
+        found = (numbers, z, generate(generator, z, batch, fill=True)) if numbers else None
+        yield from (one for one in here.all(found) if one)
+
+
 def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, config: "Config", directory: Path) -> None:
     """Write everything that was asked for into the directory."""
     from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
 
-    batch = batch_size(config)
-    images = args.num if args.folder or args.grid or args.hdf5 else 0
+    batch, images = batch_size(config), wanted(args)
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
     with Progress(total=images + STEPS * len(keys or []), unit="image", leave=False) as bar:
 
@@ -188,29 +217,28 @@ def write(args: argparse.Namespace, path: Path, digest: str, generator: Any, con
             bar.update(len(z))
             return generate(generator, z, batch, fill=True)
 
+        def counted() -> Iterator[Batch]:
+            for found in drawn(images, args.seed, generator, config):
+                bar.update(len(found[0]))
+                yield found
+
         if images:
-            write_images(args, path, digest, draw, batch, config.latent, directory)
+            write_images(args, path, digest, counted(), directory)
         if keys:
             write_interpolation(keys, args.seed, draw, batch, config.latent, directory)
 
 
-def write_images(
-    args: argparse.Namespace, path: Path, digest: str, draw: Draw, batch: int, latent: int, directory: Path
-) -> None:
-    """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
+def write_images(args: argparse.Namespace, path: Path, digest: str, batches: Iterator[Batch], directory: Path) -> None:
+    """Write the folder, the grid and the HDF5 file."""
     from minigan.figures import enlargement, image_grid, save_image
     from minigan.hdf5 import writing_hdf5
-    from minigan.sampling import latents
 
     shown: list[np.ndarray] = []
     made: dict[str, Any] = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
     made["checkpoint_sha256"] = digest
     rows: dict[str, Callable[[np.ndarray], None]] = {}
     with writing_hdf5(directory / "samples.h5", **made) if args.hdf5 else contextlib.nullcontext() as file:
-        for first in range(0, args.num, batch):
-            numbers = range(first, min(first + batch, args.num))
-            z = latents(numbers, latent, args.seed)
-            images = draw(z)
+        for numbers, z, images in batches:
             if args.folder:
                 for number, image in zip(numbers, images, strict=True):
                     save_image(image, directory / "images" / f"{number:06d}.png")
@@ -218,7 +246,7 @@ def write_images(
                 shown += list(images[: GRID_MOST - len(shown)])
             if file:
                 for name, part in {"images": images, "z": z}.items():
-                    if not first:
+                    if name not in rows:
                         rows[name] = file.rows(name, (args.num, *part.shape[1:]), part)
                     rows[name](part)
     if args.grid:

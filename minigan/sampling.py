@@ -17,6 +17,7 @@ from minigan import checkpoint
 from minigan.config import Config, build, saved_config
 from minigan.errors import InputError
 from minigan.files import reading
+from minigan.ranks import One
 from nn import Module
 
 SEEDS = 2**32  # seeds of images: 0 … SEEDS - 1
@@ -119,21 +120,23 @@ def batch_size(config: Config) -> int:
     return max(4, min(250, 250 * 28**2 // config.image_size**2))
 
 
-def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False) -> np.ndarray:
+def generate(generator: Module, z: Any, batch: int = 250, fill: bool = False, world: One | None = None) -> np.ndarray:
     """Generate images for z (n, latent) in batches: uint8 (n, H, W) or (n, H, W, 3), on the host.
 
     z may be on the host or on the generator's device. `fill` pads the last batch and drops the surplus images. Matrix
-    products with fewer rows round differently, so without it an image would depend on n.
+    products with fewer rows round differently, so without it an image would depend on n. world: ranks that all call
+    this, with the same z; each generates some of the batches, and gets all images.
     """
+    world = world or One()
     xp = array_module(generator.parameters()[0].data)
     images = []
     with no_grad():
-        for i in range(0, len(z), batch):
-            part = xp.asarray(z[i : i + batch])
+        for block in world.share(len(z), batch):
+            part = xp.asarray(z[block])
             n = len(part)
             if fill and n < batch:
                 part = xp.concatenate([part, xp.zeros((batch - n, *part.shape[1:]), dtype=part.dtype)])
             x = generator(Tensor(part)).data[:n]
             x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
             images.append(to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
-    return np.concatenate(images)
+    return np.concatenate(world.merge(images))

@@ -270,9 +270,12 @@ class GAN:
             return c.penalty_start ** (1 - done / ramp)
         return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
-    def sample(self, z: Any) -> np.ndarray:
-        """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3)."""
-        return generate(self.ema.model, z)
+    def sample(self, z: Any, shared: bool = False) -> np.ndarray:
+        """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3).
+
+        shared: all ranks call this together, and each generates a part.
+        """
+        return generate(self.ema.model, z, world=self.world if shared else None)
 
     def state(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
         """Everything training changes: arrays by group, and the counters."""

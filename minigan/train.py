@@ -41,7 +41,7 @@ from minigan.step import GAN, STATS
 GRID = 100  # images of a sample grid, from fixed z
 EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
 
-Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> the figures of an "eval" record
+Evaluate = Callable[[np.ndarray], dict[str, Any]]  # uint8 samples -> the figures of an "eval" record, on all ranks
 
 
 class NonFinite(RuntimeError):
@@ -168,7 +168,7 @@ class Run:
         if self.evaluate is None:
             return {}
         self.last = {"kind": "eval", "step": self.gan.steps_done, "seconds": round(self.seconds, 2)}
-        self.last |= self.world.first_alone(lambda: self.evaluate(samples))
+        self.last |= self.evaluate(samples)
         self.append(self.last)
         if named := distance(self.last):
             key = named[0]
@@ -207,7 +207,7 @@ class Run:
 
         That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
-        samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples))
+        samples = self.gan.sample(self.fixed_z(self.gan.config.eval_samples), shared=True)
         figures = self.log_evaluation(samples)
         self.summarise()
         if not self.world.first:
@@ -259,7 +259,7 @@ class Run:
                 if k % c.sample_every == 0 or ended:
                     self.save_samples()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
-                    if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples))):
+                    if figures := self.log_evaluation(gan.sample(self.fixed_z(c.eval_samples), shared=True)):
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()

@@ -13,13 +13,14 @@ import sysconfig
 from importlib.util import find_spec
 from pathlib import Path
 
+import h5py
 import numpy as np
 import pytest
 from PIL import Image
 from rank_program import gradients
 from slow import slow_but_the_first
 from tiny_models import tiny_gan
-from tiny_runs import IMAGES, TINY
+from tiny_runs import IMAGES, TINY, write_run
 
 from autograd import accelerate
 from autograd.random import Part, RandomStream
@@ -27,6 +28,7 @@ from minigan import checkpoint
 from minigan.config import resolve
 from minigan.errors import InputError
 from minigan.log import read_log
+from minigan.metrics.extractors import DigitExtractor
 from minigan.ranks import One
 from minigan.step import GAN, check_shares
 
@@ -295,3 +297,28 @@ def test_an_error_of_all_ranks_is_said_once(tmp_path, flags, command, says):
     status, out, error = mpiexec(3, "-m", f"experiments.{command}", *options)
     assert status == 2 and says in error and error.count("\n") == 1 and not out
     assert not (tmp_path / "run").exists()
+
+
+@together
+@pytest.mark.slow
+def test_ranks_share_samples_and_features_which_are_those_of_one_process(tmp_path):
+    option = dataclasses.asdict(resolve(**TINY))
+    status, _, error = program(3, "sample", tmp_path, {**option, "batch": 3})
+    assert status == 0, error
+    found, gan = np.load(tmp_path / "samples.npz"), GAN(resolve(**TINY), IMAGES)
+    expected = gan.sample(gan.rng.normal((700, gan.config.latent)))
+    np.testing.assert_array_equal(found["images"], expected)  # the same batches, so the same rounding
+    np.testing.assert_array_equal(found["features"], DigitExtractor()(expected).values)
+
+
+@together
+@pytest.mark.slow
+def test_ranks_generate_the_images_of_one_process(tmp_path):
+    write_run(tmp_path)
+    for n in (1, 2):
+        options = ["--num", 600, "--hdf5", "--out", tmp_path / str(n)]
+        status, out, error = mpiexec(n, "-m", "experiments.generate", tmp_path, *options)
+        assert status == 0 and out.count("wrote") == 1, error
+    with h5py.File(tmp_path / "1/samples.h5") as one, h5py.File(tmp_path / "2/samples.h5") as two:
+        for name in ("images", "z"):
+            np.testing.assert_array_equal(two[name][:], one[name][:])

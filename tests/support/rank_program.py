@@ -12,6 +12,7 @@ from tiny_runs import IMAGES, resume, start
 
 from experiments.cli import run_main
 from minigan.config import Config
+from minigan.metrics.extractors import DigitExtractor
 from minigan.ranks import world
 from minigan.step import GAN
 
@@ -43,6 +44,18 @@ def compare(directory, options):
             digests.append(world().all(digest(gan)))
         if world().first:
             np.savez(directory / f"{i}.npz", d=d, g=g, stats=gan.stats, digests=digests)
+
+
+def sample(directory, options):
+    """Samples and their features, which the ranks share."""
+    gan = GAN(Config(**options), IMAGES, world=world())
+    extractor = DigitExtractor()
+    extractor.world = world()
+    images = gan.sample(gan.rng.normal((700, gan.config.latent)), shared=True)
+    features = extractor(images)
+    world().check_equal([images, features.values], "the samples")
+    if world().first:
+        np.savez(directory / "samples.npz", images=images, features=features.values)
 
 
 def at_step(run, rank, k, act):
@@ -82,7 +95,7 @@ def train(directory, options):
 
 def main(argv):
     what, directory, options = argv[0], Path(argv[1]), json.loads(argv[2])
-    return {"compare": compare, "train": train}[what](directory, options) or 0
+    return {"compare": compare, "sample": sample, "train": train}[what](directory, options) or 0
 
 
 if __name__ == "__main__":
