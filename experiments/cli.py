@@ -5,6 +5,7 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import shlex
 import sys
 import traceback
@@ -503,7 +504,7 @@ def train(run: "Run") -> int:
 
 def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
-    from minigan.pace import fit_schedule, seconds_per_step
+    from minigan.pace import fit_schedule, seconds_per_step, seconds_with_ranks
     from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
@@ -516,4 +517,20 @@ def dry_run(gan: "GAN", data: "Dataset", minutes: float | None) -> int:
     print(f"discriminator  {gan.discriminator.count():>12,} parameters")
     time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)
     print(f"{1 / pace:.1f} steps/s: about {time} for {config.steps:,} steps ({epochs:.1f} epochs)")
+    if ranks := ranks_to_use(gan):
+        faster = seconds_with_ranks(gan, ranks)
+        time = duration(config.steps * faster)
+        print(
+            f"{1 / faster:.1f} steps/s with {ranks} ranks on otherwise idle cores, about {time}: "
+            f"mpiexec -n {ranks} python -m mpi4py -m …"
+        )
     return 0
+
+
+def ranks_to_use(gan: "GAN") -> int:
+    """How many of the cores could share the steps of a process that is alone; 0 where there is one, or a GPU."""
+    config = gan.config
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if gan.world.size > 1 or gan.device != "cpu" or config.cnn_batch_norm:
+        return 0
+    return max((n for n in range(2, cores + 1) if config.batch % (n * config.accumulate) == 0), default=0)
