@@ -197,9 +197,15 @@ def choose_device(name: str, loops: bool = True) -> str:
     """The device of --device, cpu, cuda or auto; DeviceError if it is not there. Switches its fast twins on."""
     from autograd.arrays import best_device, device_module
     from minigan import accelerate
+    from minigan.ranks import world
 
-    device = best_device() if name == "auto" else name
-    device_module(device)
+    world().one_gpu()
+    device = name
+    if name == "auto":
+        device = "cuda" if set(world().all(best_device())) == {"cuda"} else "cpu"
+    xp = device_module(device)
+    if device == "cuda":
+        world().use_nccl(xp)
     accelerate.use(None if device == "cpu" and not loops else device)
     return device
 

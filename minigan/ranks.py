@@ -9,6 +9,7 @@ gradients is the gradient of the whole batch. Weights need not be sent: equal st
 
 import io
 import os
+import platform
 import sys
 import time
 import zlib
@@ -74,6 +75,12 @@ class One:
         by_rank = self.all(list(blocks))
         return [by_rank[i % self.size][i // self.size] for i in range(sum(map(len, by_rank)))]
 
+    def one_gpu(self) -> None:
+        """Let this rank see one GPU of its machine. It has to come before CuPy is imported."""
+
+    def use_nccl(self, xp: Any) -> None:
+        """Sum arrays of CuPy by NCCL from now on."""
+
     def check_equal(self, arrays: Sequence[np.ndarray], what: str) -> None:
         """InputError unless the arrays are equal bit for bit on all ranks."""
         if self.size > 1:
@@ -85,13 +92,35 @@ class One:
 class World(One):
     """The ranks of an MPI communicator."""
 
-    def __init__(self, comm: Any):
+    def __init__(self, comm: Any, mpi: Any):
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()
-        self.MPI = sys.modules[type(comm).__module__]
+        self.MPI = mpi  # the module
         self.local = comm.Split_type(self.MPI.COMM_TYPE_SHARED).Get_rank()
+        self.nccl: Any = None
 
     def sum(self, array: Any) -> None:
-        self.comm.Allreduce(self.MPI.IN_PLACE, array)
+        if self.nccl is None:
+            self.comm.Allreduce(self.MPI.IN_PLACE, array)
+        else:  # on the current stream, so a CUDA graph captures it; all ranks capture the same sums in the same order
+            self.nccl.all_reduce(array, array, "sum")
+
+    def one_gpu(self) -> None:
+        given = [name for name in os.environ.get("CUDA_VISIBLE_DEVICES", f"{self.local}").split(",") if name]
+        if len(given) != 1:  # a launcher such as srun may have given each rank one
+            given = given[self.local : self.local + 1]
+        os.environ["CUDA_VISIBLE_DEVICES"] = given[0] if given else "-1"
+
+    def use_nccl(self, xp: Any) -> None:
+        gpus = self.all((platform.node(), xp.cuda.Device().pci_bus_id))
+        if len(set(gpus)) < self.size:
+            raise InputError(
+                f"{self.size} ranks and {len(set(gpus))} GPUs: start one rank for each GPU, or use --device cpu"
+            )
+        if not xp.cuda.nccl.available:
+            raise InputError("this CuPy has no NCCL, by which ranks add up: pip install nvidia-nccl-cu12, or -cu13")
+        from cupyx.distributed import NCCLBackend
+
+        self.nccl = NCCLBackend(self.size, self.rank, use_mpi=True)
 
     def same(self, value: Any) -> Any:
         return self.comm.bcast(value)
@@ -153,7 +182,7 @@ def join(shared: bool = True) -> One:
             f"{n} processes were started together, but mpi4py sees {found}: it uses another MPI ({library}) than this "
             "mpiexec or srun; use the mpiexec beside this python"
         )
-    _world.append(World(MPI.COMM_WORLD))
+    _world.append(World(MPI.COMM_WORLD, MPI))
     return world()
 
 
