@@ -14,13 +14,15 @@ import subprocess
 import sys
 import sysconfig
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from autograd import accelerate
 from experiments.bench.case import Case
 from experiments.bench.steps import QUICK, STEPS, gan_of
+from minigan.pace import take_steps
+from minigan.step import GAN
 
 RANKS = 2
 NAMES = ("small, batch 32", "small, batch 64", "poster, batch 32", "paper 32², batch 32", "CNN 28²", "CNN 64²")
@@ -154,7 +156,7 @@ NETWORKS = (
     Network("25 GbE", 30e-6, 2.8e9),  # by the data sheet: 25 Gbit/s less a tenth, latency of TCP
     Network("NVLink", 10e-6, 150e9),  # by the data sheets, at half of what they promise
 )
-SHARES = (1, 2, 4, 8, 16, 32)  # ranks whose share of a batch is timed
+PREDICTED = ("small, batch 32", "CNN 28²", "poster, batch 32", "paper 32², batch 32")
 COUNTS = (2, 4, 8, 16, 32, 64)  # ranks of the table
 
 
@@ -173,39 +175,40 @@ def line_through(points: dict[int, float]) -> tuple[float, float]:
     return float(fixed), float(each)
 
 
-def predict() -> str:
+def predict() -> Iterator[str]:
     """The table of docs/scaling.md, in Markdown. Times are of the processor, so that other processes matter little."""
-    import numpy as np
-
     head = " | ".join(f"{n}" for n in COUNTS)
-    lines = [
-        f"| step | fixed, each image | gradients | network | exchange | {head} |",
-        "|---" * (5 + len(COUNTS)) + "|",
-    ]
-    for name in NAMES:
-        batch, times, floats = STEPS[name].get("batch", 32), {}, 0
-        for ranks in SHARES[:4]:
-            gan = gan_of({**STEPS[name], "batch": batch // ranks}, "cpu")
-            floats = gan.generator.count() + gan.discriminator.count()
-            for _ in range(WARM_UP):
-                gan.step()
-            taken = []
-            while len(taken) < LEAST or sum(taken) < 1:
-                start = time.process_time()
-                gan.step()
-                taken.append(time.process_time() - start)
-            times[batch // ranks] = float(np.median(taken))
+    yield f"| step | fixed + each image | gradients | network | exchange | {head} |"
+    yield "|---" * (5 + len(COUNTS)) + "|"
+    for name in PREDICTED:
+        batch = STEPS[name].get("batch", 32)
+        gan = gan_of(STEPS[name], "cpu")
+        floats = gan.generator.count() + gan.discriminator.count()
+        times = {batch: processor_seconds(gan)}
+        times |= {n: processor_seconds(gan_of({**STEPS[name], "batch": n}, "cpu")) for n in (batch // 2, batch // 4)}
         fixed, each = line_through(times)
-        for i, network in enumerate(NETWORKS):
-            cells = []
-            for ranks in COUNTS:
-                share = fixed + each * batch / ranks
-                value = efficiency(fixed + each * batch, share, network.seconds(floats, ranks), ranks)
-                cells.append(f"{value:.2f}" if batch % ranks == 0 else "")
-            first = f"{name} | {1e3 * fixed:.3g} + {1e3 * each:.3g} ms | {floats / 1e6:.2g} M" if i == 0 else " | | "
-            exchange = f"{1e3 * network.seconds(floats, 2):.2g} ms"
-            lines.append(f"| {first} | {network.name} | {exchange} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        first = f"{name} | {1e3 * fixed:.3g} + {1e3 * each:.3g} ms | {floats / 1e6:.2g} M"
+        for network in NETWORKS:
+            exchange = [network.seconds(floats, ranks) for ranks in COUNTS]
+            cells = [
+                f"{efficiency(fixed + each * batch, fixed + each * batch / ranks, seconds, ranks):.2f}"
+                if batch % ranks == 0
+                else "–"
+                for ranks, seconds in zip(COUNTS, exchange, strict=True)
+            ]
+            yield f"| {first} | {network.name} | {1e3 * exchange[0]:.2g} ms | {' | '.join(cells)} |"
+            first = " | | "
+
+
+def processor_seconds(gan: GAN) -> float:
+    """The median processor time of a step."""
+    take_steps(gan, WARM_UP)
+    taken: list[float] = []
+    while len(taken) < LEAST or sum(taken) < 1:
+        start = time.process_time()
+        gan.step()
+        taken.append(time.process_time() - start)
+    return statistics.median(taken)
 
 
 def main() -> None:
@@ -216,7 +219,8 @@ def main() -> None:
     p.add_argument("--no-loops", action="store_true")
     args = p.parse_args()
     accelerate.use(None if args.no_loops else "cpu")
-    print(predict() if args.side == "predict" else json.dumps(work(args.side, args.step, args.seconds)))
+    for line in predict() if args.side == "predict" else [json.dumps(work(args.side, args.step, args.seconds))]:
+        print(line, flush=True)
 
 
 if __name__ == "__main__":
