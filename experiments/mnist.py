@@ -19,6 +19,7 @@ EXAMPLES = """examples:
   python -m experiments.mnist --data DIR --size 32          a folder of PNG or JPEG images, cropped and resized
   python -m experiments.mnist --d-similarity dot --d-norm none --steps 2000    change what you like
   python -m experiments.mnist --resume runs/mnist-vitgan-small                 go on after Ctrl-C
+  mpiexec -n 2 python -m mpi4py -m experiments.mnist        by two processes (pip install -e '.[mpi]')
 """
 
 
@@ -65,10 +66,11 @@ def main(argv: list[str]) -> int:
         raise InputError("--skip-unreadable is for pictures, so it needs --data")
     if args.download:
         from minigan.data import download
+        from minigan.ranks import world
 
         if not args.data:
             raise InputError("--download needs --data DIR, the folder to fetch into")
-        download(args.download, args.data)
+        world().first_alone(lambda: download(args.download, args.data))
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
     path = None if args.data is None else str(args.data.resolve())  # so that a run resumes from anywhere
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
