@@ -15,7 +15,6 @@ if TYPE_CHECKING:
     import numpy as np
 
     from autograd.random import RandomStream
-    from minigan.data import Dataset
     from minigan.metrics.digits import DigitClassifier
 
 TRAIN_STREAM, TEST_STREAM = 2 << 32, 3 << 32  # added to the seed; minigan.data uses 0 and 1 << 32
@@ -33,9 +32,7 @@ def parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     p.add_argument("--out", type=Path, default=Path("digits.h5"), metavar="FILE", help="weights (default: digits.h5)")
-    p.add_argument(
-        "--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn alone)"
-    )
+    p.add_argument("--data", type=Path, metavar="DIR", help="MNIST's IDX files, to learn too (default: drawn alone)")
     p.add_argument("--seed", type=int, default=0, help="of the digits, the weights and the order (default: 0)")
     p.add_argument("--epochs", type=int, default=6, help="passes over the digits (default: 6)")
     p.add_argument("--images", type=int, default=16_000, help="drawn digits to train on (default: 16000)")
@@ -60,29 +57,31 @@ def main(argv: list[str]) -> int:
     facts: dict[str, Any] = {"drawn_digits": len(images)}
     if args.data:
         learned, unseen = (mnist(args.data, split) for split in ("train", "test"))
-        images, labels = np.concatenate([images, learned.images]), np.concatenate([labels, learned.labels])
-        facts |= {"mnist_images": len(learned), "mnist_sha256": content_hash(learned.images)}
+        images, labels = np.concatenate([images, learned[0]]), np.concatenate([labels, learned[1]])
+        facts |= {"mnist_images": len(learned[0]), "mnist_sha256": content_hash(learned[0])}
     accelerate.use("cpu")
     classifier = train(images, labels, args.epochs, args.batch, args.seed)
 
     facts |= judge(classifier, *stroke_digits(TEST_IMAGES, TEST_STREAM + args.seed), "test", "unseen drawn digits")
     if args.data:
-        facts |= judge(classifier, unseen.images, unseen.labels, "mnist_test", "test images of MNIST")
+        facts |= judge(classifier, *unseen, "mnist_test", "test images of MNIST")
     command = command_line() if args.data is None else command_line().replace(str(args.data), "DIR")
     save_classifier(args.out, classifier, command=command, **facts)
     print(f"wrote {args.out}")
     return 0
 
 
-def mnist(directory: Path, split: str) -> "Dataset":
-    """The images and labels of one split; InputError unless they are 28 × 28 digits with labels of ten classes."""
+def mnist(directory: Path, split: str) -> tuple["np.ndarray", "np.ndarray"]:
+    """The images (N, 28, 28) and labels (N,) of one split; InputError unless these are digits of ten classes."""
+    import numpy as np
+
     from minigan.data import load_data
     from minigan.errors import InputError
 
     data = load_data(directory, split)
     if data.images.shape[1:] != (28, 28) or data.labels is None or data.classes != 10:
         raise InputError(f"--data {directory} does not hold MNIST: 28x28 grey digits with labels 0 to 9")
-    return data
+    return np.asarray(data.images), data.labels
 
 
 def judge(
@@ -176,9 +175,9 @@ def turned(rng: "RandomStream", x: "np.ndarray") -> "np.ndarray":
     import numpy as np
 
     n, h, w = x.shape
-    angle, scale, slant, down, right = (
-        rng.uniform(-1, 1, (5, n, 1, 1)) * np.float32([0.17, 0.1, 0.15, 2, 2])[:, None, None, None]
-    )
+    angle, scale, slant, down, right = rng.uniform(-1, 1, (5, n, 1, 1)) * np.array(
+        [0.17, 0.1, 0.15, 2, 2], np.float32
+    ).reshape(5, 1, 1, 1)
     r, c = (np.arange(h, dtype=np.float32) - (h - 1) / 2)[:, None], np.arange(w, dtype=np.float32) - (w - 1) / 2
     rows = (1 + scale) * (np.cos(angle) * r - np.sin(angle) * c) + down + (h - 1) / 2
     columns = (1 + scale) * (np.sin(angle) * r + np.cos(angle) * c) + slant * r + right + (w - 1) / 2

@@ -112,6 +112,12 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     assert not out.exists()
 
 
+def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(3)), raising=False)
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--batch", "8", "--steps", "5", "--dry-run"]) == 0
+    assert "steps/s with 2 ranks on otherwise idle cores" in capsys.readouterr().out  # 3 do not divide 8
+
+
 @pytest.mark.parametrize(("command", "flag"), [(mnist, "digits"), (celeba, "faces")])
 def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch, capsys):
     drawn, load = [], command.load
