@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli import choose_device, run_main
+from experiments.parts.outputs import export, write_projection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -35,6 +36,8 @@ EXAMPLES = """examples:
   python -m experiments.generate RUN --num 50000 --hdf5 --seed 1          images for a metric
   python -m experiments.generate RUN --interpolation 3 17 42              an animation through these images
   python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
+  python -m experiments.generate RUN --project face.jpg                   the nearest image, and the way there
+  python -m experiments.generate RUN --export weights.safetensors         the weights, for PyTorch and others
 """
 
 
@@ -71,6 +74,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="I",
         help=f"interpolation.gif and .png: from image I to the next and back to the first (default: the first {KEYS})",
     )
+    what.add_argument(
+        "--project",
+        type=Path,
+        metavar="IMAGE",
+        help="projection.png and .gif: the way to the image nearest to this picture, and .h5: its w",
+    )
+    what.add_argument(
+        "--export", type=Path, metavar="FILE", help="the weights for other programs: FILE.safetensors, at this place"
+    )
     return p
 
 
@@ -80,13 +92,18 @@ def main(argv: list[str]) -> int:
     from minigan.sampling import find_checkpoint, truncate
     from minigan.train import free_directory
 
-    if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
+    asked = args.folder or args.grid or args.hdf5 or args.interpolation is not None or args.project
+    if not (asked or args.export):
         args.folder = args.grid = args.hdf5 = True
         args.interpolation = []
     check(args)
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
     generator, config, digest = load_hashed(path, device)
+    if args.export:
+        export(args.export, generator, config)
+        if not asked:
+            return 0
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
@@ -96,6 +113,8 @@ def main(argv: list[str]) -> int:
         truncate(generator, args.truncation)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, directory)
+        if args.project:
+            write_projection(args.project, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
 
@@ -127,6 +146,10 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
     if not 0 <= args.truncation <= 1:
         raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
+    if args.export and args.export.suffix != ".safetensors":
+        raise InputError(f"--export {args.export}: name a file that ends in .safetensors")
+    if args.project and not args.project.is_file():
+        raise InputError(f"--project {args.project} is not a file")
     if args.columns is not None and args.columns < 1:
         raise InputError(f"--columns must be at least 1, not {args.columns}")
     if args.columns is not None and not args.grid:
