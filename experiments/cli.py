@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.parts.drawn import as_fit, drawing_few
 from experiments.parts.plan import Load, Options, Plan, load_again
 from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
 from experiments.parts.reuse import check_images, networks, read_weights, recorded
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
-FEW = 500  # images that a dry run draws
 
 
 def run_main(main: Callable[[list[str]], int]) -> None:
@@ -234,6 +234,8 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
         if saved:
             plan = read_resume(args.resume, saved, load, name, device, args.steps, command_line())
         else:
+            if limit and not args.config:
+                options = as_fit(limit, load, options, args)
             plan = new_plan(args, load, options, name)
         return start_plan(args, plan, load, name, device, held, limit)
 
@@ -348,21 +350,6 @@ def refuse_existing(directory: Path) -> None:
         raise InputError(f"--out {directory} is not a directory")
     if any((directory / file).exists() for file in ("checkpoint.h5", "best.h5", "log.jsonl")):
         raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
-
-
-def drawing_few(load: Load) -> Load:
-    """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
-
-    def few(options: Options, split: str = "train") -> "Dataset":
-        drawn = next((name for name in ("digits", "faces") if options["path"] is None and name in options), None)
-        if drawn is None or options[drawn] <= FEW:
-            return load(options, split)
-        import numpy as np
-
-        data = load({**options, drawn: FEW}, split)
-        return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
-
-    return few
 
 
 def report_start(run: "Run") -> None:

@@ -47,7 +47,8 @@ class TimeLimit:
 
     def __init__(self, minutes: float, clock: Callable[[], float] | None = None):
         self.clock = clock or time.perf_counter
-        self.until = self.clock() + 0.9 * 60 * minutes  # the last step should end here
+        self.seconds = 60 * minutes
+        self.until = self.clock() + 0.9 * self.seconds  # the last step should end here
         self.began = self.look = self.until  # when training began, and when to look again
         self.first = 0  # steps that were done then
 
