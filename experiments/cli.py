@@ -234,9 +234,7 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
         if saved:
             plan = read_resume(args.resume, saved, load, name, device, args.steps, command_line())
         else:
-            if limit and not args.config:
-                options = as_fit(limit, load, options, args)
-            plan = new_plan(args, load, options, name)
+            plan = new_plan(args, load, options, name, limit)
         return start_plan(args, plan, load, name, device, held, limit)
 
 
@@ -265,7 +263,10 @@ def start_plan(
         if limit:
             limit.fit(gan)
     evaluation = plan.options.get("evaluation", {})
+    before = limit.clock() if limit else 0.0
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
+    if limit:
+        limit.keep(limit.clock() - before)  # the last evaluation sees as many images
     directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
     if not args.resume:
         directory.mkdir(parents=True, exist_ok=True)
@@ -278,7 +279,7 @@ def start_plan(
         run.gan.start_from(plan.weights.arrays, plan.weights.path)
     report_start(run)
     if plan.saved:
-        lay_over(run, plan.saved[1]["config"]["steps"])
+        lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
         print(evaluator.describe())
     return train(run)
@@ -315,7 +316,9 @@ def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
         raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
-def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) -> Plan:
+def new_plan(
+    args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
+) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
     from minigan.config import MOST, check, resolve
     from minigan.errors import InputError
@@ -326,6 +329,8 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) 
     saved = None
     if args.config:
         saved, options = recorded(args, options, name)
+    elif limit:
+        options = as_fit(limit, load, options, args)
     weights = read_weights(args.init) if args.init else None
     data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}

@@ -11,6 +11,7 @@ from minigan.step import GAN
 
 WARM_UP = 3  # steps that are not timed: they compile, and allocate memory
 TIMED = 10  # steps
+KEPT = 0.3  # of a time limit, for the last evaluation at most
 FIRST_LOOK, BETWEEN_LOOKS = 0.02, 0.05  # when a time limit measures the pace of the training, as shares of its time
 
 
@@ -42,7 +43,7 @@ class TimeLimit:
 
     A machine may become busier or idler after the first look. So the number of steps follows the pace so far: then the
     place of the run in its schedules is the share of the time that has passed. A tenth of the time is kept for the last
-    evaluation and the report. clock: seconds, growing; time.perf_counter if it is not given.
+    evaluation and the report, or more: see `keep`. clock: seconds, growing; time.perf_counter if it is not given.
     """
 
     def __init__(self, minutes: float, clock: Callable[[], float] | None = None):
@@ -57,6 +58,10 @@ class TimeLimit:
         pace = seconds_per_step(gan)
         gan.config.steps = max(1, int((self.until - self.clock()) / pace))
         return pace
+
+    def keep(self, seconds: float) -> None:
+        """Keep this time for the last evaluation, where it is more than a tenth; at most KEPT of all."""
+        self.until -= max(0.0, min(seconds, KEPT * self.seconds) - 0.1 * self.seconds)
 
     def begin(self, gan: GAN) -> None:
         """Training begins now."""

@@ -48,6 +48,7 @@ def project(
     xp = array_module(generator.parameters()[0].data)
     mapping, drawer = generator.mapping, generator.copy()
     drawer.mapping = Given()
+    drawer.classes = None  # a label enters by being added to w, and here w is given whole
     target = np.asarray(image, np.float32)[None] * (2 / 255) - 1
     goal = xp.asarray(target[:, None] if image.ndim == 2 else target.transpose(0, 3, 1, 2))  # (1, C, H, W)
 

@@ -12,8 +12,9 @@ if TYPE_CHECKING:
     from minigan.pace import TimeLimit
 
 FEW = 500  # images that a dry run draws, and that are timed
+TEST = "test_images"  # the option that counts the images to draw for the evaluation, where they are fewer than usual
 LEAST = 2000  # images that a run by the clock draws
-SHARE = 0.2  # of its time, for drawing
+SHARE = 0.15  # of its time, for drawing the images to train on
 
 
 def drawn_kind(options: Options) -> str | None:
@@ -37,7 +38,7 @@ def drawing_few(load: Load) -> Load:
 
 
 def as_fit(limit: "TimeLimit", load: Load, options: Options, args: argparse.Namespace) -> Options:
-    """For a run by the clock: draw as many images as a fifth of its time allows, unless a flag gives their number."""
+    """For a run by the clock: draw as many images as SHARE of its time allows, unless a flag gives their number."""
     drawn = drawn_kind(options)
     if drawn is None or getattr(args, drawn) is not None or options[drawn] <= LEAST:
         return options
@@ -48,4 +49,5 @@ def as_fit(limit: "TimeLimit", load: Load, options: Options, args: argparse.Name
     count = max(LEAST, min(options[drawn], fit // 1000 * 1000))
     if count < options[drawn]:
         print(f"drawing {count:,} {drawn} instead of {options[drawn]:,}, to keep --minutes", file=sys.stderr)
-    return {**options, drawn: count}
+        return {**options, drawn: count, TEST: count // 2}
+    return options
