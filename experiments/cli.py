@@ -265,8 +265,9 @@ def start_plan(
     evaluation = plan.options.get("evaluation", {})
     before = limit.clock() if limit else 0.0
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
-    if limit:
-        limit.keep(limit.clock() - before)  # the last evaluation sees as many images
+    if limit and evaluator is not None:
+        seen = evaluator.compared + evaluator.reference.count
+        limit.keep((limit.clock() - before) * max(1, config.eval_samples / seen))  # the last evaluation sees others
     directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
     if not args.resume:
         directory.mkdir(parents=True, exist_ok=True)
