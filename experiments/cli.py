@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.parts.drawn import as_fit, drawing_few
 from experiments.parts.plan import Load, Options, Plan, load_again
 from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
 from experiments.parts.reuse import check_images, networks, read_weights, recorded
@@ -24,7 +25,6 @@ if TYPE_CHECKING:
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
-FEW = 500  # images that a dry run draws
 
 
 def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
@@ -265,7 +265,7 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
         if saved:
             plan = read_resume(args.resume, saved, load, name, device, args.steps, command_line())
         else:
-            plan = new_plan(args, load, options, name)
+            plan = new_plan(args, load, options, name, limit)
         return start_plan(args, plan, load, name, device, held, limit)
 
 
@@ -296,7 +296,11 @@ def start_plan(
         if limit:
             limit.fit(gan)
     evaluation = plan.options.get("evaluation", {})
+    before = limit.clock() if limit else 0.0
     evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, world=world(), **evaluation)
+    if limit and evaluator is not None:
+        seen = evaluator.compared + (evaluator.reference.count or 0)
+        limit.keep((limit.clock() - before) * max(1, config.eval_samples / seen))  # the last evaluation sees others
     usual = Path("runs") / f"{name}-{config.variant}-{config.preset}"
     directory = plan.directory or world().first_alone(lambda: new_directory(usual))
     if not args.resume and world().first:
@@ -310,7 +314,7 @@ def start_plan(
         run.gan.start_from(plan.weights.arrays, plan.weights.path)
     report_start(run)
     if plan.saved:
-        lay_over(run, plan.saved[1]["config"]["steps"])
+        lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
         print(evaluator.describe())
     return train(run)
@@ -347,10 +351,13 @@ def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
         raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
-def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) -> Plan:
+def new_plan(
+    args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
+) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
     from minigan.config import MOST, check, resolve
     from minigan.errors import InputError
+    from minigan.ranks import world
 
     if args.out:
         refuse_existing(args.out)
@@ -358,6 +365,8 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) 
     saved = None
     if args.config:
         saved, options = recorded(args, options, name)
+    elif limit:
+        options = world().same(as_fit(limit, load, options, args))
     weights = read_weights(args.init) if args.init else None
     data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
@@ -420,21 +429,6 @@ def loading_once(load: Load) -> Load:
         return data
 
     return load if world().size == 1 else once
-
-
-def drawing_few(load: Load) -> Load:
-    """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
-
-    def few(options: Options, split: str = "train") -> "Dataset":
-        drawn = next((name for name in ("digits", "faces") if options["path"] is None and name in options), None)
-        if drawn is None or options[drawn] <= FEW:
-            return load(options, split)
-        import numpy as np
-
-        data = load({**options, drawn: FEW}, split)
-        return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
-
-    return few
 
 
 def report_start(run: "Run") -> None:

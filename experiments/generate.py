@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli import choose_device, run_main
+from experiments.parts.outputs import export, write_projection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,8 @@ EXAMPLES = """examples:
   python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
   python -m experiments.generate RUN --label 7                            sevens, from a run with --labels
   python -m experiments.generate RUN --grid --label all                   a row for each class
+  python -m experiments.generate RUN --project face.jpg                   the nearest image, and the way there
+  python -m experiments.generate RUN --export weights.safetensors         the weights, for PyTorch and others
 """
 
 
@@ -81,6 +84,15 @@ def parser() -> argparse.ArgumentParser:
         metavar="I",
         help=f"interpolation.gif and .png: from image I to the next and back to the first (default: the first {KEYS})",
     )
+    what.add_argument(
+        "--project",
+        type=Path,
+        metavar="IMAGE",
+        help="projection.png and .gif: the way to the image nearest to this picture, and .h5: its w",
+    )
+    what.add_argument(
+        "--export", type=Path, metavar="FILE", help="the weights for other programs: FILE.safetensors, at this place"
+    )
     return p
 
 
@@ -93,7 +105,8 @@ def main(argv: list[str]) -> int:
     from minigan.sampling import find_checkpoint, truncate
     from minigan.train import free_directory
 
-    if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
+    asked = args.folder or args.grid or args.hdf5 or args.interpolation is not None or args.project
+    if not (asked or args.export):
         args.folder = args.grid = args.hdf5 = True
         args.interpolation = []
     check(args)
@@ -102,6 +115,11 @@ def main(argv: list[str]) -> int:
     generator, config, digest = load_hashed(path, device)
     labels_of = choose_labels(args, generator)
     world().check_equal([np.frombuffer(digest.encode(), np.uint8)], f"the files {path}")
+    if args.export:
+        if world().first:
+            export(args.export, generator, config)
+        if not asked:
+            return 0
     if args.truncation < 1:
         truncate(generator, args.truncation)
     if not world().first:
@@ -115,6 +133,8 @@ def main(argv: list[str]) -> int:
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, labels_of, directory)
+        if args.project:
+            write_projection(args.project, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
 
@@ -146,6 +166,10 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
     if not 0 <= args.truncation <= 1:
         raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
+    if args.export and args.export.suffix != ".safetensors":
+        raise InputError(f"--export {args.export}: name a file that ends in .safetensors")
+    if args.project and not args.project.is_file():
+        raise InputError(f"--project {args.project} is not a file")
     if args.columns is not None and args.columns < 1:
         raise InputError(f"--columns must be at least 1, not {args.columns}")
     if args.columns is not None and not args.grid:

@@ -54,7 +54,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_data
 
     path = options["path"]
-    n = options.get("digits", 60_000) if split == "train" else 10_000  # how many digits to draw, if they are drawn
+    n = options.get("digits", 60_000)  # how many digits to draw, if they are drawn
+    n = n if split == "train" else min(10_000, options.get("test_images", 10_000))
     skip = bool(options.get("skip_unreadable"))
     return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"], skip)
 

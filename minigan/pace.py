@@ -12,6 +12,7 @@ from minigan.step import GAN
 
 WARM_UP = 3  # steps that are not timed: they compile, and allocate memory
 TIMED = 10  # steps
+KEPT = 0.3  # of a time limit, for the last evaluation at most
 FIRST_LOOK, BETWEEN_LOOKS = 0.02, 0.05  # when a time limit measures the pace of the training, as shares of its time
 SHARED_MEMORY = 1e9  # bytes a second that ranks on one machine add up: MPICH reached 0.8 to 2.9e9
 
@@ -52,12 +53,13 @@ class TimeLimit:
 
     A machine may become busier or idler after the first look. So the number of steps follows the pace so far: then the
     place of the run in its schedules is the share of the time that has passed. A tenth of the time is kept for the last
-    evaluation and the report. clock: seconds, growing; time.perf_counter if it is not given.
+    evaluation and the report, or more: see `keep`. clock: seconds, growing; time.perf_counter if it is not given.
     """
 
     def __init__(self, minutes: float, clock: Callable[[], float] | None = None):
         self.clock = clock or time.perf_counter
-        self.until = self.clock() + 0.9 * 60 * minutes  # the last step should end here
+        self.seconds = 60 * minutes
+        self.until = self.clock() + 0.9 * self.seconds  # the last step should end here
         self.began = self.look = self.until  # when training began, and when to look again
         self.first = 0  # steps that were done then
 
@@ -66,6 +68,10 @@ class TimeLimit:
         pace = seconds_per_step(gan)
         gan.config.steps = max(1, gan.world.same(int((self.until - self.clock()) / pace)))
         return pace
+
+    def keep(self, seconds: float) -> None:
+        """Keep this time for the last evaluation, where it is more than a tenth; at most KEPT of all."""
+        self.until -= max(0.0, min(seconds, KEPT * self.seconds) - 0.1 * self.seconds)
 
     def begin(self, gan: GAN) -> None:
         """Training begins now."""

@@ -18,8 +18,9 @@ from PIL import Image
 from slow import slow_but_the_first
 
 from autograd.arrays import DeviceError
-from experiments import celeba, cifar10, cli, images, mnist
+from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from experiments.parts import drawn as drawn_images
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.config import Config, usual_patch
@@ -122,7 +123,7 @@ def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
 def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch, capsys):
     drawn, load = [], command.load
     monkeypatch.setattr(command, "load", lambda options, split: drawn.append(options[flag]) or load(options, split))
-    monkeypatch.setattr(cli, "FEW", 20)
+    monkeypatch.setattr(drawn_images, "FEW", 20)
     assert command.main([*SMALL, *DEVICE, f"--{flag}", "50", "--epochs", "2", "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert drawn == [20] and "50 images" in printed and "(2.0 epochs)" in printed
