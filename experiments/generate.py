@@ -312,6 +312,8 @@ def write(
 
 def write_images(args: argparse.Namespace, path: Path, digest: str, batches: Iterator[Batch], directory: Path) -> None:
     """Write the folder, the grid and the HDF5 file."""
+    import numpy as np
+
     from minigan.figures import enlargement, image_grid, save_image
     from minigan.hdf5 import writing_hdf5
 

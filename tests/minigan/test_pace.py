@@ -9,6 +9,7 @@ from tiny_runs import start
 from experiments.parts.drawn import as_fit
 from minigan.log import read_log
 from minigan.pace import TimeLimit
+from minigan.ranks import One
 
 
 class Clock:
@@ -24,7 +25,7 @@ def run_by(seconds_of, steps, minutes=10.0, begun=0.0):
     clock, looks = Clock(), []
     limit = TimeLimit(minutes, clock)
     clock.now = begun
-    gan = SimpleNamespace(steps_done=0, config=SimpleNamespace(steps=steps))
+    gan = SimpleNamespace(steps_done=0, config=SimpleNamespace(steps=steps), world=One())
     limit.begin(gan)
     while gan.steps_done < gan.config.steps:
         clock.now += seconds_of(gan.steps_done)
