@@ -5,6 +5,7 @@ keeps. The words are the same on every device, and nothing is ever copied betwee
 """
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,6 +16,30 @@ from autograd.registry import routine
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 _MASK = 0xFFFFFFFF
+
+
+@dataclass(frozen=True)
+class Part:
+    """The rows of part `index` of `parts` equal parts of a batch.
+
+    groups: the batch is as many batches of one length behind each other, such as real and fake images, and the part
+    has rows of each.
+    """
+
+    index: int
+    parts: int
+    groups: int = 1
+
+    def of(self, a: Any, axis: int = 0) -> Any:
+        """These rows of an array that has those of the whole batch along `axis`."""
+        if self.parts == 1:
+            return a
+        before, after = a.shape[:axis], a.shape[axis + 1 :]
+        split = a.reshape(*before, self.groups, self.parts, -1, *after)
+        return split[(slice(None),) * (axis + 1) + (self.index,)].reshape(*before, -1, *after)
+
+
+WHOLE = Part(0, 1)
 
 
 class RandomStream:
@@ -59,10 +84,17 @@ class RandomStream:
         intervals, such as (1, 2), rounding may reach an end."""
         return random_uniform(self.xp, self, self.take(_count(size)), low, high, _shape(size), dtype)
 
-    def normal(self, size: Any = (), dtype: str = "float32") -> Any:
-        """Standard normals, two from each pair of uniforms (Box & Muller, 1958)."""
+    def normal(self, size: Any = (), dtype: str = "float32", part: Part = WHOLE) -> Any:
+        """Standard normals, two from each pair of uniforms (Box & Muller, 1958).
+
+        part: only these rows of the array of that size. They hold the same numbers as in the whole array, and the
+        stream moves on by the whole.
+        """
         n = _count(size)
-        return random_normal(self.xp, self, self.take(n + n % 2), _shape(size), dtype)
+        ahead = self.take(n + n % 2)
+        if part.parts == 1:
+            return random_normal(self.xp, self, ahead, _shape(size), dtype)
+        return random_normal_part(self.xp, self, ahead, _shape(size), dtype, part)
 
     def integers(self, high: int, size: Any = ()) -> Any:
         """Integers from 0 to high − 1 (high ≤ 2³²), int64; the bias of the multiply-shift is below high/2³²."""
@@ -101,10 +133,21 @@ def random_normal(xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, .
     """`shape` numbers from N(0, 1), of dtype float32 or float64, by Box and Muller (1958)."""
     n = math.prod(shape)
     u = random_uniform(xp, stream, ahead, 0.0, 1.0, (2, -(-n // 2)), dtype)
-    radius = xp.sqrt(-2.0 * xp.log(u[0]))
-    angle = u[1] * (2 * math.pi)
-    pairs = xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)])
-    return pairs[:n].reshape(shape)
+    return box_muller(xp, *u)[:n].reshape(shape)
+
+
+def box_muller(xp: Any, u: Any, v: Any) -> Any:
+    """2n standard normals from two arrays of n uniforms on (0, 1)."""
+    radius = xp.sqrt(-2.0 * xp.log(u))
+    angle = v * (2 * math.pi)
+    return xp.concatenate([radius * xp.cos(angle), radius * xp.sin(angle)])
+
+
+@routine
+def random_normal_part(
+    xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, ...], dtype: str, part: Part
+) -> Any:
+    return part.of(random_normal(xp, stream, ahead, shape, dtype))
 
 
 @routine

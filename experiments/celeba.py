@@ -46,7 +46,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
 
     size = options["size"]
     if options["path"] is None:
-        return draw_faces(options["faces"] if split == "train" else TEST_FACES, split, options["seed"], size)
+        n = options["faces"] if split == "train" else min(TEST_FACES, options.get("test_images", TEST_FACES))
+        return draw_faces(n, split, options["seed"], size)
     skip = bool(options.get("skip_unreadable"))
     return load_celeba(options["path"], split, size, options["crop"], options["cache"], options["stream"], skip)
 
@@ -76,7 +77,7 @@ def main(argv: list[str]) -> int:
 
 def run() -> None:
     """The console script."""
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

@@ -44,20 +44,21 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from minigan.data import download
     from minigan.errors import InputError
+    from minigan.ranks import world
 
     if not (args.data or args.resume or args.config):
         raise InputError("CIFAR-10 is missing: give --data DIR, or --data DIR --download to fetch it (170 MB)")
     if args.download:
         if not args.data:
             raise InputError("--download needs --data DIR, the folder to fetch into")
-        download("cifar-10", args.data)
+        world().first_alone(lambda: download("cifar-10", args.data))
     path = None if args.data is None else str(args.data.resolve())
     return start(args, load, {"path": path, "seed": args.seed or 0, "note": None}, "cifar10")
 
 
 def run() -> None:
     """The console script."""
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

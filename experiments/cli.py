@@ -5,12 +5,15 @@ import contextlib
 import dataclasses
 import functools
 import math
+import os
 import shlex
 import sys
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.parts.drawn import as_fit, drawing_few
 from experiments.parts.plan import Load, Options, Plan, load_again
 from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
 from experiments.parts.reuse import check_images, networks, read_weights, recorded
@@ -22,37 +25,56 @@ if TYPE_CHECKING:
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
-FEW = 500  # images that a dry run draws
 
 
-def run_main(main: Callable[[list[str]], int]) -> None:
+def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
     """Call `main(arguments)` and exit with its status. An error is one sentence on stderr, never a traceback.
 
-    Exit statuses: 2 for bad input, 3 for a failed computation, 130 after Ctrl-C.
+    Exit statuses: 2 for bad input, 3 for a failed computation, 130 after Ctrl-C. shared: `mpiexec` may start several
+    processes of this command, which then share its work; an error in one of them ends all.
     """
-    from autograd.arrays import DeviceError
-    from minigan.errors import InputError, NumericalError
+    from minigan import ranks
     from minigan.streams import protect
 
     protect()
+    failed = True
     try:
         try:
+            ranks.join(shared)
             status = main(sys.argv[1:])
+            failed = False
         finally:
             sys.stdout.flush()  # a full disk fails here, and not when nobody hears of it
-        sys.exit(status)
-    except KeyboardInterrupt:  # outside training, which catches Ctrl-C and saves
+    except BaseException as e:
+        status = report(e)
+    ranks.leave(status, failed)
+    sys.exit(status)
+
+
+def report(error: BaseException) -> int:
+    """Print an error as one sentence; returns the exit status. One that no input should raise goes on as it is."""
+    from autograd.arrays import DeviceError
+    from minigan import ranks
+    from minigan.errors import InputError, NumericalError
+
+    if isinstance(error, KeyboardInterrupt):  # outside training, which catches Ctrl-C and saves
         print("interrupted", file=sys.stderr)
-        sys.exit(130)
-    except NumericalError as e:
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(3)
-    except (InputError, DeviceError, OSError) as e:  # OSError: no space, no permission, a file in place of a folder
-        print(f"error: {e}", file=sys.stderr)
-        sys.exit(2)
-    except MemoryError as e:
-        print("error: not enough memory" + (f": {e}" if str(e) else ""), file=sys.stderr)
-        sys.exit(2)
+        return 130
+    if isinstance(error, NumericalError):
+        print(f"error: {error}", file=sys.stderr)
+        return 3
+    if isinstance(error, (InputError, DeviceError, OSError)):  # OSError: no space, no permission, a file for a folder
+        print(f"error: {error}", file=sys.stderr)
+        return 2
+    if isinstance(error, MemoryError):
+        print("error: not enough memory" + (f": {error}" if str(error) else ""), file=sys.stderr)
+        return 2
+    if ranks.world().size == 1:
+        raise error
+    if isinstance(error, SystemExit) and (error.code is None or isinstance(error.code, int)):  # by argparse
+        return error.code or 0
+    traceback.print_exception(error)
+    return 1
 
 
 def without_options(main: Callable[[], None]) -> Callable[[], None]:
@@ -201,9 +223,15 @@ def choose_device(name: str, loops: bool = True) -> str:
     """The device of --device, cpu, cuda or auto; DeviceError if it is not there. Switches its fast twins on."""
     from autograd.arrays import best_device, device_module
     from minigan import accelerate
+    from minigan.ranks import world
 
-    device = best_device() if name == "auto" else name
-    device_module(device)
+    world().one_gpu()
+    device = name
+    if name == "auto":
+        device = "cuda" if set(world().all(best_device())) == {"cuda"} else "cpu"
+    xp = device_module(device)
+    if device == "cuda":
+        world().use_nccl(xp)
     accelerate.use(None if device == "cpu" and not loops else device)
     return device
 
@@ -219,23 +247,25 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
     from minigan.pace import TimeLimit
+    from minigan.ranks import world
     from minigan.train import hold_run
 
     device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
     limit = TimeLimit(args.minutes) if args.minutes else None  # loading the data counts
     with contextlib.ExitStack() as held:
-        if args.resume and not args.dry_run:
+        if args.resume and not args.dry_run and world().first:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
+        world().barrier()
         saved = read_saved(args.resume) if args.resume else None
         if saved and args.steps is None and not args.dry_run and finished(args.resume, saved[1], name):
             return 0
-        load = drawing_few(load) if args.dry_run else load
+        load = loading_once(drawing_few(load) if args.dry_run else load)
         if saved:
             plan = read_resume(args.resume, saved, load, name, device, args.steps, command_line())
         else:
-            plan = new_plan(args, load, options, name)
+            plan = new_plan(args, load, options, name, limit)
         return start_plan(args, plan, load, name, device, held, limit)
 
 
@@ -251,11 +281,13 @@ def start_plan(
     """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
     from minigan.evaluate import make_evaluator
+    from minigan.ranks import world
     from minigan.step import GAN
     from minigan.train import Run, hold_run, new_directory
 
     config, data = plan.config, plan.data
-    gan = GAN(config, data.images, device, labels=data.labels, graph=device != "cpu" and not args.no_graph)
+    graph = device != "cpu" and not args.no_graph
+    gan = GAN(config, data.images, device, labels=data.labels, graph=graph, world=world())
     with use_tf32(args.tf32):
         if args.dry_run:
             return dry_run(gan, data, limit)
@@ -264,9 +296,14 @@ def start_plan(
         if limit:
             limit.fit(gan)
     evaluation = plan.options.get("evaluation", {})
-    evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, **evaluation)
-    directory = plan.directory or new_directory(Path("runs") / f"{name}-{config.variant}-{config.preset}")
-    if not args.resume:
+    before = limit.clock() if limit else 0.0
+    evaluator = make_evaluator(config, data, lambda: load(plan.options, "test"), device, world=world(), **evaluation)
+    if limit and evaluator is not None:
+        seen = evaluator.compared + (evaluator.reference.count or 0)
+        limit.keep((limit.clock() - before) * max(1, config.eval_samples / seen))  # the last evaluation sees others
+    usual = Path("runs") / f"{name}-{config.variant}-{config.preset}"
+    directory = plan.directory or world().first_alone(lambda: new_directory(usual))
+    if not args.resume and world().first:
         directory.mkdir(parents=True, exist_ok=True)
         held.enter_context(hold_run(directory))
         refuse_existing(directory)  # again: another process may have been quicker
@@ -277,7 +314,7 @@ def start_plan(
         run.gan.start_from(plan.weights.arrays, plan.weights.path)
     report_start(run)
     if plan.saved:
-        lay_over(run, plan.saved[1]["config"]["steps"])
+        lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
         print(evaluator.describe())
     return train(run)
@@ -314,10 +351,13 @@ def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
         raise InputError("--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU")
 
 
-def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) -> Plan:
+def new_plan(
+    args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
+) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
     from minigan.config import MOST, check, resolve
     from minigan.errors import InputError
+    from minigan.ranks import world
 
     if args.out:
         refuse_existing(args.out)
@@ -325,6 +365,8 @@ def new_plan(args: argparse.Namespace, load: Load, options: Options, name: str) 
     saved = None
     if args.config:
         saved, options = recorded(args, options, name)
+    elif limit:
+        options = world().same(as_fit(limit, load, options, args))
     weights = read_weights(args.init) if args.init else None
     data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
@@ -369,19 +411,24 @@ def refuse_existing(directory: Path) -> None:
         raise InputError(f"{directory} holds a run already: --resume it, or choose another --out")
 
 
-def drawing_few(load: Load) -> Load:
-    """`load` for a dry run: of drawn images the first few stand for all, because drawing all takes a minute."""
+def loading_once(load: Load) -> Load:
+    """`load` by rank 0, which sends the images to the others, or the place where they are stored."""
+    from minigan.errors import NoSuchSplit
+    from minigan.ranks import world
 
-    def few(options: Options, split: str = "train") -> "Dataset":
-        drawn = next((name for name in ("digits", "faces") if options["path"] is None and name in options), None)
-        if drawn is None or options[drawn] <= FEW:
-            return load(options, split)
-        import numpy as np
+    def once(options: Options, split: str = "train") -> "Dataset":
+        def found() -> "Dataset | NoSuchSplit":
+            try:
+                return load(options, split)
+            except NoSuchSplit as e:  # which the evaluation expects
+                return e
 
-        data = load({**options, drawn: FEW}, split)
-        return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
+        data = world().first_alone(found)
+        if isinstance(data, NoSuchSplit):
+            raise data
+        return data
 
-    return few
+    return load if world().size == 1 else once
 
 
 def report_start(run: "Run") -> None:
@@ -390,6 +437,7 @@ def report_start(run: "Run") -> None:
 
     gan, size = run.gan, run.gan.config.image_size
     how = ", by compiled loops" if accelerate.in_use("cpu") else ""
+    how += f", {run.world.size} ranks" if run.world.size > 1 else ""
     print(f"{run.data.name}: {len(run.data):,} images, {size} × {size}; device {gan.device}{how}")
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {run.directory}")
     if gan.steps_done:
@@ -406,8 +454,10 @@ def train(run: "Run") -> int:
         print(f"error: training stopped: {e}", file=sys.stderr)
         return 1
     directory = run.directory
-    renew_index(directory)
-    if run.stop_signal is not None and not (directory / "samples.h5").exists():
+    if run.world.first:
+        renew_index(directory)
+    finished = run.world.same((directory / "samples.h5").exists())
+    if run.stop_signal is not None and not finished:
         print(f"stopped and saved at step {run.gan.steps_done}; go on with --resume {directory}", file=sys.stderr)
         return 128 + run.stop_signal
     if figures:
@@ -432,7 +482,7 @@ def renew_index(directory: Path) -> None:
 
 def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
-    from minigan.pace import seconds_per_step
+    from minigan.pace import seconds_per_step, seconds_with_ranks
     from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
@@ -445,4 +495,20 @@ def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     print(f"discriminator  {gan.discriminator.count():>12,} parameters")
     time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)
     print(f"{1 / pace:.1f} steps/s: about {time} for {config.steps:,} steps ({epochs:.1f} epochs)")
+    if ranks := ranks_to_use(gan):
+        faster = seconds_with_ranks(gan, ranks)
+        time = duration(config.steps * faster)
+        print(
+            f"{1 / faster:.1f} steps/s with {ranks} ranks on otherwise idle cores, about {time}: "
+            f"mpiexec -n {ranks} python -m mpi4py -m …"
+        )
     return 0
+
+
+def ranks_to_use(gan: "GAN") -> int:
+    """How many of the cores could share the steps of a process that is alone; 0 where there is one, or a GPU."""
+    config = gan.config
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if gan.world.size > 1 or gan.device != "cpu" or config.cnn_batch_norm:
+        return 0
+    return max((n for n in range(2, cores + 1) if config.batch % (n * config.accumulate) == 0), default=0)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli import choose_device, run_main
+from experiments.parts.outputs import export, write_projection
 
 if TYPE_CHECKING:
     import numpy as np
@@ -39,6 +40,8 @@ EXAMPLES = """examples:
   python -m experiments.generate RUN --grid --num 64 --truncation 0.7     less variety, more typical images
   python -m experiments.generate RUN --label 7                            sevens, from a run with --labels
   python -m experiments.generate RUN --grid --label all                   a row for each class
+  python -m experiments.generate RUN --project face.jpg                   the nearest image, and the way there
+  python -m experiments.generate RUN --export weights.safetensors         the weights, for PyTorch and others
 """
 
 
@@ -81,16 +84,29 @@ def parser() -> argparse.ArgumentParser:
         metavar="I",
         help=f"interpolation.gif and .png: from image I to the next and back to the first (default: the first {KEYS})",
     )
+    what.add_argument(
+        "--project",
+        type=Path,
+        metavar="IMAGE",
+        help="projection.png and .gif: the way to the image nearest to this picture, and .h5: its w",
+    )
+    what.add_argument(
+        "--export", type=Path, metavar="FILE", help="the weights for other programs: FILE.safetensors, at this place"
+    )
     return p
 
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
+    import numpy as np
+
     from minigan.errors import InputError
+    from minigan.ranks import world
     from minigan.sampling import find_checkpoint, truncate
     from minigan.train import free_directory
 
-    if not (args.folder or args.grid or args.hdf5 or args.interpolation is not None):
+    asked = args.folder or args.grid or args.hdf5 or args.interpolation is not None or args.project
+    if not (asked or args.export):
         args.folder = args.grid = args.hdf5 = True
         args.interpolation = []
     check(args)
@@ -98,15 +114,27 @@ def main(argv: list[str]) -> int:
     path = find_checkpoint(args.checkpoint)
     generator, config, digest = load_hashed(path, device)
     labels_of = choose_labels(args, generator)
+    world().check_equal([np.frombuffer(digest.encode(), np.uint8)], f"the files {path}")
+    if args.export:
+        if world().first:
+            export(args.export, generator, config)
+        if not asked:
+            return 0
+    if args.truncation < 1:
+        truncate(generator, args.truncation)
+    if not world().first:
+        for _ in drawn(wanted(args), args.seed, generator, config, labels_of):
+            pass
+        return 0
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
-    if args.truncation < 1:
-        truncate(generator, args.truncation)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, labels_of, directory)
+        if args.project:
+            write_projection(args.project, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
 
@@ -138,6 +166,10 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--seed must be from 0 to 2³² - 1, not {args.seed}")
     if not 0 <= args.truncation <= 1:
         raise InputError(f"--truncation must be from 0 to 1, not {args.truncation}")
+    if args.export and args.export.suffix != ".safetensors":
+        raise InputError(f"--export {args.export}: name a file that ends in .safetensors")
+    if args.project and not args.project.is_file():
+        raise InputError(f"--project {args.project} is not a file")
     if args.columns is not None and args.columns < 1:
         raise InputError(f"--columns must be at least 1, not {args.columns}")
     if args.columns is not None and not args.grid:
@@ -212,6 +244,37 @@ def in_words(numbers: list[int]) -> str:
     return ", ".join(map(str, numbers[:20])) + (" and more" if len(numbers) > 20 else "")
 
 
+def wanted(args: argparse.Namespace) -> int:
+    """How many images are asked for, beside an animation."""
+    return args.num if args.folder or args.grid or args.hdf5 else 0
+
+
+Batch = tuple[range, "np.ndarray", "np.ndarray | None", "np.ndarray"]  # numbers of images, their z, classes, pixels
+
+
+def drawn(num: int, seed: int, generator: Any, config: "Config", labels_of: Labels) -> Iterator[Batch]:
+    """The first images of a seed in batches, so that memory does not grow with their number; the ranks draw in turn."""
+    from minigan.ranks import world
+    from minigan.sampling import batch_size, generate, latents
+
+    batch, here = batch_size(config), world()
+    for start in range(0, num, batch * here.size):
+        first = start + batch * here.rank
+        numbers = range(min(first, num), min(first + batch, num))
+        found = None
+        if numbers:
+            z, classes = latents(numbers, config.latent, seed), one_hot_of(labels_of(numbers), config)
+            found = (numbers, z, classes, generate(generator, z, batch, fill=True, classes=classes))
+        yield from (one for one in here.all(found) if one)
+
+
+def one_hot_of(labels: "np.ndarray | None", config: "Config") -> "np.ndarray | None":
+    """The one-hot rows of labels, float32 (n, K); None for a run without classes."""
+    from minigan.labels import one_hot
+
+    return None if labels is None else one_hot(labels, config.classes)
+
+
 def write(
     args: argparse.Namespace,
     path: Path,
@@ -222,12 +285,10 @@ def write(
     directory: Path,
 ) -> None:
     """Write everything that was asked for into the directory."""
-    from minigan.labels import one_hot
     from minigan.progress import Progress
     from minigan.sampling import batch_size, generate
 
-    batch = batch_size(config)
-    images = args.num if args.folder or args.grid or args.hdf5 else 0
+    batch, images = batch_size(config), wanted(args)
     keys = args.interpolation if args.interpolation != [] else list(range(KEYS))
     with Progress(total=images + STEPS * len(keys or []), unit="image", leave=False) as bar:
 
@@ -236,42 +297,32 @@ def write(
             return generate(generator, z, batch, fill=True, classes=classes)
 
         def classes_of(numbers: Iterable[int]) -> "np.ndarray | None":
-            labels = labels_of(numbers)
-            return None if labels is None else one_hot(labels, config.classes)
+            return one_hot_of(labels_of(numbers), config)
+
+        def counted() -> Iterator[Batch]:
+            for found in drawn(images, args.seed, generator, config, labels_of):
+                bar.update(len(found[0]))
+                yield found
 
         if images:
-            write_images(args, path, digest, draw, classes_of, batch, config.latent, directory)
+            write_images(args, path, digest, counted(), directory)
         if keys:
             write_interpolation(keys, args.seed, draw, classes_of, batch, config.latent, directory)
 
 
-def write_images(
-    args: argparse.Namespace,
-    path: Path,
-    digest: str,
-    draw: Draw,
-    classes_of: Classes,
-    batch: int,
-    latent: int,
-    directory: Path,
-) -> None:
-    """Write the folder, the grid and the HDF5 file, batch by batch, so that memory does not grow with --num."""
+def write_images(args: argparse.Namespace, path: Path, digest: str, batches: Iterator[Batch], directory: Path) -> None:
+    """Write the folder, the grid and the HDF5 file."""
     import numpy as np
 
     from minigan.figures import enlargement, image_grid, save_image
     from minigan.hdf5 import writing_hdf5
-    from minigan.sampling import latents
 
     shown: list[np.ndarray] = []
     made: dict[str, Any] = {"seed": args.seed, "truncation": args.truncation, "checkpoint": str(path)}
     made["checkpoint_sha256"] = digest
     rows: dict[str, Callable[[np.ndarray], None]] = {}
     with writing_hdf5(directory / "samples.h5", **made) if args.hdf5 else contextlib.nullcontext() as file:
-        for first in range(0, args.num, batch):
-            numbers = range(first, min(first + batch, args.num))
-            z = latents(numbers, latent, args.seed)
-            classes = classes_of(numbers)
-            images = draw(z, classes)
+        for numbers, z, classes, images in batches:
             if args.folder:
                 for number, image in zip(numbers, images, strict=True):
                     save_image(image, directory / "images" / f"{number:06d}.png")
@@ -280,7 +331,7 @@ def write_images(
             if file:
                 labels = {} if classes is None else {"labels": classes.argmax(axis=1)}
                 for name, part in {"images": images, "z": z, **labels}.items():
-                    if not first:
+                    if name not in rows:
                         rows[name] = file.rows(name, (args.num, *part.shape[1:]), part)
                     rows[name](part)
     if args.grid:
@@ -325,7 +376,7 @@ def write_interpolation(
 def run() -> None:
     """The console script."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # so that SIGTERM removes half-written files too
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

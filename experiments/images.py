@@ -104,7 +104,7 @@ def main(argv: list[str]) -> int:
 
 def run() -> None:
     """The console script."""
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

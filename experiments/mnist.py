@@ -22,6 +22,7 @@ EXAMPLES = """examples:
   python -m experiments.mnist --resume RUN --steps 12000    a longer run, its schedules laid over all of it
   python -m experiments.mnist --config RUN --seed 1         a run again, with another seed
   python -m experiments.mnist --init RUN --data DIR         other images, from the weights of a run
+  mpiexec -n 2 python -m mpi4py -m experiments.mnist        by two processes (pip install -e '.[mpi]')
 """
 
 
@@ -53,7 +54,8 @@ def load(options: dict[str, Any], split: str = "train") -> Any:
     from minigan.data import load_data
 
     path = options["path"]
-    n = options.get("digits", 60_000) if split == "train" else 10_000  # how many digits to draw, if they are drawn
+    n = options.get("digits", 60_000)  # how many digits to draw, if they are drawn
+    n = n if split == "train" else min(10_000, options.get("test_images", 10_000))
     skip = bool(options.get("skip_unreadable"))
     return load_data(path and Path(path), split, options["size"], options["seed"], n, options["subset"], skip)
 
@@ -68,10 +70,11 @@ def main(argv: list[str]) -> int:
         raise InputError("--skip-unreadable is for pictures, so it needs --data")
     if args.download:
         from minigan.data import download
+        from minigan.ranks import world
 
         if not args.data:
             raise InputError("--download needs --data DIR, the folder to fetch into")
-        download(args.download, args.data)
+        world().first_alone(lambda: download(args.download, args.data))
     note = "procedurally drawn pen strokes, not MNIST" if args.data is None else None
     path = None if args.data is None else str(args.data.resolve())  # so that a run resumes from anywhere
     options = {"path": path, "size": args.size, "subset": args.subset, "seed": args.seed or 0, "note": note}
@@ -82,7 +85,7 @@ def main(argv: list[str]) -> int:
 
 def run() -> None:
     """The command as a console script."""
-    run_main(main)
+    run_main(main, shared=True)
 
 
 if __name__ == "__main__":

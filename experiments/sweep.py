@@ -23,6 +23,7 @@ from experiments.cli import choose_device, run_main
 from experiments.poster.runs import COMMANDS, Job
 
 MOST = 1000  # runs of a sweep
+REFUSED = {"--out", "--resume", "--device", "--dry-run", "--minutes", "--epochs"}  # what the sweep decides itself
 EXAMPLES = """examples:
   python -m experiments.sweep norms.txt --dry-run      the runs, and the command of each
   python -m experiments.sweep norms.txt --jobs 2       two at a time, into runs/norms
@@ -92,12 +93,14 @@ def read_grid(path: Path) -> list[Job]:
     (_, (command, *shared)), *rest = lines
     if "--steps" not in shared:
         raise InputError(f"{path}: its first line must have --steps N, so that it is known when a run is finished")
-    if taken := {"--out", "--resume", "--device", "--dry-run", "--minutes", "--epochs"} & set(shared):
+    if taken := REFUSED & set(shared):
         raise InputError(f"{path}: {min(taken)} has no place in a grid")
     axes, count = [], 1
     for n, words in rest:
         if not words[0].startswith("--") or len(words) < 2:
             raise InputError(f"{path}, line {n}: a flag and its values are expected, such as --seed 0 1 2")
+        if taken := (REFUSED | {"--steps"}) & set(words):
+            raise InputError(f"{path}, line {n}: {min(taken)} is not a flag to vary")
         flag, *values = words
         alone = all(word.startswith("--") for word in words)
         axes.append([(word,) for word in words] if alone else [(flag, value) for value in values])

@@ -11,7 +11,7 @@ from typing import Any
 
 from autograd import Tensor, ops
 from autograd.arrays import array_module
-from autograd.random import RandomStream
+from autograd.random import WHOLE, Part, RandomStream
 from autograd.registry import routine
 from minigan.errors import InputError
 
@@ -116,15 +116,18 @@ class Augment:
             raise InputError(f"the probability of augmentation must lie between 0 and 1, not at {p}.")
         self.p, self.fill = p, fill
 
-    def draw(self, rng: RandomStream, x_shape: tuple[int, ...]) -> Parameters:
-        """Parameters for a batch (B, C, H, W), on the device of `rng`; InputError for saturation of grey images."""
+    def draw(self, rng: RandomStream, x_shape: tuple[int, ...], part: Part = WHOLE) -> Parameters:
+        """Parameters for a batch (B, C, H, W), on the device of `rng`; InputError for saturation of grey images.
+
+        part: only those of these images of the batch.
+        """
         if not self.names:
             return {}
         if "saturation" in self.names and x_shape[1] == 1:
             raise InputError(
                 "augmentation 'saturation' (part of 'color') needs colour images, and these have 1 channel."
             )
-        return draw_augmentation(rng.xp, rng, self.names, self.p, x_shape)
+        return draw_augmentation(rng.xp, rng, self.names, self.p, x_shape, part)
 
     def apply(self, x: Tensor, parameters: Parameters) -> Tensor:
         """x (B, C, H, W) through the transformations; the same `parameters` do the same to any batch of that shape."""
@@ -134,10 +137,13 @@ class Augment:
 
 
 @routine
-def draw_augmentation(xp: Any, rng: RandomStream, names: Sequence[str], p: float, shape: tuple[int, ...]) -> Parameters:
-    """Random parameters of each transform by name, for images of `shape` (N, C, H, W); each happens with chance p."""
+def draw_augmentation(
+    xp: Any, rng: RandomStream, names: Sequence[str], p: float, shape: tuple[int, ...], part: Part
+) -> Parameters:
+    """Random parameters of each transform by name, for this part of images of `shape` (N, C, H, W); each happens with
+    chance p."""
     batch, _, height, width = shape
-    uniforms = rng.uniform(size=(len(names), 3, batch, 1, 1, 1), dtype="float64")
+    uniforms = part.of(rng.uniform(size=(len(names), 3, batch, 1, 1, 1), dtype="float64"), axis=2)
     parameters = {}
     for name, (w, u, v) in zip(names, uniforms, strict=True):
         drawn = TRANSFORMS[name].draw(w < p, u, v, height, width)

@@ -47,6 +47,9 @@ class Config:
     seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=1 << 32)
     steps: int = option(10_000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
+    accumulate: int = option(
+        1, "parts of a batch, one after the other, which need less memory; with mpiexec, of each share", least=1
+    )
 
     image_size: int = option(28, "pixels along a side", least=SMALLEST_SIZE, most=LARGEST_SIZE)
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])

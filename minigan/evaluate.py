@@ -22,6 +22,7 @@ from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.extractors import Extractor, make_extractor
 from minigan.metrics.features import Features
 from minigan.metrics.statistics import Statistics
+from minigan.ranks import One
 
 FOUND = 0.04  # a class counts as found if it has at least this share of the samples; there are ten classes
 KID_SUBSETS = 20  # during training; experiments.fid takes 100
@@ -31,7 +32,10 @@ FAINT, BRIGHT = 20, 250  # of 255: real strokes on a black ground have few pixel
 
 @dataclass
 class Evaluator:
-    """Call it with uint8 samples, (N, H, W) or (N, H, W, 3), to get a dict of plain numbers."""
+    """Call it with uint8 samples, (N, H, W) or (N, H, W, 3), to get a dict of plain numbers.
+
+    The ranks of a run make one together, and call it together: they share the extraction of features.
+    """
 
     extractor: Extractor
     reference: Statistics  # of real images
@@ -77,6 +81,10 @@ class Evaluator:
         class_accuracy    the same share for each class; None for a class that no sample was asked to be of
         """
         features = self.extractor(samples)
+        return self.extractor.world.first_alone(lambda: self.figures(samples, features, labels))
+
+    def figures(self, samples: np.ndarray, features: Features, labels: np.ndarray | None = None) -> dict[str, Any]:
+        """The same by one rank, from the features of all samples."""
         seen = features[: self.compared]
         figures, _ = compute_metrics(Statistics.of(seen), self.reference, kid_subsets=KID_SUBSETS)
         record: dict[str, Any] = {
@@ -114,12 +122,12 @@ def _extract_or_load(extractor: Extractor, images: np.ndarray) -> Features:
     """The features of real images. Those of Inception take long, so the disk keeps them for the next run."""
     if extractor.name != "inception":
         return extractor(images)
-    place, content = cache_directory(), content_hash(images)
+    place, content, world = cache_directory() if extractor.world.first else None, content_hash(images), extractor.world
     try:
         cache = None if place is None else FeatureCache(place / "features")
     except InputError:  # nothing may be written there
         cache = None
-    features = None if cache is None else cache.load(content, extractor.digest)
+    features = world.same(None if cache is None else cache.load(content, extractor.digest))
     if features is None:
         features = extractor(images)
         if cache is not None:
@@ -161,6 +169,7 @@ def make_evaluator(
     features: str = "auto",
     weights: str | None = None,
     mode: str = "tf",
+    world: One | None = None,
 ) -> Evaluator | None:
     """The evaluator of a run on `data`; None if `features` is "none" or there are too few images to compare with.
 
@@ -189,6 +198,7 @@ def make_evaluator(
     if features == "inception" and not weights:
         raise InputError("--features inception needs --inception FILE, the weights of experiments.export_inception")
     extractor = make_extractor(features, weights=weights, mode=mode, device=device)
+    extractor.world = world or One()
     return Evaluator.of(extractor, test, split, config.eval_samples, config.eval_reference)
 
 

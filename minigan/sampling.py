@@ -18,6 +18,7 @@ from minigan.config import Config, build, saved_config
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.labels import draw_labels
+from minigan.ranks import One
 from nn import Module
 
 SEEDS = 2**32  # seeds of images: 0 … SEEDS - 1
@@ -128,23 +129,30 @@ def image_labels(generator: Any, numbers: Iterable[int], seed: int = 0) -> np.nd
 
 
 def generate(
-    generator: Module, z: Any, batch: int = 250, fill: bool = False, classes: np.ndarray | None = None
+    generator: Module,
+    z: Any,
+    batch: int = 250,
+    fill: bool = False,
+    classes: np.ndarray | None = None,
+    world: One | None = None,
 ) -> np.ndarray:
     """Generate images for z (n, latent) in batches: uint8 (n, H, W) or (n, H, W, 3), on the host.
 
     classes: one-hot (n, K), or a mixture of classes, for a generator that was trained with labels. Both may be on the
-    host or on the generator's device. `fill` pads the last batch and drops the surplus images. Matrix
-    products with fewer rows round differently, so without it an image would depend on n.
+    host or on the generator's device. `fill` pads the last batch and drops the surplus images. Matrix products with
+    fewer rows round differently, so without it an image would depend on n. world: ranks that all call this, with the
+    same z; each generates some of the batches, and gets all images.
     """
+    world = world or One()
     xp = array_module(generator.parameters()[0].data)
     images = []
     with no_grad():
-        for i in range(0, len(z), batch):
-            parts = [xp.asarray(a[i : i + batch]) for a in (z, classes) if a is not None]
+        for block in world.share(len(z), batch):
+            parts = [xp.asarray(a[block]) for a in (z, classes) if a is not None]
             n = len(parts[0])
             if fill and n < batch:
                 parts = [xp.concatenate([p, xp.zeros((batch - n, *p.shape[1:]), dtype=p.dtype)]) for p in parts]
             x = generator(*map(Tensor, parts)).data[:n]
             x = ((x + 1) * 127.5 + 0.5).clip(0, 255).astype("uint8")
             images.append(to_host(x[:, 0] if x.shape[1] == 1 else x.transpose(0, 2, 3, 1)))
-    return np.concatenate(images)
+    return np.concatenate(world.merge(images))

@@ -3,6 +3,8 @@
 A step never waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
 """
 
+from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -10,7 +12,7 @@ import numpy as np
 from autograd import Tensor, grad, ops
 from autograd.accelerate.gpu.graph import CaptureError, GraphedStep
 from autograd.arrays import Numbers, device_module, keep_freed_memory, to_device, to_host
-from autograd.random import RandomStream
+from autograd.random import Part, RandomStream
 from autograd.registry import routine
 from minigan.augment import Augment
 from minigan.config import Config, build
@@ -20,8 +22,10 @@ from minigan.errors import InputError
 from minigan.files import reading
 from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
+from minigan.ranks import One
 from minigan.sampling import generate
 from nn import EMA, Adam, learning_rate, normalized, power_iteration
+from nn.optim import FlatParameters
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
@@ -35,6 +39,8 @@ class GAN:
     ones in their batch, so both have the same shares, and a loss that pairs them pairs images of one class.
     graph: capture the step, and replay it. CuPy's own products cannot be captured, so on a GPU call
     `minigan.accelerate.use("cuda")` first, as the commands do.
+    world: the ranks that share each batch. Each takes its share in `config.accumulate` parts, one after the other.
+    Neither changes a result, but for its rounding.
     """
 
     def __init__(
@@ -45,8 +51,13 @@ class GAN:
         *,
         labels: np.ndarray | None = None,
         graph: bool = False,
+        world: One | None = None,
     ):
         c = self.config = config
+        self.world = world or One()
+        check_shares(c, self.world.size)
+        self.share = Part(self.world.rank, self.world.size)  # of this rank, in a batch
+        self.part = Part(self.world.rank * c.accumulate, self.world.size * c.accumulate)  # of the share, at work
         self.device, self.xp = device, device_module(device)
         if device == "cpu":
             keep_freed_memory()
@@ -67,12 +78,13 @@ class GAN:
         if isinstance(images, np.ndarray) and (device == "cpu" or fits(images.nbytes, device)):
             self.images = to_device(images, device)
         else:
-            self.prefetch = prefetched(images, c.seed, c.batch, device)
-            self.fetched = self.xp.zeros((c.batch, *images.shape[1:]), dtype="uint8")  # where a graph finds the batch
+            self.prefetch = prefetched(images, c.seed, c.batch, device, self.share)
+            shape = (c.batch // self.world.size, *images.shape[1:])
+            self.fetched = self.xp.zeros(shape, dtype="uint8")  # where a graph finds the batch
         self.steps_done = 0
         self.stats = self.xp.zeros((c.log_every, len(STATS)), dtype="float32")
         self.numbers = Numbers(1, self.xp)  # weight of the penalties
-        self.rows = self.xp.arange(c.batch, dtype="int64")  # of the batch, in the images on the device
+        self.rows = self.xp.arange(c.batch // self.world.size, dtype="int64")  # of the batch, in `images`
         self.chosen = self.rows if self.prefetch is None else self.rows.copy()  # in all images
         self.graph = graph
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
@@ -108,21 +120,73 @@ class GAN:
         self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
         if self.prefetch is None or self.labels is not None:
-            self.chosen[...] = batch_rows(c.seed, k, c.batch, len(self.images), self.device)
+            self.chosen[...] = self.share.of(batch_rows(c.seed, k, c.batch, len(self.images), self.device))
 
     def update(self) -> Any:
         """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
+        judged: list[Any] = []
+        fooled: list[Any] = []
         power_iteration(self.discriminator)
         with normalized(self.discriminator):
-            fake, on_real, d_grads, d_row = self.judge()
+            d_grads = self.mean_gradient(self.adam_d.flat, self.judge_parts(judged))
         norm_d = self.adam_d.update(d_grads)
         power_iteration(self.discriminator)
         with normalized(self.discriminator):
-            g_grads, loss_g = self.fool(fake, on_real)
+            g_grads = self.mean_gradient(self.adam_g.flat, self.fool_parts(judged, fooled))
         norm_g = self.adam_g.update(g_grads)
         self.ema.update(self.adam_g.flat)
-        row = [*d_row, loss_g, norm_d, norm_g]
-        return self.xp.stack([t.data if isinstance(t, Tensor) else t for t in row])
+        means = self.mean([[*row, loss_g] for (_, _, row), loss_g in zip(judged, fooled, strict=True)])
+        return self.xp.stack([*means, norm_d, norm_g])
+
+    def in_turn(self) -> Iterator[None]:
+        """This rank's parts of the batch, one after the other. All draw from the same place in the random stream."""
+        start, turns = self.rng.used, self.config.accumulate
+        for k in range(turns):
+            self.rng.used = start
+            self.part = replace(self.part, index=self.share.index * turns + k)
+            yield
+
+    def judge_parts(self, judged: list) -> Iterator[list]:
+        """The gradients of D by each part; what `judge` gave beside them is added to `judged`.
+
+        With several parts the tape of the fake images is not kept: it would hold the memory that the parts are to save.
+        """
+        self.start = self.rng.used
+        for _ in self.in_turn():
+            fake, on_real, grads, row = self.judge()
+            judged.append((fake if self.config.accumulate == 1 else None, on_real, [number(x) for x in row]))
+            yield grads
+
+    def fool_parts(self, judged: list, fooled: list) -> Iterator[list]:
+        """The gradients of G by each part; the losses are added to `fooled`."""
+        for _, (fake, on_real, _) in zip(self.in_turn(), judged, strict=True):
+            if fake is None:
+                after, self.rng.used = self.rng.used, self.start
+                fake, self.rng.used = self.fake_batch(), after
+            grads, loss = self.fool(fake, on_real)
+            fooled.append(number(loss))
+            yield grads
+
+    def mean_gradient(self, flat: FlatParameters, parts: Iterable[list]) -> list:
+        """The mean of the gradients of all parts, and of all ranks."""
+        if self.part.parts == 1:
+            (grads,) = parts
+            return grads
+        gathered = map(flat.gather, parts)
+        total = next(gathered)
+        for more in gathered:
+            total += more
+        self.world.sum(total)
+        total *= 1 / self.part.parts
+        return flat.split(total)
+
+    def mean(self, rows: list[list]) -> Any:
+        """The mean of the rows of all parts, and of all ranks."""
+        if self.part.parts == 1:
+            return rows[0]
+        total = sum(self.xp.stack(row) for row in rows)
+        self.world.sum(total)
+        return total * (1 / self.part.parts)
 
     def capture(self) -> tuple[GraphedStep, int]:
         """The graph of the next step, made the first time, and how much it draws; CaptureError if there can be none."""
@@ -152,7 +216,7 @@ class GAN:
     def judge(self) -> tuple[Tensor, Tensor, list, tuple]:
         """For the update of D: fake images (on the tape), D(real), the gradient of D, and the row for the log."""
         real = self.real_batch()
-        fake = self.generator(Tensor(self.rng.normal((len(real), self.config.latent))), *self.batch_classes())
+        fake = self.fake_batch()
         loss, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
         grads = grad(loss, self.adam_d.flat.parameters)
         return fake, on_real.detach(), grads, (loss, on_real.mean(), on_fake.mean(), penalty)
@@ -162,18 +226,28 @@ class GAN:
 
         D(real), which the relativistic loss pairs with, is still the old D's: another pass would tell little more.
         """
-        seen = self.augment.apply(fake, self.augment.draw(self.rng, fake.shape))
+        shape = (self.config.batch, *fake.shape[1:])
+        seen = self.augment.apply(fake, self.augment.draw(self.rng, shape, self.part))
         loss = self.loss.generator(on_real, self.discriminator(seen, *self.batch_classes()))
         return grad(loss, self.adam_g.flat.parameters), loss
 
     def real_batch(self) -> Tensor:
         """The real images of this step, drawn with replacement, as (B, C, H, W) in [−1, 1]."""
         images = self.images if self.prefetch is None else self.fetched
-        return Tensor(gather_batch(self.xp, images, self.rows))
+        return Tensor(gather_batch(self.xp, images, self.at_work(self.rows)))
+
+    def fake_batch(self) -> Tensor:
+        """As many fake images, on the tape."""
+        z = self.rng.normal((self.config.batch, self.config.latent), part=self.part)
+        return self.generator(Tensor(z), *self.batch_classes())
 
     def batch_classes(self) -> list[Tensor]:
         """The second input of both networks: the classes of this step's images, one-hot (B, K); [] without labels."""
-        return [] if self.labels is None else [Tensor(self.class_rows[self.labels[self.chosen]])]
+        return [] if self.labels is None else [Tensor(self.class_rows[self.labels[self.at_work(self.chosen)]])]
+
+    def at_work(self, rows: Any) -> Any:
+        """Of the rows of this rank's share of the batch, the rows of the part at work."""
+        return Part(self.part.index % self.config.accumulate, self.config.accumulate).of(rows)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
@@ -182,14 +256,17 @@ class GAN:
         """
         c, n, classes = self.config, len(real), self.batch_classes()
         clean = ops.concatenate([real, fake])
-        drawn = self.augment.draw(self.rng, clean.shape)
+        part, whole = replace(self.part, groups=2), (len(clean) * self.part.parts, *clean.shape[1:])
+        drawn = self.augment.draw(self.rng, whole, part)
         seen = self.augment.apply(clean, drawn)
         parts = [seen]
         if self.penalised and c.penalty == "fd":
-            noise = self.rng.normal(clean.shape)
+            noise = self.rng.normal(whole, part=part)
             parts.append(self.augment.apply(clean + c.fd_sigma * noise, drawn))
         if c.bcr:  # D(x) beside D(T x): without augmentation x is there and T x is missing, with it the reverse
-            moved = clean if c.augment else self.consistency.apply(clean, self.consistency.draw(self.rng, clean.shape))
+            moved = clean
+            if not c.augment:
+                moved = self.consistency.apply(clean, self.consistency.draw(self.rng, whole, part))
             parts.append(moved)
         told = [ops.concatenate([each, each] * len(parts)) for each in classes]
         logits = self.discriminator(parts[0] if len(parts) == 1 else ops.concatenate(parts), *told)
@@ -224,12 +301,12 @@ class GAN:
             return c.penalty_start ** (1 - done / ramp)
         return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
-    def sample(self, z: Any, classes: Any = None) -> np.ndarray:
+    def sample(self, z: Any, classes: Any = None, shared: bool = False) -> np.ndarray:
         """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3).
 
-        classes: one-hot (n, K) if the run has labels.
+        classes: one-hot (n, K) if the run has labels. shared: all ranks call this together, and each generates a part.
         """
-        return generate(self.ema.model, z, classes=classes)
+        return generate(self.ema.model, z, classes=classes, world=self.world if shared else None)
 
     def state(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
         """Everything training changes: arrays by group, and the counters."""
@@ -260,6 +337,21 @@ class GAN:
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
         self.prepare()
+
+
+def check_shares(c: Config, ranks: int) -> None:
+    """InputError unless so many ranks can take a batch in equal parts."""
+    parts = ranks * c.accumulate
+    if c.batch % parts:
+        how = " and ".join([f"{ranks} ranks"] * (ranks > 1) + [f"--accumulate {c.accumulate}"] * (c.accumulate > 1))
+        raise InputError(f"--batch {c.batch} cannot be divided equally by {how}: give a multiple of {parts}")
+    if parts > 1 and c.variant == "cnn" and c.cnn_batch_norm:
+        raise InputError("--cnn-batch-norm needs the statistics of a whole batch: use one rank, and no --accumulate")
+
+
+def number(x: Any) -> Any:
+    """A 0-d array without its tape."""
+    return x.data if isinstance(x, Tensor) else x
 
 
 @routine

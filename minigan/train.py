@@ -4,6 +4,7 @@ runs/<name>/  config.json · log.jsonl · samples/step-*.png · samples.png · s
               curves.png · checkpoint.h5 · best.h5 · report.html
 """
 
+import contextlib
 import dataclasses
 import json
 import math
@@ -46,7 +47,8 @@ MOST_ROWS = 20  # rows of such a grid: of more classes, as many as this are show
 EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
 LABEL_SEED = 3 * 2**33  # likewise, of the labels of evaluations
 
-Evaluate = Callable[..., dict[str, Any]]  # (uint8 samples, their labels or None) -> the figures of an "eval" record
+# (uint8 samples, their labels or None), on all ranks -> the figures of an "eval" record
+Evaluate = Callable[..., dict[str, Any]]
 
 
 class NonFinite(RuntimeError):
@@ -74,6 +76,7 @@ class Run:
         track: bool = False,
     ):
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
+        self.world = gan.world  # of its ranks, the first alone writes files and shows anything
         self.evaluate, self.data_options, self.tf32, self.limit = evaluate, data_options or {}, tf32, limit
         self.track = track
         self.board: TensorBoard | None = None
@@ -93,6 +96,9 @@ class Run:
         """Write a checkpoint. NonFinite, and no new file, if a step since the last line of the log went wrong."""
         self._read_stats()
         arrays, counters = self.gan.state()
+        self.world.check_equal([a for group in arrays.values() for a in group.values()], "the states of the run")
+        if not self.world.first:
+            return
         checkpoint.save(self.directory / name, arrays, {**counters, **self.description()})
 
     def description(self) -> dict[str, Any]:
@@ -105,6 +111,7 @@ class Run:
             "command": self.command,
             "best": self.best,
             "device": self.gan.device,
+            "ranks": self.world.size,
             "loops": in_use("cpu"),
         }
 
@@ -120,6 +127,8 @@ class Run:
 
     def write_config(self) -> None:
         gan = self.gan
+        if not self.world.first:
+            return
         skipped = {"unreadable": self.data.skipped} if self.data.skipped else {}
         config = {
             "command": self.command,
@@ -130,6 +139,7 @@ class Run:
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,
+                "ranks": self.world.size,
                 "tf32": self.tf32,
                 "loops": in_use("cpu"),
                 "cores": os.cpu_count(),
@@ -142,6 +152,8 @@ class Run:
 
     def append(self, record: dict[str, Any]) -> None:
         """Append a record to the log, on a new line even after a line that a kill cut short."""
+        if not self.world.first:
+            return
         path = self.directory / "log.jsonl"
         try:
             with open(path, "ab+") as f:
@@ -173,9 +185,13 @@ class Run:
         assert self.data.labels is not None  # or there would be no classes
         return self.data.labels[RandomStream(self.gan.config.seed + LABEL_SEED).integers(len(self.data), n)]
 
-    def make_samples(self, z: Any, labels: np.ndarray | None) -> np.ndarray:
-        """Images of the averaged generator for z (n, latent) and, in a run with classes, labels (n,)."""
-        return self.gan.sample(z, *([] if labels is None else [one_hot(labels, self.gan.config.classes)]))
+    def make_samples(self, z: Any, labels: np.ndarray | None, shared: bool = False) -> np.ndarray:
+        """Images of the averaged generator for z (n, latent) and, in a run with classes, labels (n,).
+
+        shared: all ranks call this together.
+        """
+        classes = None if labels is None else one_hot(labels, self.gan.config.classes)
+        return self.gan.sample(z, classes, shared)
 
     def grid_samples(self) -> np.ndarray:
         """The images of a sample grid. With classes a row is a class, and a column is one z."""
@@ -195,6 +211,8 @@ class Run:
         return np.concatenate([np.resize(np.flatnonzero(self.data.labels == k), COLUMNS) for k in shown])
 
     def save_samples(self) -> None:
+        if not self.world.first:
+            return
         grid = image_grid(self.grid_samples(), COLUMNS)
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
         if self.board:
@@ -222,6 +240,8 @@ class Run:
 
         Nothing here is needed to go on. So what cannot be made, from a damaged file for example, is left out.
         """
+        if not self.world.first:
+            return
         for write in (self._animation, self._curves, self._last_samples, lambda: write_report(self.directory)):
             try:
                 write()
@@ -246,9 +266,11 @@ class Run:
         That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
         labels = self.fixed_labels(self.gan.config.eval_samples)
-        samples = self.make_samples(self.fixed_z(self.gan.config.eval_samples), labels)
+        samples = self.make_samples(self.fixed_z(self.gan.config.eval_samples), labels, shared=True)
         figures = self.log_evaluation(samples, labels)
         self.summarise()
+        if not self.world.first:
+            return figures
         with writing_hdf5(self.directory / "samples.h5") as file:
             file.array("images", samples, compression="gzip")
             if labels is not None:
@@ -263,25 +285,29 @@ class Run:
         On SIGINT, SIGTERM or SIGHUP the current step is finished, the run is saved, and `stop_signal` is the signal's
         number. A second signal leaves out the pictures that follow. InputError if another process trains this run.
         """
-        self.directory.mkdir(parents=True, exist_ok=True)
-        with hold_run(self.directory):
+        with contextlib.ExitStack() as held:
+            if self.world.first:
+                self.directory.mkdir(parents=True, exist_ok=True)
+                held.enter_context(hold_run(self.directory))
             return self.train_alone()
 
     def train_alone(self) -> dict[str, Any]:
         """`train` for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
-        if self.track:
+        if self.track and self.world.first:
             self.board = TensorBoard(self.directory, gan.steps_done)
         self.write_config()
-        if gan.steps_done < c.steps:
+        if self.world.first and gan.steps_done < c.steps:
             remove(self.directory / "samples.h5")  # of a run that was finished, and is lengthened
-        if not (self.directory / "checkpoint.h5").exists():
+        if not self.world.same((self.directory / "checkpoint.h5").exists()):
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
-        save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
+        if self.world.first:
+            save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
         figures: dict[str, Any] = {}
-        bar = Progress(total=c.steps, initial=gan.steps_done, unit="step", dynamic_ncols=True, smoothing=0.05)
+        options: dict[str, Any] = {"unit": "step", "dynamic_ncols": True, "smoothing": 0.05}
+        bar = Progress(total=c.steps, initial=gan.steps_done, disable=not self.world.first, **options)
         previous = {s: signal.signal(s, self._stop) for s in stop_signals()}
         started, before = time.perf_counter(), self.seconds
         if self.limit:
@@ -294,6 +320,7 @@ class Run:
                 if self.limit and self.limit.lay_anew(gan):
                     bar.set_total(c.steps)
                     self.note_schedule()
+                self.stop_signal = self.world.most(self.stop_signal or 0) or None  # all ranks stop after this step
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
@@ -302,7 +329,8 @@ class Run:
                     self.save_samples()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
                     labels = self.fixed_labels(c.eval_samples)
-                    if figures := self.log_evaluation(self.make_samples(self.fixed_z(c.eval_samples), labels), labels):
+                    samples = self.make_samples(self.fixed_z(c.eval_samples), labels, shared=True)
+                    if figures := self.log_evaluation(samples, labels):
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()
@@ -315,7 +343,7 @@ class Run:
                 self.save_samples()  # so that the report ends with what the run has reached
                 self.summarise()
         except KeyboardInterrupt:
-            if self.stop_signal is None:
+            if self.stop_signal is None or self.world.size > 1:  # other ranks may wait for this one: all are to end
                 raise
         finally:
             for s, handler in previous.items():
@@ -362,7 +390,7 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            raise NonFinite(self._explain(rows, k - count))
+            raise NonFinite(self.world.first_alone(lambda: self._explain(rows, k - count)))
         return rows
 
     def _explain(self, rows: np.ndarray, first: int) -> str:
@@ -370,7 +398,8 @@ class Run:
         row, column = np.argwhere(~np.isfinite(rows))[0]
         says = [f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"]
         path = self.directory / "checkpoint.h5"
-        replay = GAN(self.gan.config, self.data.images, self.gan.device, labels=self.data.labels)
+        config = dataclasses.replace(self.gan.config, accumulate=self.gan.part.parts)  # those of all ranks, in turn
+        replay = GAN(config, self.data.images, self.gan.device, labels=self.data.labels)
         saved = 0
         if path.is_file():
             replay.load_state(*checkpoint.load(path))

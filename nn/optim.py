@@ -56,6 +56,10 @@ class FlatParameters:
             flat[part] = 0 if g is None else g.reshape(-1)
         return flat
 
+    def split(self, flat: Any) -> list[Any]:
+        """The inverse of `gather`: views of an array like `data`, aligned with the parameters, in their shapes."""
+        return [flat[part].reshape(view.shape) for part, view in zip(self.parts, self.views, strict=True)]
+
     def blocks(self) -> Iterator[slice]:
         """Slices of the flat array. On the host a block fits into the cache with its gradient and its moments."""
         size = 16384 if array_module(self.data) is np else len(self.data)

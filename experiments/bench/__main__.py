@@ -1,7 +1,8 @@
 """Our time and memory beside PyTorch's: python -m experiments.bench
 
 It measures the engine's overhead, whole training steps, the ops they spend their time in, Inception features, the
-figures of merit, and peak memory. Without PyTorch (pip install -e '.[torch]') our side is measured alone.
+figures of merit, peak memory, and steps that several processes share. Without PyTorch (pip install -e '.[torch]') our
+side is measured alone.
 """
 
 import argparse
@@ -21,7 +22,7 @@ from experiments.cli import choose_device, command_line, refuse_tf32_on_cpu, run
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 EXAMPLES = """\
-sections: overhead, step, ops, inception, metrics, memory
+sections: overhead, step, ops, inception, metrics, memory, ranks
 
 examples:
   python -m experiments.bench                           everything on one thread: about half an hour

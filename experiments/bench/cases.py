@@ -1,6 +1,7 @@
 """The table of cases, and the sides of overhead and hot ops: functions of a library and of arrays."""
 
 import contextlib
+import itertools
 from collections.abc import Callable, Iterator
 from functools import partial
 from types import SimpleNamespace
@@ -10,7 +11,7 @@ import numpy as np
 
 from autograd import Tensor, grad, ops
 from autograd.arrays import to_device, to_host
-from experiments.bench import distances, inception, memory, steps
+from experiments.bench import distances, inception, memory, ranks, steps
 from experiments.bench.case import Case, Side
 from minigan.config import Config, resolve
 
@@ -37,7 +38,8 @@ MODELS = ("small, batch 32", "poster, batch 32", "paper 32², batch 32", "CNN 28
 
 
 def every_case() -> list[Case]:
-    return [*overhead(), *steps.cases(), *hot_ops(), *inception.cases(), *distances.cases(), *memory.cases()]
+    parts = steps.cases(), hot_ops(), inception.cases(), distances.cases(), memory.cases(), ranks.cases()
+    return [*overhead(), *itertools.chain(*parts)]
 
 
 def overhead() -> Iterator[Case]:

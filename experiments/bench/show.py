@@ -14,6 +14,7 @@ SECTIONS = {
     "inception": "Inception features",
     "metrics": "the figures of merit",
     "memory": "peak memory of the steps, beyond the libraries",
+    "ranks": "a step by two processes; PyTorch's by two",
 }
 COLUMNS = {"ours": 10, "plain": 10, "best": 10, "ours/plain": 18, "ours/best": 18, "GFLOP/s": 10, "of peak": 10}
 NAME = 46  # the width of the column of names

@@ -15,6 +15,7 @@ import numpy as np
 from autograd.arrays import to_host
 from experiments.bench.case import Case, Side
 from minigan.config import resolve
+from minigan.ranks import One
 from minigan.step import GAN
 
 STEPS: dict[str, dict[str, Any]] = {
@@ -49,11 +50,11 @@ def step_case(name: str, options: dict[str, Any]) -> Case:
     return Case("step", name, sides, tolerance=2e-3, rough=rough, quick=name in QUICK)  # finite differences lose digits
 
 
-def gan_of(options: dict[str, Any], device: str, images: int = 256) -> GAN:
+def gan_of(options: dict[str, Any], device: str, images: int = 256, world: One | None = None) -> GAN:
     """The GAN of a configuration, on noise: what the images show does not matter to the time."""
     c = resolve(**options)
     shape = (images, c.image_size, c.image_size) + ((3,) if c.channels == 3 else ())
-    return GAN(c, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), device)
+    return GAN(c, np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8), device, world=world)
 
 
 def two_steps(step: Callable[[bool], None], state: Callable[[], tuple[list, list]]) -> dict[str, Any]:

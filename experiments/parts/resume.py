@@ -84,6 +84,7 @@ def read_resume(
     from minigan import accelerate
     from minigan.config import check, saved_config
     from minigan.errors import InputError
+    from minigan.ranks import world
 
     arrays, meta = saved
     config = saved_config(meta, directory)
@@ -98,6 +99,9 @@ def read_resume(
     loops = bool(meta.get("loops"))
     if device == meta.get("device") == "cpu" and accelerate.use("cpu" if loops else None) != loops:
         print("the run used numba, which is not installed: it goes on, but its rounding changes", file=sys.stderr)
+    before, now = meta.get("ranks", 1), world().size
+    if before != now:
+        print(f"the run had {before} ranks and has {now} now: it goes on, but its rounding changes", file=sys.stderr)
     return Plan(config, data, options, command, directory, (arrays, meta) if arrays else None)
 
 

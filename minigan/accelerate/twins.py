@@ -16,8 +16,9 @@ def gather_batch(xp, images, rows):
 
 
 @GPU.routine("minigan.augment.draw_augmentation")
-def draw_augmentation(xp, rng, names, p, shape):
-    return augment.draw(rng.memory, rng.take(len(names) * 3 * shape[0]), names, p, shape)
+def draw_augmentation(xp, rng, names, p, shape, part):
+    numbers = augment.draw(rng.memory, rng.take(len(names) * 3 * shape[0]), names, p, shape)
+    return part.of(numbers, axis=2)  # (steps, 2, images)
 
 
 @GPU.routine("minigan.augment.augment_images")

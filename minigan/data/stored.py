@@ -77,6 +77,10 @@ class StoredImages:
         self.ndim, self.nbytes = len(self.shape), math.prod(self.shape)
         self.checked = np.zeros(len(self.blocks), bool)
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Copied to another process by the place of the files, not by the pixels."""
+        return StoredImages, (self.directory, self.rows)
+
     @property
     def digest(self) -> str:
         """SHA-256 of the checksums, the shape and the rows: it changes with the images and with their order."""

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 
 from autograd.arrays import device_module, to_device
-from autograd.random import RandomStream
+from autograd.random import WHOLE, Part, RandomStream
 from minigan.data.stored import StoredImages
 from minigan.errors import InputError
 
@@ -63,11 +63,11 @@ class Prefetch:
         self.pool.shutdown()
 
 
-def prefetched(images: Any, seed: int, batch: int, device: str) -> Prefetch:
-    """Batches by step, uint8 on the device, from images that stay in memory or on the disk."""
+def prefetched(images: Any, seed: int, batch: int, device: str, part: Part = WHOLE) -> Prefetch:
+    """This part of the batches by step, uint8 on the device, from images that stay in memory or on the disk."""
 
     def fetch(step: int) -> Any:
-        return to_device(images[batch_rows(seed, step, batch, len(images))], device)
+        return to_device(images[part.of(batch_rows(seed, step, batch, len(images)))], device)
 
     return Prefetch(fetch)
 

@@ -23,6 +23,7 @@ from minigan.metrics.digits import classify, load_classifier
 from minigan.metrics.features import Features
 from minigan.metrics.inception import PUBLISHED, TAPS, check_tap, load_inception
 from minigan.metrics.resize import SIZE, check_mode, resize
+from minigan.ranks import One
 from nn import Conv2d, Module
 
 NAMES = ("inception", "digits", "random")
@@ -39,6 +40,7 @@ class Extractor:
     describe: dict[str, Any]  # JSON-able: what the features are of
     batch = 250  # images per forward pass
     warnings: tuple[str, ...] = ()  # sentences for whoever reads the figures
+    world = One()  # ranks that all call it with the same images: each takes some batches, and gets all features
 
     def extract(self, images: Any) -> tuple[Any, Any]:
         """The features (n, D) and the class probabilities (n, K) or None of one batch, on any device."""
@@ -48,11 +50,11 @@ class Extractor:
         check_images(images)
         values, probabilities = [np.zeros((0, self.dimensions), np.float32)], []
         with no_grad(), np.errstate(all="ignore"):
-            for i in range(0, len(images), self.batch):
-                v, p = self.extract(images[i : i + self.batch])
-                values.append(to_host(v))
+            own = [self.extract(images[block]) for block in self.world.share(len(images), self.batch)]
+            for v, p in self.world.merge([(to_host(v), None if p is None else to_host(p)) for v, p in own]):
+                values.append(v)
                 if p is not None:
-                    probabilities.append(to_host(p))
+                    probabilities.append(p)
         together = np.concatenate(values)
         if not np.isfinite(together).all():
             raise NumericalError(f"{self.name} features of these images are not finite: are the weights damaged?")

@@ -75,6 +75,7 @@ def find_runs(place: Path) -> list[Path]:
 
 
 def is_run(directory: Path) -> bool:
+    """Whether a run has begun there."""
     return any((directory / file).is_file() for file in ("config.json", "log.jsonl"))
 
 

@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import numpy as np
@@ -18,7 +19,7 @@ from autograd.registry import TWINS
 from experiments.bench import __main__ as command
 from experiments.bench import case as cases
 from experiments.bench import cases as table
-from experiments.bench import flops, memory, show, steps
+from experiments.bench import flops, memory, ranks, show, steps
 from experiments.bench.case import Case, Side, alternate, difference
 from experiments.bench.flops import counted
 from experiments.cli import run_main
@@ -461,3 +462,31 @@ def test_threads_are_set_before_numpy_is_there():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout == "step False\n2\n"
+
+
+# ---- ranks
+
+
+def test_prediction_of_ranks_follows_the_formulas():
+    fixed, each = ranks.line_through({32: 0.043, 16: 0.027, 8: 0.019})
+    assert fixed == pytest.approx(0.011) and each == pytest.approx(0.001)
+    network = ranks.Network("a", latency=1e-3, bandwidth=4e6)
+    assert network.seconds(1_000_000, 1) == 0
+    assert network.seconds(1_000_000, 2) == pytest.approx(2e-3 + 1.0)  # 2 latencies, 2 · ½ · 4 MB
+    assert network.seconds(1_000_000, 4) == pytest.approx(4e-3 + 1.5)  # 4 latencies, 2 · ¾ · 4 MB
+    assert ranks.efficiency(alone=1.0, share=0.5, exchange=0.0, ranks=2) == 1
+    assert ranks.efficiency(alone=1.0, share=0.6, exchange=0.025, ranks=2) == pytest.approx(0.8)
+
+
+def test_steps_are_timed_after_the_warm_up_and_as_many_as_the_first_process_says():
+    calls = []
+    times = ranks.steps_of(lambda: calls.append(1), 0.0, lambda n: n + 2)
+    assert len(times) == ranks.LEAST + 2 and len(calls) == ranks.WARM_UP + 1 + len(times)
+
+
+@pytest.mark.slow
+def test_distributed_data_parallel_by_two_processes_takes_steps(monkeypatch):
+    pytest.importorskip("torch")
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    times = ranks.timed("plain", "CNN 28²", 0.1, loops=False)
+    assert len(times) >= ranks.LEAST and all(t > 0 for t in times)

@@ -18,8 +18,9 @@ from PIL import Image
 from slow import slow_but_the_first
 
 from autograd.arrays import DeviceError
-from experiments import celeba, cifar10, cli, images, mnist
+from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
+from experiments.parts import drawn as drawn_images
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.config import Config, usual_patch
@@ -88,7 +89,8 @@ def test_runs_get_directories_of_their_own(tmp_path, folder, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for _ in range(2):
         assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1"]) == 0
-    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == ["mnist-vitgan-small", "mnist-vitgan-small-2"]
+    names = ["index.html", "mnist-vitgan-small", "mnist-vitgan-small-2"]  # the page over all runs beside them
+    assert sorted(p.name for p in (tmp_path / "runs").iterdir()) == names
 
 
 def test_help_is_quick_and_worth_reading():
@@ -112,11 +114,17 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     assert not out.exists()
 
 
+def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
+    monkeypatch.setattr("os.sched_getaffinity", lambda process: set(range(3)), raising=False)
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--batch", "8", "--steps", "5", "--dry-run"]) == 0
+    assert "steps/s with 2 ranks on otherwise idle cores" in capsys.readouterr().out  # 3 do not divide 8
+
+
 @pytest.mark.parametrize(("command", "flag"), [(mnist, "digits"), (celeba, "faces")])
 def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch, capsys):
     drawn, load = [], command.load
     monkeypatch.setattr(command, "load", lambda options, split: drawn.append(options[flag]) or load(options, split))
-    monkeypatch.setattr(cli, "FEW", 20)
+    monkeypatch.setattr(drawn_images, "FEW", 20)
     assert command.main([*SMALL, *DEVICE, f"--{flag}", "50", "--epochs", "2", "--dry-run"]) == 0
     printed = capsys.readouterr().out
     assert drawn == [20] and "50 images" in printed and "(2.0 epochs)" in printed

@@ -36,6 +36,7 @@ def test_every_combination_is_a_run(tmp_path):
         ("rm -rf x", "its first line must be a command with flags, one of mnist"),
         ("mnist --seed 1", "its first line must have --steps N"),
         ("mnist --steps 2 --out x", "--out has no place in a grid"),
+        ("mnist --steps 2\n--steps 2 3", "line 2: --steps is not a flag to vary"),
         ("mnist --steps 2\nseed 0 1", "line 2: a flag and its values are expected"),
         ("mnist --steps 2\n\n--seed", "line 3: a flag and its values are expected"),
         ("mnist --steps 2\n--seed 'a", "cannot be read as a grid: No closing quotation"),

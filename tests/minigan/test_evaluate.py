@@ -13,6 +13,7 @@ from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator, tone_shares
 from minigan.metrics.extractors import make_extractor
+from minigan.ranks import One
 from minigan.sampling import load_generator
 
 SEED = 10**12  # digits that neither the classifier nor any generator was trained on
@@ -180,7 +181,7 @@ def test_inception_features_of_the_reference_are_kept_by_content(digits, tmp_pat
     calls = []
 
     class Slow:
-        name, key, label, digest = "inception", "fid", "FID", "some weights"
+        name, key, label, digest, world = "inception", "fid", "FID", "some weights", One()
 
         def __call__(self, images):
             calls.append(len(images))

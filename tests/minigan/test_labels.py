@@ -224,10 +224,13 @@ def test_a_run_does_not_go_on_with_other_labels(run):
         resume(run, labels=np.roll(LABELS, 1))
 
 
+BLACK = np.zeros((100, 28, 28), np.uint8)
+
+
 def test_a_row_of_the_grid_is_a_class_and_a_column_one_z(run, tmp_path, monkeypatch):
     made = start(tmp_path)
     asked = []
-    monkeypatch.setattr(made.gan, "sample", lambda z, c: asked.append((z, c)) or np.zeros((len(z), 28, 28), np.uint8))
+    monkeypatch.setattr(made.gan, "sample", lambda z, c, shared: asked.append((z, c)) or BLACK[: len(z)])
     assert made.grid_samples().shape == (100, 28, 28)
     [(z, classes)] = asked
     np.testing.assert_array_equal(classes.argmax(axis=1).reshape(10, COLUMNS), np.arange(10)[:, None] + np.zeros(10))

@@ -6,8 +6,10 @@ from types import SimpleNamespace
 import pytest
 from tiny_runs import start
 
+from experiments.parts.drawn import as_fit
 from minigan.log import read_log
 from minigan.pace import TimeLimit
+from minigan.ranks import One
 
 
 class Clock:
@@ -23,7 +25,7 @@ def run_by(seconds_of, steps, minutes=10.0, begun=0.0):
     clock, looks = Clock(), []
     limit = TimeLimit(minutes, clock)
     clock.now = begun
-    gan = SimpleNamespace(steps_done=0, config=SimpleNamespace(steps=steps))
+    gan = SimpleNamespace(steps_done=0, config=SimpleNamespace(steps=steps), world=One())
     limit.begin(gan)
     while gan.steps_done < gan.config.steps:
         clock.now += seconds_of(gan.steps_done)
@@ -87,3 +89,28 @@ def test_a_run_writes_down_what_its_schedules_are_laid_over(tmp_path):
     assert laid == [{"kind": "schedule", "step": 1, "steps": 9}]
     assert json.loads((tmp_path / "config.json").read_text())["options"]["steps"] == 9
     assert (tmp_path / "samples.h5").exists()
+
+
+@pytest.mark.parametrize("seconds, count", [(0.001, 60_000), (0.01, 9000), (10.0, 2000)])
+def test_a_run_by_the_clock_draws_as_many_images_as_its_time_allows(seconds, count, capsys):
+    """Of 10 minutes 90 seconds, and half as many images for the evaluation."""
+    clock = Clock()
+
+    def load(options):
+        clock.now += seconds * options["digits"]
+
+    options = {"path": None, "digits": 60_000}
+    limit = TimeLimit(10.0, clock)
+    fewer = {} if count == 60_000 else {"test_images": count // 2}
+    assert as_fit(limit, load, options, SimpleNamespace(digits=None)) == {"path": None, "digits": count, **fewer}
+    assert (count < 60_000) == (f"drawing {count:,} digits instead of 60,000" in capsys.readouterr().err)
+    assert as_fit(limit, load, options, SimpleNamespace(digits=60_000)) == options
+    assert as_fit(limit, load, {**options, "path": "data"}, SimpleNamespace(digits=None))["digits"] == 60_000
+
+
+@pytest.mark.parametrize("seconds, until", [(30.0, 540.0), (100.0, 500.0), (10_000.0, 420.0)])
+def test_a_slow_evaluation_gets_its_time_out_of_that_of_the_steps(seconds, until):
+    """Of 10 minutes a tenth, as long as it takes, and at most three tenths."""
+    limit = TimeLimit(10.0, Clock())
+    limit.keep(seconds)
+    assert limit.until == pytest.approx(until)

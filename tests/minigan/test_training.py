@@ -40,7 +40,7 @@ def test_tf32_is_on_in_steps_and_off_in_what_is_looked_at(tmp_path):
     run.tf32 = True
     for name in ("step", "sample"):
         method = getattr(run.gan, name)
-        setattr(run.gan, name, lambda *a, n=name, f=method: seen.add((n, state.tf32)) or f(*a))
+        setattr(run.gan, name, lambda *a, n=name, f=method, **how: seen.add((n, state.tf32)) or f(*a, **how))
     run.train()
     assert seen == {("step", True), ("sample", False)}
     assert json.loads((tmp_path / "config.json").read_text())["machine"]["tf32"] is True

@@ -19,17 +19,17 @@ TINY = {
 }
 
 
-def start(directory, report=False, **options):
+def start(directory, report=False, world=None, **options):
     """A new run in `directory`; train() runs it. report: whether it ends with pictures and a report, which take 1 s."""
-    c = resolve(**{**TINY, **options})
-    run = Run(GAN(c, IMAGES), directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
+    gan = GAN(resolve(**{**TINY, **options}), IMAGES, world=world)
+    run = Run(gan, directory, DATA, "python -m experiments.mnist", evaluate=lambda x: {"mean": x.mean()})
     return run if report else without_report(run)
 
 
-def resume(directory, report=False):
+def resume(directory, report=False, world=None):
     """The run as its last checkpoint left it."""
     arrays, meta = checkpoint.load(directory / "checkpoint.h5")
-    run = Run(GAN(Config(**meta["config"]), IMAGES), directory, DATA, meta["command"])
+    run = Run(GAN(Config(**meta["config"]), IMAGES, world=world), directory, DATA, meta["command"])
     run.load(arrays, meta)
     return run if report else without_report(run)
 

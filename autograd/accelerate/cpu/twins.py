@@ -3,6 +3,8 @@
 A loop reads float32 arrays. Each class stands in for the op above it: see `autograd.accelerate.twin`.
 """
 
+import math
+
 import numpy as np
 
 from autograd import ops
@@ -14,6 +16,7 @@ from autograd.ops.normalization import is_layer_norm
 from autograd.ops.pool import check_pool
 from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import Windows, check_images
+from autograd.random import box_muller, random_uniform
 from autograd.registry import OPS
 
 contiguous = np.ascontiguousarray
@@ -241,3 +244,21 @@ def move_average(xp, average, weights, share):
 @CPU.routine("autograd.random.random_words")
 def random_words(xp, stream, ahead, n):
     return philox.words(stream.seed, stream.start + ahead, -(-n // 4))[:n]
+
+
+@CPU.routine("autograd.random.random_normal_part")
+def random_normal_part(xp, stream, ahead, shape, dtype, part):
+    """Two groups of rows share their pairs of uniforms, so a part of both takes a part of the pairs."""
+    half, odd = divmod(math.prod(shape), 2)
+    if part.groups != 2 or odd:
+        return NotImplemented
+    n = half // part.parts
+
+    def uniforms(first):
+        skipped = first % 4  # words of the block in which they begin
+        u = random_uniform(xp, stream, ahead + first // 4, 0.0, 1.0, (n + skipped,), dtype)
+        return u[skipped:]
+
+    first = part.index * n
+    pairs = box_muller(xp, uniforms(first), uniforms(half + first))
+    return pairs.reshape(-1, *shape[1:])
