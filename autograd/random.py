@@ -147,6 +147,7 @@ def box_muller(xp: Any, u: Any, v: Any) -> Any:
 def random_normal_part(
     xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, ...], dtype: str, part: Part
 ) -> Any:
+    """This part of the rows of `random_normal`: a twin may draw these rows alone."""
     return part.of(random_normal(xp, stream, ahead, shape, dtype))
 
 
