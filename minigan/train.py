@@ -238,6 +238,8 @@ class Run:
 
     def log_spectra(self) -> None:
         """Append what D is like inside, at real images and at those of a sample grid; training is not touched."""
+        if not self.world.first:
+            return
         rows, xp, k = self.shown_rows(), self.gan.xp, self.gan.config.classes
         labels = self.fixed_labels(GRID)
         real, fake = np.asarray(self.data.images[rows]), self.make_samples(self.fixed_z(GRID), labels)
@@ -245,9 +247,9 @@ class Run:
         if labels is not None:
             assert self.data.labels is not None
             classes = tuple(xp.asarray(one_hot(kinds, k)) for kinds in (self.data.labels[rows], labels))
-        images = (gather_batch(xp, xp.asarray(x), xp.arange(len(x))) for x in (real, fake))
+        reals, fakes = (gather_batch(xp, xp.asarray(x), xp.arange(len(x))) for x in (real, fake))
         with np.errstate(all="ignore"):
-            figures = spectra(self.gan.discriminator, *images, classes)
+            figures = spectra(self.gan.discriminator, reals, fakes, classes)
         self.append({"kind": "spectra", "step": self.gan.steps_done, **figures})
 
     def summarise(self) -> None:
