@@ -5,6 +5,7 @@
 There is no second table of formulas: what an editor shows as text is what a page shows as mathematics. Single letters
 are variables and longer words are upright. A slash between neighbours without spaces is a fraction. The characters ²,
 ᵀ, ᵢ and what follows ^ are raised or lowered. A √ covers what follows it. A hat or a bar stands on its letter.
+What stands in `backticks` is code.
 """
 
 import re
@@ -14,11 +15,12 @@ RAISED = dict(zip("⁰¹²³⁴⁵⁶⁷⁸⁹⁻ᵀˣ", "0123456789−Tx", stri
 LOWERED = dict(zip("₀₁₂₃₄₅₆₇₈₉ᵢⱼ", "0123456789ij", strict=True))
 ACCENTS = {"\u0302": "^", "\u0304": "¯"}
 BRACKETS = {"(": ")", "[": "]", "⟨": "⟩", "‖": "‖", "{": "}"}
-TOKEN = re.compile(r"\s+|\d+(?:\.\d+)?|[^\W\d_][\w]*|.", re.DOTALL)  # a gap, a number, a word, or one character
+# a gap, code, a number, a word, or one character
+TOKEN = re.compile(r"\s+|`[^`]+`|\d+(?:\.\d+)?|[^\W\d_][\w]*|.", re.DOTALL)
 
 
 def mathml(text: str) -> str:
-    """A <math> element. Every character of the text is in it, though some are raised, lowered or turned into lines."""
+    """A <math> element. It holds every character of the text, though some are raised, lowered or turned into lines."""
     return f'<math xmlns="http://www.w3.org/1998/Math/MathML">{_Reader(text).row("")}</math>'
 
 
@@ -94,6 +96,8 @@ class _Reader:
 
 def _parts(token: str) -> list[str]:
     """A word without the raised and lowered letters at its end, and without accents, which are tokens of their own."""
+    if token[0] == "`":
+        return [token]
     small = {**RAISED, **LOWERED, **dict.fromkeys(ACCENTS)}
     parts = [""]
     for c in token:
@@ -105,6 +109,8 @@ def _parts(token: str) -> list[str]:
 
 
 def _leaf(token: str) -> str:
+    if token[0] == "`" and len(token) > 1:
+        return f'<mtext style="font-family: monospace">{escape(token[1:-1])}</mtext>'
     if token[0].isdigit() or token in "½":
         return f"<mn>{token}</mn>"
     if token.isalpha():

@@ -123,12 +123,14 @@ def random_words(xp: Any, stream: RandomStream, ahead: int, n: int) -> Any:
 def random_uniform(
     xp: Any, stream: RandomStream, ahead: int, low: float, high: float, shape: tuple[int, ...], dtype: str
 ) -> Any:
+    """`shape` numbers in (low, high), float32 or float64, from block `ahead` of the stream on."""
     u = ((random_words(xp, stream, ahead, math.prod(shape)) >> 9).astype(dtype) + 0.5) * (2.0**-23)
     return (u * (high - low) + low).reshape(shape)
 
 
 @routine
 def random_normal(xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, ...], dtype: str) -> Any:
+    """`shape` numbers from N(0, 1), of dtype float32 or float64, by Box and Muller (1958)."""
     n = math.prod(shape)
     u = random_uniform(xp, stream, ahead, 0.0, 1.0, (2, -(-n // 2)), dtype)
     return box_muller(xp, *u)[:n].reshape(shape)
@@ -145,11 +147,13 @@ def box_muller(xp: Any, u: Any, v: Any) -> Any:
 def random_normal_part(
     xp: Any, stream: RandomStream, ahead: int, shape: tuple[int, ...], dtype: str, part: Part
 ) -> Any:
+    """This part of the rows of `random_normal`: a twin may draw these rows alone."""
     return part.of(random_normal(xp, stream, ahead, shape, dtype))
 
 
 @routine
 def random_integers(xp: Any, stream: RandomStream, ahead: int, high: int, shape: tuple[int, ...]) -> Any:
+    """`shape` int64 in [0, high), from 32 bits each: high must be small beside 2³²."""
     return ((random_words(xp, stream, ahead, math.prod(shape)) * high) >> 32).astype("int64").reshape(shape)
 
 

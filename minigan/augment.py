@@ -140,6 +140,8 @@ class Augment:
 def draw_augmentation(
     xp: Any, rng: RandomStream, names: Sequence[str], p: float, shape: tuple[int, ...], part: Part
 ) -> Parameters:
+    """Random parameters of each transform by name, for this part of images of `shape` (N, C, H, W); each happens with
+    chance p."""
     batch, _, height, width = shape
     uniforms = part.of(rng.uniform(size=(len(names), 3, batch, 1, 1, 1), dtype="float64"), axis=2)
     parameters = {}
@@ -151,6 +153,7 @@ def draw_augmentation(
 
 @routine
 def augment_images(xp: Any, x: Tensor, parameters: Parameters, names: Sequence[str], fill: float) -> Tensor:
+    """Images x (N, C, H, W) after the transforms `names` with their drawn parameters; `fill` is the value outside."""
     for name in names:
         x = TRANSFORMS[name].apply(x, fill, *parameters[name])
     return x

@@ -121,6 +121,7 @@ class Config:
     eval_every: int = option(1000, "steps between evaluations, 0 for one at the end", least=0, most=MOST)
     eval_samples: int = option(5000, "generated images in an evaluation, and in samples.h5", least=2, most=10_000_000)
     eval_reference: int = option(10000, "the most real images to compare them with", least=2, most=10_000_000)
+    spectra_every: int = option(0, "steps between measurements of D's spectra and slopes, 0 for never", least=0)
     save_every: int = option(500, "steps between checkpoints", least=1, most=MOST)
 
 

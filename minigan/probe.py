@@ -51,6 +51,7 @@ def look(path: str) -> None:
 
 
 def main() -> int:
+    """The probe as a process: arguments PATH SECONDS, status 1 and one line on stdout if the file cannot be read."""
     path, seconds = sys.argv[1:]
     limit(int(seconds))
     try:

@@ -89,6 +89,7 @@ def in_notebook() -> bool:
 
 
 def is_terminal(file: Any) -> bool:
+    """Whether this is an open stream to a terminal."""
     try:
         return bool(file.isatty())
     except (AttributeError, ValueError):  # no stderr, or a closed one

@@ -42,6 +42,8 @@ PARALLEL = "module."  # before every name in a state dict of DataParallel
 
 @dataclass
 class Storage:
+    """A flat piece of memory in a PyTorch file: its dtype, its name, and its number of elements."""
+
     dtype: np.dtype
     key: str
     numel: int

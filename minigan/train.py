@@ -38,7 +38,8 @@ from minigan.pace import TimeLimit
 from minigan.page.pieces import is_number
 from minigan.progress import Progress
 from minigan.report import write_report
-from minigan.step import GAN, STATS
+from minigan.spectra import spectra
+from minigan.step import GAN, STATS, gather_batch
 from minigan.track import TensorBoard
 
 GRID = 100  # images of a sample grid, from fixed z
@@ -235,6 +236,22 @@ class Run:
                 self.save("best.h5")
         return self.last
 
+    def log_spectra(self) -> None:
+        """Append what D is like inside, at real images and at those of a sample grid; training is not touched."""
+        if not self.world.first:
+            return
+        rows, xp, k = self.shown_rows(), self.gan.xp, self.gan.config.classes
+        labels = self.fixed_labels(GRID)
+        real, fake = np.asarray(self.data.images[rows]), self.make_samples(self.fixed_z(GRID), labels)
+        classes: tuple[Any, Any] = (None, None)
+        if labels is not None:
+            assert self.data.labels is not None
+            classes = tuple(xp.asarray(one_hot(kinds, k)) for kinds in (self.data.labels[rows], labels))
+        reals, fakes = (gather_batch(xp, xp.asarray(x), xp.arange(len(x))) for x in (real, fake))
+        with np.errstate(all="ignore"):
+            figures = spectra(self.gan.discriminator, reals, fakes, classes)
+        self.append({"kind": "spectra", "step": self.gan.steps_done, **figures})
+
     def summarise(self) -> None:
         """Write everything a person looks at, from what the run has so far.
 
@@ -305,6 +322,8 @@ class Run:
             save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
+            if c.spectra_every:
+                self.log_spectra()
         figures: dict[str, Any] = {}
         options: dict[str, Any] = {"unit": "step", "dynamic_ncols": True, "smoothing": 0.05}
         bar = Progress(total=c.steps, initial=gan.steps_done, disable=not self.world.first, **options)
@@ -327,6 +346,8 @@ class Run:
                     bar.set_postfix_str(self._log())
                 if k % c.sample_every == 0 or ended:
                     self.save_samples()
+                if c.spectra_every and (k % c.spectra_every == 0 or ended):
+                    self.log_spectra()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
                     labels = self.fixed_labels(c.eval_samples)
                     samples = self.make_samples(self.fixed_z(c.eval_samples), labels, shared=True)

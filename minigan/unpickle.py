@@ -200,6 +200,7 @@ class _Machine:
 
 
 def extend(target: Any, items: list[Any]) -> None:
+    """What APPENDS does. Raises TypeError unless the target is a list."""
     if type(target) is not list:
         raise TypeError("items are added to something that is not a list")
     target.extend(items)
@@ -218,6 +219,7 @@ def update(target: Any, items: list[Any]) -> None:
 
 
 def build(target: Any, state: Any) -> None:
+    """What BUILD does. Raises InputError unless the target is one of our stand-ins."""
     if not isinstance(target, Buildable):
         raise InputError(f"the pickle sets the state of an object of type {type(target).__name__}: refused")
     target.build(state)

@@ -80,6 +80,7 @@ class Module:
             return self.forward(*args, **kwargs)
 
     def named_children(self) -> Iterator[tuple[str, "Module"]]:
+        """The modules that stand directly in this one, by attribute name."""
         return ((name, m) for name, m in self.members() if isinstance(m, Module))
 
     def members(self) -> Iterator[tuple[str, Any]]:
@@ -123,6 +124,7 @@ class Module:
                 yield from child.named_tensors(kind, f"{prefix}{name}.", around)
 
     def named_parameters(self) -> Iterator[tuple[str, Parameter]]:
+        """Every Parameter of this module and of those in it, by dotted name."""
         return self.named_tensors(Parameter)
 
     def parameters(self) -> list[Parameter]:
@@ -138,11 +140,13 @@ class Module:
         return sum(p.size for p in self.parameters())
 
     def train(self, mode: bool = True) -> "Module":
+        """Set `training` here and in all modules inside: dropout draws, batch norm uses the batch. Returns self."""
         for m in self.modules():
             m.training = mode
         return self
 
     def eval(self) -> "Module":
+        """Leave training: `train(False)`. Returns self."""
         return self.train(False)
 
     def to(self, device: str) -> "Module":
@@ -179,6 +183,7 @@ class Module:
             WRITES.note(t.data)
 
     def extra_repr(self) -> str:
+        """What a layer shows of itself in its repr, such as its sizes."""
         return ""
 
     @reprlib.recursive_repr("…")  # a child may refer to its parent

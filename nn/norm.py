@@ -70,6 +70,7 @@ class SelfModulatedLayerNorm(Module):
         self.eps = eps
 
     def style(self, w: Tensor) -> tuple[Tensor, Tensor]:
+        """γ(w) and β(w), each (B, D), of latents w (B, W): what `forward` takes."""
         return styles([self], w)[0]
 
     def forward(self, h: Tensor, gamma: Tensor, beta: Tensor) -> Tensor:

@@ -113,6 +113,7 @@ class Optimizer:
         raise NotImplementedError
 
     def state_dict(self) -> dict[str, np.ndarray]:
+        """Host copies of `state()` by name, and the number of steps as "t": what a checkpoint keeps."""
         return {**{name: np.array(to_host(a)) for name, a in self.state().items()}, "t": np.asarray(self.t)}
 
     def load_state_dict(self, state: dict[str, np.ndarray]) -> None:
@@ -246,6 +247,7 @@ class EMA:
         self.copy_buffers()
 
     def copy_buffers(self) -> None:
+        """Copy the buffers of the model, such as running statistics, without averaging."""
         for copy, buffer in self.buffers:
             copy.data[...] = buffer.data
             WRITES.note(copy.data)

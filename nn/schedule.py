@@ -17,9 +17,11 @@ class LambdaLR:
         self.set()
 
     def set(self) -> None:
+        """Set the rate of the optimizer for the steps counted so far."""
         self.optimizer.lr = self.first * self.lr_lambda(self.t)
 
     def step(self) -> None:
+        """Count one step more, and set the rate for it."""
         self.t += 1
         self.set()
 

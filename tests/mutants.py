@@ -4,7 +4,7 @@
     python tests/mutants.py --op tanh softmax  of these ops
     python tests/mutants.py --sample 60        of 60 taken at random, with what gradcheck says about each
 
-Each mutant is checked on the examples of its op (tests/support/op_examples.py) until one fails.
+Each mutant is checked on the examples of its op (autograd/ops/examples.py) until one fails.
 caught: a check failed. named: the message says what is wrong. raised: the rule failed, and the message names the op
 and the shapes. located: one edit was found that makes the rule right, in the line that was changed; elsewhere: in
 another line.
@@ -20,7 +20,6 @@ import random
 import sys
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
@@ -29,10 +28,8 @@ from autograd import GradcheckError, Tensor, gradcheck
 from autograd.engine import grad
 from autograd.gradcheck.diagnosis import UNNAMED
 from autograd.operation import Op
+from autograd.ops.examples import EXAMPLES, Example
 from autograd.registry import OPS
-
-sys.path.append(str(Path(__file__).parent / "support"))
-from op_examples import EXAMPLES, Example  # noqa: E402
 
 REDUCTIONS = {"sum": "mean", "mean": "sum", "max": "min"}
 FUNCTIONS = {"sin": "cos", "cos": "sin", "exp": "log", "log": "exp", "sign": "abs", "tanh": "exp", "sqrt": "abs"}

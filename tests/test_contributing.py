@@ -24,7 +24,7 @@ def run(*code):
 def test_the_op_is_right_on_its_examples():
     run(
         OP,
-        "from op_examples import EXAMPLES, example, normal",
+        "from autograd.ops.examples import EXAMPLES, example, normal",
         EXAMPLES,
         "examples = EXAMPLES['softsign']",
         "assert [e.inputs()[0].shape for e in examples] == [(3, 4), ()]",

@@ -46,6 +46,8 @@ class Recipe:
 
 @dataclass
 class Cached:
+    """Pictures that lie decoded in a cache file, N of them in one size."""
+
     images: StoredImages
     names: list[str]  # of the pictures, relative to their folder or archive
     skipped: dict[str, str]  # names of unreadable pictures that were left out: why

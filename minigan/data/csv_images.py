@@ -26,6 +26,7 @@ MOST_CLASSES = 100  # of labels that no header names
 
 
 def is_csv(path: str | os.PathLike) -> bool:
+    """Whether the name of a file is that of a CSV table, packed by gzip or not."""
     return str(path).lower().endswith((".csv", ".csv.gz"))
 
 

@@ -10,6 +10,8 @@ from minigan.data.stored import StoredImages
 
 @dataclass
 class Dataset:
+    """N images of one size with their labels, if there are any."""
+
     images: np.ndarray | StoredImages  # uint8 (N, H, W) grey or (N, H, W, 3) RGB
     labels: np.ndarray | None  # int64 (N,), 0 … classes - 1
     name: str

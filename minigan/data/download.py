@@ -20,6 +20,8 @@ _BLOCK = 1 << 16
 
 
 class Source(NamedTuple):
+    """Where the files of a data set lie, and how they are recognised."""
+
     mirrors: tuple[str, ...]  # base URLs, tried in this order
     files: dict[str, tuple[int, str]]  # name: (bytes, MD5)
 

@@ -78,6 +78,8 @@ class Pictures:
 
 
 class Folder(Pictures):
+    """The pictures below a folder, by their paths in it."""
+
     @cached_property
     def found(self) -> Found:
         return find_pictures(self.path)
@@ -91,6 +93,8 @@ class Folder(Pictures):
 
 
 class Zip(Pictures):
+    """The pictures in a zip archive. Raises InputError for a damaged one."""
+
     def __init__(self, path: Path):
         super().__init__(path)
         with self.guarded():

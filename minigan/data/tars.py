@@ -18,6 +18,8 @@ EXTENSIONS = (
 
 
 class Member(tarfile.TarInfo):
+    """A header of a tar archive that is not read beyond HEADER_BYTES, and no sparse file. Raises tarfile.ReadError."""
+
     def _proc_member(self, archive: "Archive") -> tarfile.TarInfo:
         archive.extended = archive.extended + self.size if self.type in EXTENSIONS else 0
         if archive.extended > HEADER_BYTES:
@@ -31,6 +33,8 @@ class Member(tarfile.TarInfo):
 
 
 class Archive(tarfile.TarFile):
+    """A tar archive whose headers are bounded: see `Member`."""
+
     tarinfo = Member
     extended = 0  # bytes of extending headers since the last file
 

@@ -13,6 +13,7 @@ METRICS = ("frechet", "frechet_infinity", "kid", "prdc", "inception_score")
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
+    """Raises InputError if one of the names is no metric."""
     if unknown := sorted(set(metrics) - set(METRICS)):
         raise InputError(f"unknown metric {unknown[0]!r}: use some of {', '.join(METRICS)}")
 

@@ -62,6 +62,7 @@ AVERAGE = Pool("average")
 
 
 def block_a(pooled: int) -> dict[str, list]:
+    """The branches at 35 × 35 (Mixed_5b to 5d); `pooled` channels follow the pooling."""
     return {
         "branch1x1": [64],
         "branch5x5": [48, (64, 5)],
@@ -71,6 +72,7 @@ def block_a(pooled: int) -> dict[str, list]:
 
 
 def block_b() -> dict[str, list]:
+    """The branches that halve 35 × 35 to 17 × 17 (Mixed_6a)."""
     return {
         "branch3x3": [(384, 3, 2)],
         "branch3x3dbl": [64, (96, 3), (96, 3, 2)],
@@ -79,6 +81,7 @@ def block_b() -> dict[str, list]:
 
 
 def block_c(c: int) -> dict[str, list]:
+    """The branches at 17 × 17 with 7 × 7 split in two (Mixed_6b to 6e); c channels inside."""
     return {
         "branch1x1": [192],
         "branch7x7": [c, (c, (1, 7)), (192, (7, 1))],
@@ -88,6 +91,7 @@ def block_c(c: int) -> dict[str, list]:
 
 
 def block_d() -> dict[str, list]:
+    """The branches that halve 17 × 17 to 8 × 8 (Mixed_7a)."""
     return {
         "branch3x3": [192, (320, 3, 2)],
         "branch7x7x3": [192, (192, (1, 7)), (192, (7, 1)), (192, 3, 2)],
@@ -96,6 +100,7 @@ def block_d() -> dict[str, list]:
 
 
 def block_e(pool: Pool) -> dict[str, list]:
+    """The branches at 8 × 8 (Mixed_7b and 7c); `pool` is the kind of their pooling."""
     return {
         "branch1x1": [320],
         "branch3x3": [384, {"a": (384, (1, 3)), "b": (384, (3, 1))}],
@@ -133,12 +138,14 @@ def network() -> list:
 
 
 def conv(name: str, out: int, kernel: int | tuple[int, int] = 1, stride: int = 1, padding: int | None = None) -> Conv:
+    """A convolution to `out` channels. With stride 1 the default padding keeps the size, else there is none."""
     kh, kw = kernel if isinstance(kernel, tuple) else (kernel, kernel)
     same = (kh // 2, kw // 2) if stride == 1 else (0, 0)
     return Conv(name, out, (kh, kw), stride, same if padding is None else (padding, padding))
 
 
 def block(name: str, branches: dict[str, list]) -> tuple[list, ...]:
+    """The branches of a block, each with the names that the weights have."""
     return tuple(branch(f"{name}.{key}", steps) for key, steps in branches.items())
 
 
@@ -257,6 +264,7 @@ def fold(tensors: dict[str, np.ndarray], name: str, eps: float) -> tuple[np.ndar
 
 
 def check_tap(tap: int) -> None:
+    """Raises InputError if Inception has no features of this length."""
     if tap not in TAPS:
         raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
 

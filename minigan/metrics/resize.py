@@ -60,6 +60,7 @@ MATRICES = {"torch": torch_matrix, "tf": tf_matrix, "clean": clean_matrix}
 
 
 def check_mode(mode: str) -> None:
+    """Raises InputError if this is no way to resize."""
     if mode not in MATRICES:
         raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
 

@@ -66,6 +66,7 @@ def embeddable(path: Path, limit: int = LARGE) -> bytes:
 
 
 def data_uri(data: bytes, kind: str = "png") -> str:
+    """The bytes of an image as a URI that stands in a page itself. kind: png, jpeg, …"""
     return f"data:image/{kind};base64,{base64.b64encode(data).decode()}"
 
 
@@ -86,14 +87,17 @@ def number(value: Any) -> str:
 
 
 def count(value: Any) -> str:
+    """A number with commas, "" for what is no number."""
     return f"{value:,.0f}" if is_number(value) else ""
 
 
 def percent(share: Any) -> str:
+    """A share from 0 to 1 in per cent, "" for what is no number."""
     return f"{share:.0%}" if is_number(share) else ""
 
 
 def duration(seconds: Any) -> str:
+    """Seconds in words, such as 42 s, 3 min 5 s or 2 h 10 min; "" for what is no number."""
     if not is_number(seconds):
         return ""
     minutes, rest = divmod(round(seconds), 60)

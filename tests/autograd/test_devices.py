@@ -5,11 +5,11 @@ import copy
 
 import numpy as np
 import pytest
-from op_examples import EXAMPLES, Example, on_device
 from strict_device import StrictArray, StrictError, strict
 
 from autograd import Tensor, grad, ops, use_fused
 from autograd.arrays import DeviceError, array_module, device_module, to_device, to_host
+from autograd.ops.examples import EXAMPLES, Example, on_device
 from autograd.random import RandomStream
 
 DEVICE_EXAMPLES = [pytest.param(e, id=f"{name}-{i}") for name, es in EXAMPLES.items() for i, e in enumerate(es)]

@@ -9,10 +9,10 @@ import warnings
 import numpy as np
 import pytest
 from edge_examples import ALONE, EDGES, LINE, Edge
-from op_examples import EXAMPLES
 
 from autograd import Tensor, accelerate, grad, ops, use_fused
 from autograd.accelerate.twin import CPU
+from autograd.ops.examples import EXAMPLES
 from autograd.registry import OPS
 
 pytestmark = [  # NumPy warns of every infinity, PyTorch of a variance of nothing

@@ -58,5 +58,12 @@ def test_any_text_is_well_formed(text):
     tree(text)
 
 
+def test_backticks_make_code():
+    code = tree("mean over `eps_2ᵀ` rows").findall(".//mtext[@style]")
+    assert [(e.text, e.get("style")) for e in code] == [("eps_2ᵀ", "font-family: monospace")]
+    assert "`" not in mathml(OPS["normalize"].doc)
+    assert "".join(tree("a ` b").itertext()) == "a`b"  # one alone is a character like any other
+
+
 def test_accents_are_combining_characters():
     assert all(len(c) == 1 for c in ACCENTS)

@@ -7,11 +7,11 @@ import time
 
 import numpy as np
 import pytest
-from op_examples import EXAMPLES
 from slow import slow_but_the_first
 from tiny_models import VARIANTS, tiny_gan
 
 from autograd import Tensor, accelerate, grad, gradcheck, ops, use_fused
+from autograd.ops.examples import EXAMPLES
 from autograd.random import RandomStream
 
 numba = pytest.importorskip("numba")

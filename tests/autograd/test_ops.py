@@ -7,11 +7,11 @@ import tracemalloc
 
 import numpy as np
 import pytest
-from op_examples import EXAMPLES, Example, on_device
 
 from autograd import DeviceError, Tensor, accelerate, grad, no_grad, ops, use_fused
 from autograd.arrays import to_host, use_cuda
 from autograd.gradcheck import gradcheck
+from autograd.ops.examples import EXAMPLES, Example, on_device
 from autograd.registry import OPS
 
 

@@ -2,9 +2,9 @@
 
 import numpy as np
 import pytest
-from op_examples import EXAMPLES
 
 from autograd import Tensor, grad, ops
+from autograd.ops.examples import EXAMPLES
 
 torch = pytest.importorskip("torch")
 F = torch.nn.functional

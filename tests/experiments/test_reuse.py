@@ -124,7 +124,7 @@ def test_a_finished_run_is_lengthened(folder, tmp_path, capsys):
     assert mnist.main(["--resume", str(run), "--device", "cpu", "--steps", "6"]) == 0
     out = capsys.readouterr().out
     assert "laid over 6 steps, not 2: at step 2 the learning rate of G goes from 0.00045 to 0.00236" in out
-    assert 3e-3 * learning_rate(2, 6, 1, "cosine", 0.15) == pytest.approx(0.00236, abs=1e-5)  # 3e-3 (0.15 + 0.85 · 0.75)
+    assert 3e-3 * learning_rate(2, 6, 1, "cosine", 0.15) == pytest.approx(0.00236, abs=1e-5)  # 3e-3 (.15 + .85 · .75)
     meta = checkpoint.load(run / "checkpoint.h5")[1]
     assert meta["steps_done"] == meta["config"]["steps"] == 6
     assert {"kind": "schedule", "step": 2, "steps": 6} in read_log(run / "log.jsonl")

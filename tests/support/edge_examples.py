@@ -1,6 +1,6 @@
 """Values at the edge, for every op: infinities, NaN, empty arrays, no axes, one element, broadcasting, ties, indices.
 
-`op.apply(*inputs, **options)`, as in op_examples.py. Arrays are float64; tests cast them.
+`op.apply(*inputs, **options)`, as in autograd/ops/examples.py. Arrays are float64; tests cast them.
 """
 
 import itertools

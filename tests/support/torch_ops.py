@@ -1,9 +1,12 @@
 """Every op as PyTorch has it, under our names of inputs and options. PyTorch must be installed."""
 
 import math
+from pkgutil import resolve_name
 
 import numpy as np
 import torch
+
+from experiments.docs.elsewhere import ELSEWHERE
 
 F = torch.nn.functional
 torch.set_num_threads(1)  # the arrays are tiny
@@ -77,45 +80,19 @@ def torch_attention(q, k, v, similarity="dot", scale=None, mask=None):
     return torch.softmax(s if mask is None else s.masked_fill(~mask, -math.inf), dim=-1) @ v
 
 
-def torch_conv_transpose2d(x, w, b, stride=1, padding=0, output_padding=0, dilation=1):
-    return F.conv_transpose2d(x, w, b, stride, padding, output_padding, dilation=dilation)
-
-
 def torch_either(f):
     """f(a, b) where one of them is a Python number."""
     return lambda a, b: f(*(x if torch.is_tensor(x) else torch.tensor(x, dtype=torch.float64) for x in (a, b)))
 
 
 TORCH = {
-    "add": torch.add,
-    "sub": torch.sub,
-    "mul": torch.mul,
+    **{op: resolve_name(names.torch) for op, names in ELSEWHERE.items() if names.agrees("torch")},
     "div": torch.div,
-    "power": torch.pow,
-    "neg": torch.neg,
-    "exp": torch.exp,
-    "expm1": torch.expm1,
-    "log": torch.log,
-    "log1p": torch.log1p,
-    "square": torch.square,
-    "sqrt": torch.sqrt,
-    "abs": torch.abs,
-    "sin": torch.sin,
     "bias_gelu": lambda x, b, **how: F.gelu(x + b, **how),
     "bias_sine": lambda x, b, omega=1.0: torch.sin(omega * (x + b)),
-    "cos": torch.cos,
-    "tanh": torch.tanh,
-    "sigmoid": torch.sigmoid,
     "softplus": F.softplus,
-    "erf": torch.erf,
-    "relu": torch.relu,
-    "leaky_relu": F.leaky_relu,
-    "gelu": F.gelu,
-    "silu": F.silu,
     "maximum": torch_either(torch.maximum),
     "minimum": torch_either(torch.minimum),
-    "clip": torch.clip,
-    "where": torch.where,
     "astype": lambda x, dtype: x.to(getattr(torch, dtype)),
     "sum": reduction(torch.sum),
     "mean": reduction(torch.mean),
@@ -141,24 +118,13 @@ TORCH = {
     "pad": torch_pad,
     "roll": lambda x, shift, axis=None: torch.roll(x, shift, axis),
     "flip": lambda x, axis=None: torch.flip(x, (axis,) if isinstance(axis, int) else dims(x, axis)),
-    "matmul": torch.matmul,
-    "linear": F.linear,
     "einsum": lambda *xs, subscripts: torch.einsum(subscripts, *xs),
     "softmax": torch_softmax(torch.softmax),
     "log_softmax": torch_softmax(torch.log_softmax),
-    "cross_entropy": F.cross_entropy,
     "normalize": torch_normalize,
     "spectral_normalize": lambda w, u, v, target: w * (target / (u @ w @ v)),
     "attention": torch_attention,
-    "conv2d": F.conv2d,
-    "conv_transpose2d": torch_conv_transpose2d,
     "conv2d_weight": lambda x, u, weight_size, **options: torch.nn.grad.conv2d_weight(x, weight_size, u, **options),
-    "unfold": F.unfold,
-    "fold": F.fold,
-    "avg_pool2d": F.avg_pool2d,
-    "max_pool2d": F.max_pool2d,
-    "pixel_shuffle": F.pixel_shuffle,
-    "pixel_unshuffle": F.pixel_unshuffle,
     "upsample_nearest": lambda x, scale_factor: F.interpolate(x, scale_factor=scale_factor, mode="nearest"),
     "upsample_bilinear": lambda x, scale_factor: F.interpolate(x, scale_factor=scale_factor, mode="bilinear"),
 }

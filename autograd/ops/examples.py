@@ -1,4 +1,4 @@
-"""What the contract tests run each op on. An op of the library without an entry here fails the suite.
+"""Inputs for every op: what the contract tests and the op's page run it on. An op without an entry fails the suite.
 
 An input is a recipe (a function of a random generator, which makes a float64 array) or a constant passed as it is.
 Values keep away from kinks and ties, where there is no one derivative: those have tests of their own in test_ops.py.
