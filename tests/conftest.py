@@ -1,5 +1,7 @@
 """For all tests."""
 
+import signal
+
 import pytest
 from emulation.emulator import AVAILABLE, Emulator
 
@@ -13,6 +15,15 @@ def numpy_alone():
     TWINS.clear()
     yield
     TWINS.clear()
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hang_up_is_heard():
+    """Also by processes of tests that were started by nohup, which ignores SIGHUP."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL) if hasattr(signal, "SIGHUP") else None
+    yield
+    if before is not None:
+        signal.signal(signal.SIGHUP, before)
 
 
 @pytest.fixture(scope="session")

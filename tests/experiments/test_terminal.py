@@ -166,5 +166,8 @@ def test_a_closed_terminal_saves_as_sigterm_does(tmp_path):
             time.sleep(0.05)
         process.stderr.close()  # as a terminal that is gone
         process.send_signal(signal.SIGHUP)
-        assert process.wait(120) == 128 + signal.SIGHUP
+        try:
+            assert process.wait(120) == 128 + signal.SIGHUP
+        finally:
+            process.kill()
     assert (out / "checkpoint.h5").exists() and (out / "report.html").exists()

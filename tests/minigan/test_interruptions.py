@@ -206,14 +206,6 @@ def test_resume_locks_before_it_reads(tmp_path, digits, monkeypatch):
 # ---- signals
 
 
-@pytest.fixture(autouse=True)
-def hang_up_is_heard():
-    """Also where the tests themselves were started by nohup, which ignores it."""
-    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
-    yield
-    signal.signal(signal.SIGHUP, before)
-
-
 @pytest.mark.parametrize("number", slow_but_the_first([signal.SIGHUP, signal.SIGINT, signal.SIGTERM]))
 def test_a_signal_saves_and_a_second_one_leaves_out_the_pictures(tmp_path, number):
     run, made = start(tmp_path / "run", save_every=500), []
