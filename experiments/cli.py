@@ -13,6 +13,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from experiments.parts.classes import classes_of, count_classes
 from experiments.parts.drawn import as_fit, drawing_few
 from experiments.parts.plan import Load, Options, Plan, load_again
 from experiments.parts.resume import check_run, finished, lay_over, read_resume, read_saved
@@ -371,7 +372,7 @@ def new_plan(
     data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
     if args.labels:
-        image["classes"] = count_classes(data)
+        image["classes"] = count_classes(data) if weights is None else classes_of(weights, data)
     given = {**given_options(args), **image}
     if weights:
         check_images(weights.config, data, weights.path)
@@ -383,22 +384,6 @@ def new_plan(
             raise InputError(f"--epochs {args.epochs:g} are more than {MOST:,} steps")
         config.steps = max(1, round(steps))
     return Plan(config, data, options, command_line(), args.out, weights=weights)
-
-
-def count_classes(data: "Dataset") -> int:
-    """How many classes the labels of the images have; InputError where there is nothing to tell apart."""
-    import numpy as np
-
-    from minigan.errors import InputError
-
-    if data.labels is None:
-        raise InputError(
-            f"--labels: {data.name} has no labels; give IDX files with labels, or a folder with a sub-folder for each "
-            "class"
-        )
-    if len(np.unique(data.labels)) < 2:
-        raise InputError(f"--labels: all images of {data.name} have one label, so there is nothing to tell apart")
-    return int(data.labels.max()) + 1
 
 
 def refuse_existing(directory: Path) -> None:

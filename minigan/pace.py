@@ -37,7 +37,9 @@ def seconds_with_ranks(gan: GAN, ranks: int) -> float:
     that of the sums, at the speed that MPI has reached in shared memory."""
     part = dataclasses.replace(gan.config, batch=gan.config.batch // ranks)
     floats = gan.generator.count() + gan.discriminator.count()
-    return seconds_per_step(GAN(part, gan.images, gan.device)) + 2 * (ranks - 1) / ranks * 4 * floats / SHARED_MEMORY
+    labels = None if gan.labels is None else to_host(gan.labels)
+    pace = seconds_per_step(GAN(part, gan.images, gan.device, labels=labels))
+    return pace + 2 * (ranks - 1) / ranks * 4 * floats / SHARED_MEMORY
 
 
 def take_steps(gan: GAN, steps: int) -> None:

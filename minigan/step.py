@@ -96,7 +96,8 @@ class GAN:
         if labels is None or len(labels) != images:
             raise InputError(f"a run with classes needs a label for each of its {images:,} images")
         generator: Any = self.generator
-        generator.classes.shares.data[...] = self.xp.asarray(class_shares(labels, k))
+        self.class_shares = self.xp.asarray(class_shares(labels, k))
+        generator.classes.shares.data[...] = self.class_shares
         return to_device(labels, self.device), self.xp.eye(k, dtype="float32")
 
     def step(self) -> None:
@@ -326,6 +327,10 @@ class GAN:
         with reading(source, "does not fit the networks of this run"):
             for name, network in networks.items():
                 network.load_state_dict(arrays[name])
+        if self.config.classes:  # the shares are those of these images, not of the other run's
+            for generator in (self.generator, self.ema.model):
+                told: Any = generator
+                told.classes.shares.data[...] = self.class_shares
 
     def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
         """The inverse of `state`; ValueError if it belongs to other networks."""

@@ -87,7 +87,8 @@ class Run:
         self.seconds = 0.0  # of training so far, before a resume too
         self.best: dict[str, Any] | None = None  # the evaluation with the least Fréchet distance; best.h5 is its state
         self.last: dict[str, Any] = {}  # the last evaluation
-        self.stop_signal: int | None = None
+        self.asked: int | None = None  # the first signal that this process got, at any moment
+        self.stop_signal: int | None = None  # the one on which all ranks agreed, after a step
         self.signals = 0
         self.saved = False  # after the last step: nothing is lost if a second signal ends what follows
 
@@ -339,7 +340,7 @@ class Run:
                 if self.limit and self.limit.lay_anew(gan):
                     bar.set_total(c.steps)
                     self.note_schedule()
-                self.stop_signal = self.world.most(self.stop_signal or 0) or None  # all ranks stop after this step
+                self.stop_signal = self.world.most(self.stop_signal or self.asked or 0) or None
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
@@ -364,9 +365,10 @@ class Run:
                 self.save_samples()  # so that the report ends with what the run has reached
                 self.summarise()
         except KeyboardInterrupt:
-            if self.stop_signal is None or self.world.size > 1:  # other ranks may wait for this one: all are to end
+            if self.asked is None or self.world.size > 1:  # other ranks may wait for this one: all are to end
                 raise
         finally:
+            self.stop_signal = self.stop_signal or self.asked  # one that came when all steps were done
             for s, handler in previous.items():
                 signal.signal(s, handler)
             bar.close()
@@ -377,7 +379,7 @@ class Run:
     def _stop(self, number: int, frame: Any) -> None:
         """The first signal ends the loop; a second one ends what follows the last checkpoint."""
         self.signals += 1
-        self.stop_signal = self.stop_signal or number
+        self.asked = self.asked or number
         if self.signals > 1 and self.saved:
             raise KeyboardInterrupt
 

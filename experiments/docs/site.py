@@ -27,7 +27,7 @@ SETTINGS = {
     "myst_dmath_allow_space": False,
     "myst_dmath_allow_digits": False,
     "myst_heading_anchors": 4,
-    "suppress_warnings": ["myst.header"],
+    "suppress_warnings": ["myst.header", "misc.highlighting_failure"],  # a block with … in place of code
     "nitpicky": True,
     "nitpick_ignore_regex": [("py:.*", ".*")],  # types in signatures have no pages of their own
     "add_module_names": False,

@@ -32,7 +32,9 @@ def drawing_few(load: Load) -> Load:
         import numpy as np
 
         data = load({**options, drawn: FEW}, split)
-        return dataclasses.replace(data, images=data.images[np.arange(options[drawn]) % FEW], labels=None)
+        rows = np.arange(options[drawn]) % FEW
+        labels = None if data.labels is None else data.labels[rows]
+        return dataclasses.replace(data, images=data.images[rows], labels=labels)
 
     return few
 

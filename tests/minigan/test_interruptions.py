@@ -269,3 +269,17 @@ def test_two_downloads_into_one_folder_wait_for_each_other(tmp_path, monkeypatch
     monkeypatch.setattr(download_module, "_fetch", fetch)
     download("cifar-10", tmp_path)
     assert fetched == ["cifar-10-python.tar.gz"] and os.listdir(tmp_path) == []
+
+
+def test_a_signal_after_the_ranks_have_agreed_waits_for_the_next_step(tmp_path):
+    """Rank 0 saves pictures while the others are in their next step: a signal then must not end the loop of one."""
+    run = start(tmp_path / "run", steps=4)
+    told, save = [], run.save_samples
+    run.save_samples = lambda: (
+        save(),
+        run._stop(signal.SIGTERM, None),
+        told.append((run.gan.steps_done, run.stop_signal)),
+    )
+    run.gan.config.sample_every = 1
+    run.train()
+    assert told[:2] == [(0, None), (1, signal.SIGTERM)] and run.gan.steps_done == 1

@@ -1,6 +1,7 @@
 """Classes: how both networks are told them, which ones a batch, a grid and a sample have, and how they are judged."""
 
 import dataclasses
+from types import SimpleNamespace
 
 import h5py
 import numpy as np
@@ -13,6 +14,7 @@ from autograd import Tensor, gradcheck, no_grad
 from autograd.random import RandomStream
 from experiments import generate as generate_command
 from experiments import mnist
+from experiments.parts.classes import classes_of
 from minigan import checkpoint
 from minigan.config import Config, build, resolve
 from minigan.data import Dataset
@@ -318,3 +320,34 @@ def test_a_folder_for_each_class_trains_and_is_compared(tmp_path, monkeypatch, c
     assert checkpoint.load(tmp_path / "run" / "checkpoint.h5")[1]["config"]["classes"] == 3
     assert fid.main(["run", "data", "--num", "6", "--device", "cpu", "--features", "random"]) == 0
     assert "random-FID" in capsys.readouterr().out
+
+
+def test_weights_of_another_run_keep_the_shares_of_these_images():
+    """A run on twice as many ones as zeros starts from one with equal shares."""
+    config = resolve(**{**TINY, "classes": 2})
+    labels = np.arange(len(IMAGES)) % 2
+    other, gan = GAN(config, IMAGES, labels=labels), GAN(config, IMAGES, labels=np.arange(len(IMAGES)) % 3 > 0)
+    arrays, _ = other.state()
+    gan.start_from(arrays, "a run")
+    expected = class_shares(np.arange(len(IMAGES)) % 3 > 0, 2)
+    for generator in (gan.generator, gan.ema.model):
+        np.testing.assert_array_equal(generator.classes.shares.data, expected)
+
+
+def test_a_dry_run_keeps_the_labels_of_drawn_images(monkeypatch, capsys):
+    """Of 1,000 drawn digits 500 stand for all; on two cores the time that ranks would take is measured too."""
+    monkeypatch.setattr("experiments.cli.ranks_to_use", lambda gan: 2)
+    small = [
+        f"--{name.replace('_', '-')}={TINY[name]}" for name in ("g_width", "d_width", "g_depth", "d_depth", "batch")
+    ]
+    flags = ["--labels", "--digits", "1000", "--device", "cpu", "--no-loops", "--features", "none", "--dry-run"]
+    assert mnist.main([*flags, *small, "--g-heads", "1", "--d-heads", "1"]) == 0
+    assert "with 2 ranks" in capsys.readouterr().out
+
+
+def test_labels_that_another_run_does_not_know_are_refused():
+    weights = lambda classes: SimpleNamespace(config=SimpleNamespace(classes=classes), path="RUN")  # noqa: E731
+    assert classes_of(weights(12), Dataset(IMAGES, LABELS, "some digits", 10)) == 12
+    for known, sentence in (9, "some digits has 10 classes, and RUN was trained with 9"), (0, "without --labels"):
+        with pytest.raises(InputError, match=sentence):
+            classes_of(weights(known), Dataset(IMAGES, LABELS, "some digits", 10))

@@ -28,7 +28,6 @@ from minigan import checkpoint
 from minigan.config import resolve
 from minigan.errors import InputError
 from minigan.log import read_log
-from minigan.metrics.extractors import DigitExtractor
 from minigan.ranks import One
 from minigan.step import GAN, check_shares
 
@@ -303,12 +302,14 @@ def test_an_error_of_all_ranks_is_said_once(tmp_path, flags, command, says):
 @pytest.mark.slow
 def test_ranks_share_samples_and_features_which_are_those_of_one_process(tmp_path):
     option = dataclasses.asdict(resolve(**TINY))
-    status, _, error = program(3, "sample", tmp_path, {**option, "batch": 3})
-    assert status == 0, error
-    found, gan = np.load(tmp_path / "samples.npz"), GAN(resolve(**TINY), IMAGES)
-    expected = gan.sample(gan.rng.normal((700, gan.config.latent)))
-    np.testing.assert_array_equal(found["images"], expected)  # the same batches, so the same rounding
-    np.testing.assert_array_equal(found["features"], DigitExtractor()(expected).values)
+    for n in (1, 3):  # both by programs with one BLAS thread: more of them round differently
+        (tmp_path / str(n)).mkdir()
+        status, _, error = program(n, "sample", tmp_path / str(n), {**option, "batch": 3})
+        assert status == 0, error
+    one, three = (np.load(tmp_path / n / "samples.npz") for n in "13")
+    assert one["images"].shape == (700, 28, 28) and one["features"].shape == (700, 64)
+    for name in ("images", "features"):  # the same batches, so the same rounding
+        np.testing.assert_array_equal(three[name], one[name])
 
 
 @together
