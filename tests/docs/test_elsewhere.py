@@ -15,6 +15,7 @@ def test_every_op_has_its_names():
     assert [name for name in ELSEWHERE if name not in OPS] == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("library", LIBRARIES)
 def test_every_name_exists(library):
     pytest.importorskip(library)

@@ -58,6 +58,7 @@ def test_the_slope_is_that_of_differences_along_the_gradient():
     assert figures["slope_fake"] == pytest.approx(found[:2].mean(), rel=1e-4)  # other sizes of batch round otherwise
 
 
+@pytest.mark.slow
 def test_a_measured_run_trains_as_an_unmeasured_one(tmp_path):
     start(tmp_path / "plain", steps=3).train()
     start(tmp_path / "measured", steps=3, spectra_every=2).train()
