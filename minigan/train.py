@@ -340,7 +340,6 @@ class Run:
                 if self.limit and self.limit.lay_anew(gan):
                     bar.set_total(c.steps)
                     self.note_schedule()
-                self.stop_signal = self.world.most(self.stop_signal or self.asked or 0) or None
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
                 if k % c.log_every == 0 or ended:
@@ -356,6 +355,7 @@ class Run:
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()
+                self.stop_signal = self.world.most(self.stop_signal or self.asked or 0) or None
             bar.close()
             self.save()
             self.saved = True

@@ -482,7 +482,7 @@ append = Run.append
 def append_and_wait(self, record):
     append(self, record)
     for _ in range(6000):  # two minutes, lest a failing test leaves a process behind
-        if self.gan.steps_done < 3 or self.stop_signal is not None:
+        if self.gan.steps_done < 3 or self.asked is not None:
             break
         time.sleep(0.02)
 

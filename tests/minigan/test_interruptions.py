@@ -282,4 +282,4 @@ def test_a_signal_after_the_ranks_have_agreed_waits_for_the_next_step(tmp_path):
     )
     run.gan.config.sample_every = 1
     run.train()
-    assert told[:2] == [(0, None), (1, signal.SIGTERM)] and run.gan.steps_done == 1
+    assert told[:2] == [(0, None), (1, None)] and run.gan.steps_done == 1
