@@ -26,7 +26,7 @@ LECTURES = ROOT / "docs" / "lectures"
 
 
 def library_ops() -> dict[str, Op]:
-    """The ops of the library by name, sorted; not those that someone else defined in this process."""
+    """The names of the ops of the library, sorted. Ops that a user defined in this process are left out."""
     return {name: OPS[name] for name in sorted(EXAMPLES) if OPS[name].__module__.startswith("autograd.ops.")}
 
 

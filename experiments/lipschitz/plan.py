@@ -58,7 +58,7 @@ def plan(size: Size) -> list[Job]:
 
 
 def row(results: dict[str, Result], game: str, rate: int, kind: str) -> Row:
-    """The seeds of a cell: those that have finished have a course."""
+    """The seeds of a cell. A seed has a course once it has finished."""
     start = f"{game}-x{rate}-{kind}-"
     seeds = [r for name, r in results.items() if name.rpartition("-")[0] + "-" == start]
     return Row(kind, seeds, [c for r in seeds if r.status == "finished" and (c := course(r))])
