@@ -26,8 +26,10 @@ from minigan.step import GAN
 
 RANKS = 2
 NAMES = ("small, batch 32", "small, batch 64", "poster, batch 32", "paper 32², batch 32", "CNN 28²", "CNN 64²")
-WARM_UP = 3  # steps
-LEAST = 5  # steps that are timed
+WARM_UP = 3  # steps; fewer, if they take longer than what is timed
+LEAST = 3  # steps that are timed
+FEW = 3  # rounds that a slow step has at least
+LONG = 180.0  # seconds; after them no further round begins
 
 
 def cases() -> list[Case]:
@@ -41,8 +43,10 @@ class RanksCase(Case):
         step = self.name.rpartition(",")[0]
         sides = ["one", *how.kinds]
         taken: dict[str, list[float]] = {side: [] for side in sides}
-        loops = accelerate.in_use("cpu")
-        for _ in range(how.rounds):
+        loops, start = accelerate.in_use("cpu"), time.perf_counter()
+        for turn in range(how.rounds):
+            if turn >= FEW and time.perf_counter() - start > LONG:
+                break
             for side in sides:
                 taken[side].append(statistics.median(timed(side, step, how.seconds, loops)))
         gains = [one / two for one, two in zip(taken["one"], taken["ours"], strict=True)]
@@ -118,8 +122,11 @@ def work(side: str, name: str, seconds: float) -> list[float]:
 
 def steps_of(step: Callable[[], None], seconds: float, agree: Callable[[int], int]) -> list[float]:
     """Times of as many steps as fit into `seconds`. agree(n): what the first process says."""
+    start = time.perf_counter()
     for _ in range(WARM_UP):
         step()
+        if agree(int(time.perf_counter() - start > seconds)):
+            break
     start = time.perf_counter()
     step()
     many = agree(max(LEAST, int(seconds / (time.perf_counter() - start))))

@@ -21,7 +21,7 @@ from autograd.accelerate.cpu import adam, compiling, layout, threads  # noqa: E4
 from autograd.accelerate.twin import CPU  # noqa: E402
 from autograd.operation import Op  # noqa: E402
 from autograd.registry import OPS  # noqa: E402
-from nn import Adam, Linear  # noqa: E402
+from nn import Adam, Conv2d, Linear, Module, manual_seed, power_iteration  # noqa: E402
 
 EPS = np.finfo(np.float32).eps
 
@@ -337,6 +337,50 @@ def test_random_words_are_those_of_numpy():
         accelerate.use(None)
         found.state = (seed, start)
         np.testing.assert_array_equal(words, found.bits(n))
+
+
+class Bounded(Module):
+    """Layers under one norm; the weights of the first have outgrown any bound."""
+
+    def __init__(self, norm, dtype="float32"):
+        layers = [Linear(33, 17, norm=norm), Conv2d(3, 8, 3, norm=norm), Linear(5, 64, norm=norm)]
+        layers[0].weight.data *= 7
+        for k, layer in enumerate(layers):
+            for buffer in (layer.spectral.u, layer.spectral.v):
+                unit = normal(*buffer.shape, seed=k)
+                buffer.data = (unit / np.linalg.norm(unit)).astype(dtype)
+            layer.spectral.sigma_init.data = layer.spectral.sigma_init.data.astype(dtype)
+            layer.weight.data = layer.weight.data.astype(dtype)
+        self.layers = layers
+
+
+@pytest.mark.parametrize("norm", ["bound", "isn"])
+def test_power_iterations_and_bounds_are_those_of_the_readable_form_in_float64(norm):
+    manual_seed(3)
+    by_loops = Bounded(norm)
+    manual_seed(3)
+    readable = Bounded(norm, "float64")
+    before = by_loops.layers[1].weight.data.copy()
+    for _ in range(3):
+        power_iteration(by_loops)
+        power_iteration(readable)
+    for ours, theirs in zip(by_loops.layers, readable.layers, strict=True):
+        assert ours.weight.data.dtype == "float32" and theirs.weight.data.dtype == "float64"
+        for a, b in ((ours.spectral.u, theirs.spectral.u), (ours.spectral.v, theirs.spectral.v)):
+            np.testing.assert_allclose(a.data, b.data, atol=20 * EPS)
+        largest = abs(theirs.weight.data).max()
+        np.testing.assert_allclose(ours.weight.data, theirs.weight.data, rtol=0, atol=40 * EPS * largest)
+    np.testing.assert_array_equal(by_loops.layers[1].weight.data, before)  # within its bound: not one bit changes
+    grown = readable.layers[0]
+    times = np.linalg.svd(grown.weight.data, compute_uv=False)[0] / grown.spectral.sigma_init.data
+    assert times > 4 if norm == "isn" else times < 3.5
+
+
+def test_a_weight_that_is_nan_stays_nan_under_a_bound():
+    layer = Linear(4, 4, norm="bound")
+    layer.weight.data[1, 2] = np.nan
+    power_iteration(layer)
+    assert np.isnan(layer.weight.data).any() and np.isnan(layer.spectral.u.data).all()
 
 
 @pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))

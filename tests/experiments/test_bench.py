@@ -480,8 +480,11 @@ def test_prediction_of_ranks_follows_the_formulas():
 
 def test_steps_are_timed_after_the_warm_up_and_as_many_as_the_first_process_says():
     calls = []
-    times = ranks.steps_of(lambda: calls.append(1), 0.0, lambda n: n + 2)
-    assert len(times) == ranks.LEAST + 2 and len(calls) == ranks.WARM_UP + 1 + len(times)
+    times = ranks.steps_of(lambda: calls.append(1), 60.0, lambda n: min(n, 5))
+    assert len(times) == 5 and len(calls) == ranks.WARM_UP + 1 + len(times)
+    calls.clear()
+    times = ranks.steps_of(lambda: calls.append(1), 0.0, lambda n: n)  # slower than the time there is
+    assert len(times) == ranks.LEAST and len(calls) == 1 + 1 + len(times)
 
 
 @pytest.mark.slow

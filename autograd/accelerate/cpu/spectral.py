@@ -1,4 +1,5 @@
-"""The gradient of W ↦ c W, c = σ₀/σ. Twin: the rule of `autograd.ops.spectral_normalize`."""
+"""Spectral norms. Twins: the rule of `autograd.ops.spectral_normalize`, `nn.spectral.power_iterations` and
+`limit_weights`."""
 
 import numpy as np
 
@@ -22,3 +23,70 @@ def spectral_gradient(g, weight, u, v, target, sigma) -> np.ndarray:
     inner = np.dot(g.reshape(-1), weight.reshape(-1))
     in_parts(rows, len(g), g.size, g, u, v, c, -c * F(inner / sigma), gw)
     return gw
+
+
+LARGEST = 2**16  # numbers of a matrix; above it BLAS is as fast, and has threads
+
+
+@loop
+def iterate(weight, u, v, tiny):
+    """v ← Wᵀu/‖Wᵀu‖, u ← Wv/‖Wv‖, in place."""
+    v[:] = 0
+    for i in range(len(u)):
+        row, along = weight[i], u[i]
+        for j in range(len(v)):
+            v[j] += along * row[j]
+    length = F(0.0)
+    for j in range(len(v)):
+        length += v[j] * v[j]
+    scale = F(1.0) / np.sqrt(length + tiny)
+    for j in range(len(v)):
+        v[j] *= scale
+    length = F(0.0)
+    for i in range(len(u)):
+        row, out = weight[i], F(0.0)
+        for j in range(len(v)):
+            out += row[j] * v[j]
+        u[i] = out
+        length += out * out
+    scale = F(1.0) / np.sqrt(length + tiny)
+    for i in range(len(u)):
+        u[i] *= scale
+
+
+@loop
+def limit(weight, u, v, most):
+    """W ← W min(1, most/σ), in place, with σ = uᵀ W v."""
+    sigma = F(0.0)
+    for i in range(len(u)):
+        row, out = weight[i], F(0.0)
+        for j in range(len(v)):
+            out += row[j] * v[j]
+        sigma += u[i] * out
+    scale = most / sigma
+    if not scale >= 1:  # NaN stays NaN
+        for i in range(len(u)):
+            row = weight[i]
+            for j in range(len(row)):
+                row[j] *= scale
+
+
+def matrices(layers) -> list | None:
+    """(W, u, v) of each layer and its norm, all float32; None if a loop could not read one, or BLAS is as fast."""
+    arrays = [(weight.data.reshape(s.u.size, s.v.size), s.u.data, s.v.data) for weight, s in layers]
+    fit = all(
+        w.size <= LARGEST and w.dtype == u.dtype == v.dtype == np.float32 and w.flags.c_contiguous for w, u, v in arrays
+    )
+    return arrays if fit else None
+
+
+def power_iterations(arrays: list) -> None:
+    """u and v in place."""
+    for weight, u, v in arrays:
+        iterate(weight, u, v, F(1e-24))
+
+
+def limit_weights(arrays: list, most: list) -> None:
+    """The weights in place; most: the bound of each σ."""
+    for (weight, u, v), bound in zip(arrays, most, strict=True):
+        limit(weight, u, v, F(bound))

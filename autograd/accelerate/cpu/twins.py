@@ -241,6 +241,20 @@ def move_average(xp, average, weights, share):
     return adam.average(average.data, weights.data, move) if average.data.dtype == np.float32 else NotImplemented
 
 
+@CPU.routine("nn.spectral.power_iterations")
+def power_iterations(xp, layers):
+    arrays = spectral.matrices(layers)
+    return NotImplemented if arrays is None else spectral.power_iterations(arrays)
+
+
+@CPU.routine("nn.spectral.limit_weights")
+def limit_weights(xp, layers):
+    arrays = spectral.matrices(layers)
+    if arrays is None:
+        return NotImplemented
+    return spectral.limit_weights(arrays, [s.bound * s.sigma_init.data for _, s in layers])
+
+
 @CPU.routine("autograd.random.random_words")
 def random_words(xp, stream, ahead, n):
     return philox.words(stream.seed, stream.start + ahead, -(-n // 4))[:n]
