@@ -1,5 +1,7 @@
 """`python -m experiments.sweep` and `compare`: grids that are read, refused, trained once, and shown."""
 
+import json
+
 import pytest
 
 from experiments import cli, compare, sweep
@@ -68,9 +70,33 @@ def test_a_sweep_trains_once_and_shows_what_is_there(tmp_path, monkeypatch, caps
 
 def test_compare_of_nothing_is_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
-    for place, sentence in (("empty", "holds no run"), ("nowhere", "is not the directory of a run")):
+    (tmp_path / "index.html").write_text("")
+    for place, sentence in (
+        ("empty", "holds no run"),
+        ("index.html", "is not the directory of a run"),
+        ("nowhere", "nowhere does not exist"),
+    ):
         with pytest.raises(InputError, match=sentence):
             compare.main([str(tmp_path / place), "--out", str(tmp_path / "page.html")])
+
+
+def test_compare_leaves_out_what_a_wildcard_names_beside_the_runs(tmp_path, capsys):
+    """`runs/*` names index.html and the folders of --look too. A name that does not exist is a slip of the hand."""
+    places = [tmp_path / name for name in ("index.html", "look-faces", "run")]
+    for folder in places[1:]:
+        folder.mkdir()
+    places[0].write_text("")
+    record = {"kind": "train", "step": 1, "images": 4, "seconds": 1.0, "loss_d": 0.5, "loss_g": 0.5}
+    (places[2] / "log.jsonl").write_text(json.dumps(record) + "\n")
+    page = tmp_path / "page.html"
+    assert compare.main([*map(str, places), "--out", str(page)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == f"left out, because they hold no run: {places[0]}, {places[1]}\n"
+    assert printed.out == f"1 run; look at {page}\n" and "look-faces" not in page.read_text()
+    page.unlink()
+    with pytest.raises(InputError, match="typo does not exist"):
+        compare.main([*map(str, places), str(tmp_path / "typo"), "--out", str(page)])
+    assert not page.exists()
 
 
 def test_the_index_is_renewed_in_a_directory_named_runs_alone(tmp_path, monkeypatch):
