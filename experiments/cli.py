@@ -247,6 +247,7 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     InputError where there are none. `options` are kept in the checkpoint, so that --resume needs no other flag; among
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
+    from minigan import accelerate
     from minigan.pace import TimeLimit
     from minigan.ranks import world
     from minigan.train import hold_run
@@ -255,6 +256,8 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     check_flags(args, device)
     limit = TimeLimit(args.minutes) if args.minutes else None  # loading the data counts
     with contextlib.ExitStack() as held:
+        if world().first:
+            held.enter_context(accelerate.when_compiling(say_compiling))
         if args.resume and not args.dry_run and world().first:
             check_run(args.resume)
             held.enter_context(hold_run(args.resume))  # before the checkpoint is read, or another process may write it
@@ -319,6 +322,13 @@ def start_plan(
     if evaluator is not None:
         print(evaluator.describe())
     return train(run)
+
+
+def say_compiling() -> None:
+    """Say why nothing moves, above a bar if there is one."""
+    from minigan.progress import Progress
+
+    Progress.write("compiling the loops, which takes up to half a minute the first time …", file=sys.stderr)
 
 
 def check_flags(args: argparse.Namespace, device: str) -> None:
