@@ -5,7 +5,7 @@ import json
 import pytest
 
 from experiments import cli, compare, sweep
-from experiments.poster import runs
+from experiments.parts.runner import Runner
 from minigan.errors import InputError
 from minigan.log import read_config
 
@@ -61,7 +61,7 @@ def test_a_sweep_trains_once_and_shows_what_is_there(tmp_path, monkeypatch, caps
     assert sweep.main(again) == 0
     assert read_config(out / "seed-1")["options"]["seed"] == 1
     assert "seed-0" in (out / "index.html").read_text()
-    monkeypatch.setattr(runs.Runner, "start", lambda self, job: pytest.fail("a finished run is repeated"))
+    monkeypatch.setattr(Runner, "start", lambda self, job: pytest.fail("a finished run is repeated"))
     assert sweep.main(again) == 0
     path.write_text(f"mnist --steps 2 {TINY} --batch 2\n--seed 0 1\n")
     with pytest.raises(InputError, match="was trained with other settings"):
