@@ -9,8 +9,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, run_main, start
+from experiments.cli import run_main
 from experiments.images import add_cache_flags, cache_options
+from experiments.parts.flags import add_config_flags, add_run_flags
+from experiments.parts.start import start
 
 EXAMPLES = """examples:
   python -m experiments.celeba                              the full ViTGAN on 20,000 drawn faces

@@ -19,7 +19,8 @@ import shlex
 import sys
 from pathlib import Path
 
-from experiments.cli import choose_device, run_main
+from experiments.cli import run_main
+from experiments.parts.device import choose_device
 from experiments.parts.jobs import Job
 from experiments.parts.settings import COMMANDS
 

@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device
 
 if TYPE_CHECKING:
     from experiments.lipschitz.plan import Size

@@ -6,7 +6,7 @@ import shlex
 from collections.abc import Sequence
 from pathlib import Path
 
-from experiments.cli import given_options
+from experiments.parts.flags import given_options
 from experiments.parts.jobs import Job, Result, look
 from minigan.config import Config, resolve
 from minigan.errors import InputError

@@ -10,7 +10,8 @@ import os
 import sys
 from pathlib import Path
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device
 
 SCALES = ("quick", "cpu", "gpu")
 

@@ -4,8 +4,9 @@ import json
 
 import pytest
 
-from experiments import cli, compare, sweep
+from experiments import compare, sweep
 from experiments.parts.runner import Runner
+from experiments.parts.train import renew_index
 from minigan.errors import InputError
 from minigan.log import read_config
 
@@ -103,10 +104,10 @@ def test_the_index_is_renewed_in_a_directory_named_runs_alone(tmp_path, monkeypa
     written = []
     monkeypatch.setattr("minigan.report.runs.write_page", lambda path, *a, **k: written.append(path))
     for place in ("runs", "elsewhere"):
-        cli.renew_index(tmp_path / place / "a")
+        renew_index(tmp_path / place / "a")
     assert written == [tmp_path / "runs" / "index.html"]
 
 
 def test_an_index_that_cannot_be_written_ends_no_run(tmp_path, capsys):
-    cli.renew_index(tmp_path / "runs" / "a")
+    renew_index(tmp_path / "runs" / "a")
     assert "is not renewed: there are no runs to show" in capsys.readouterr().err
