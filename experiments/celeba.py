@@ -1,8 +1,9 @@
 """Train a GAN on faces: python -m experiments.celeba
 
 --data names CelebA: a folder of the aligned JPEGs, or img_align_celeba.zip, which is read in place. The images are
-cropped and resized once, into a cache that later runs open in seconds. Without --data the faces are drawn by a program:
-they are not CelebA, and nothing is downloaded.
+cropped and resized once, into a cache that later runs open in seconds. The test images are those of
+list_eval_partition.txt if it lies beside them, or else the last tenth by name. Without --data the faces are drawn by a
+program: they are not CelebA, and nothing is downloaded.
 """
 
 import argparse
