@@ -1,16 +1,19 @@
 """Train a GAN on faces: python -m experiments.celeba
 
 --data names CelebA: a folder of the aligned JPEGs, or img_align_celeba.zip, which is read in place. The images are
-cropped and resized once, into a cache that later runs open in seconds. Without --data the faces are drawn by a program:
-they are not CelebA, and nothing is downloaded.
+cropped and resized once, into a cache that later runs open in seconds. The test images are those of
+list_eval_partition.txt if it lies beside them, or else the last tenth by name. Without --data the faces are drawn by a
+program: they are not CelebA, and nothing is downloaded.
 """
 
 import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, run_main, start
+from experiments.cli import run_main
 from experiments.images import add_cache_flags, cache_options
+from experiments.parts.flags import add_config_flags, add_run_flags
+from experiments.parts.start import start
 
 EXAMPLES = """examples:
   python -m experiments.celeba                              the full ViTGAN on 20,000 drawn faces

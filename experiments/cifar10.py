@@ -8,7 +8,9 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, run_main, start
+from experiments.cli import run_main
+from experiments.parts.flags import add_config_flags, add_run_flags
+from experiments.parts.start import start
 
 EXAMPLES = """examples:
   python -m experiments.cifar10 --data cifar --download     fetch CIFAR-10 into the folder cifar, and check it

@@ -1,7 +1,8 @@
 """Several runs on one page: python -m experiments.compare RUN RUN …
 
-A RUN is the directory of a run, or a directory with runs in it. The page has a table that sorts by a click, the curves
-over steps and over minutes, the samples, and the settings in which the runs differ. It needs no network.
+A RUN is the directory of a run, or a directory with runs in it. What else a wildcard such as runs/* names is left out.
+The page has a table that sorts by a click, the curves over steps and over minutes, the samples, and the settings in
+which the runs differ. It needs no network.
 """
 
 import argparse
@@ -12,6 +13,7 @@ from experiments.cli import run_main
 EXAMPLES = """examples:
   python -m experiments.compare runs/mnist-vitgan-small runs/mnist-cnn-small
   python -m experiments.compare runs --out all.html          every run below runs
+  python -m experiments.compare runs/mnist-*                 those whose names begin so
 """
 
 
@@ -35,16 +37,26 @@ def main(argv: list[str]) -> int:
     from minigan.report.runs import find_runs, write_page
 
     directories: list[Path] = []
+    others: list[Path] = []  # places without a run, which a wildcard names too
     for place in args.runs:
+        if not place.exists():
+            raise InputError(f"{place} does not exist")
         found = find_runs(place)
-        if not found:
-            raise InputError(f"{place} holds no run" if place.is_dir() else f"{place} is not the directory of a run")
         directories += [path for path in found if path not in directories]
+        if not found:
+            others.append(place)
+    if not directories:
+        place = others[0]
+        raise InputError(f"{place} holds no run" if place.is_dir() else f"{place} is not the directory of a run")
     if args.out.is_dir():
         raise InputError(f"--out {args.out} is a directory: name the file of the page")
-    for sentence in write_page(args.out, directories, "Runs compared"):
+    if others:
+        print(f"left out, because they hold no run: {', '.join(map(str, others))}", file=sys.stderr)
+    unread = write_page(args.out, directories, "Runs compared")
+    for sentence in unread:
         print(f"left out: {sentence}", file=sys.stderr)
-    print(f"{len(directories)} runs; look at {args.out}")
+    shown = len(directories) - len(unread)
+    print(f"{shown} {'run' if shown == 1 else 'runs'}; look at {args.out}")
     return 0
 
 

@@ -9,7 +9,9 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import add_skip_flag, choose_device, command_line, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device
+from experiments.parts.flags import add_skip_flag
 
 if TYPE_CHECKING:
     from minigan.metrics.comparison import Comparison

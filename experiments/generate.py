@@ -16,7 +16,8 @@ from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import choose_device, run_main
+from experiments.cli import run_main
+from experiments.parts.device import choose_device
 from experiments.parts.outputs import export, write_projection
 
 if TYPE_CHECKING:

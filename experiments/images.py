@@ -8,8 +8,10 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from experiments.cli import add_config_flags, add_run_flags, add_skip_flag, run_main, start
+from experiments.cli import run_main
+from experiments.parts.flags import add_config_flags, add_run_flags, add_skip_flag
 from experiments.parts.look import look
+from experiments.parts.start import start
 
 EXAMPLES = """examples:
   python -m experiments.images DIR --look                   what there is, before a training begins

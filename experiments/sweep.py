@@ -19,8 +19,10 @@ import shlex
 import sys
 from pathlib import Path
 
-from experiments.cli import choose_device, run_main
-from experiments.poster.runs import COMMANDS, Job
+from experiments.cli import run_main
+from experiments.parts.device import choose_device
+from experiments.parts.jobs import Job
+from experiments.parts.settings import COMMANDS
 
 MOST = 1000  # runs of a sweep
 REFUSED = {"--out", "--resume", "--device", "--dry-run", "--minutes", "--epochs"}  # what the sweep decides itself
@@ -47,7 +49,8 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
-    from experiments.poster.runs import Runner, hold_directory, stopped_by_signals
+    from experiments.parts.holding import hold_directory, stopped_by_signals
+    from experiments.parts.runner import Runner
     from minigan.errors import InputError
     from minigan.report.runs import write_page
 
@@ -116,7 +119,7 @@ def read_grid(path: Path) -> list[Job]:
 
 def check(jobs: list[Job], path: Path, out: Path) -> None:
     """InputError if two runs have one name, a flag is wrong, or a run in `out` has other settings than its job."""
-    from experiments.poster.runs import configuration, differences, look
+    from experiments.parts.settings import configuration, refuse_changed
     from minigan.errors import InputError
 
     names = [job.name for job in jobs]
@@ -124,10 +127,7 @@ def check(jobs: list[Job], path: Path, out: Path) -> None:
         raise InputError(f"{path}: the run {twice} is there twice")
     for job in jobs:
         configuration(job)
-        if changed := differences(look(job, out)):
-            raise InputError(
-                f"{out / job.name} was trained with other settings ({'; '.join(changed[:3])}): choose another --out"
-            )
+        refuse_changed(job, out)
 
 
 def run() -> None:

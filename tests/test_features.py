@@ -1,10 +1,14 @@
-"""The table of docs/features.md: each mark of ours and of PyTorch is what its line of code gives."""
+"""docs/features.md: each mark of ours and of PyTorch in the table is what its line of code gives, and so are the lines
+that keep us from the array API standard."""
 
 import re
 from pathlib import Path
 
+import numpy as np
 import pytest
-from feature_lines import LIBRARIES, LINES, marks
+from feature_lines import LIBRARIES, LINES, has, marks
+
+from autograd import Tensor, ops
 
 PAGE = (Path(__file__).parent.parent / "docs" / "features.md").read_text(encoding="utf-8")
 HEADINGS = ["feature", "ours", "PyTorch", "HIPS autograd", "tinygrad"]
@@ -28,3 +32,19 @@ def test_the_marks_are_what_the_lines_give(library):
         pytest.importorskip("torch")
     told = {row: cells[LIBRARIES.index(library)].startswith("yes") for row, cells in table().items()}
     assert marks(library) == told
+
+
+STANDARD = re.findall(r"^- `([^`]+)`: ", PAGE.partition("## The array API standard")[2], re.M)
+
+
+def test_a_tensor_does_not_say_that_it_follows_the_array_api_standard():
+    """If none of the lines below is left, it may."""
+    assert not hasattr(Tensor, "__array_namespace__") and len(STANDARD) == 12
+
+
+@pytest.mark.parametrize("line", STANDARD)
+def test_a_line_of_the_standard_holds_for_numpy_and_not_for_us(line):
+    x = np.arange(6.0).reshape(2, 3)
+    assert not has(line, {"xp": ops, "x": Tensor(x)})
+    if np.lib.NumpyVersion(np.__version__) >= "2.1.0":  # which follows it
+        assert has(line, {"xp": np, "x": x})

@@ -4,8 +4,10 @@ Nothing below knows of this package. An op or a routine is written once, readabl
 for it by name, for the arrays of one module, after `use` has put it into `autograd.registry.TWINS`.
 """
 
+import contextlib
 import importlib.util
 import warnings
+from collections.abc import Callable
 
 import numpy as np
 
@@ -45,3 +47,12 @@ def use(device: str | None) -> bool:
 def in_use(device: str) -> bool:
     """Whether the twins for a device are in use."""
     return DEVICES.get(device) in TWINS
+
+
+def when_compiling(say: Callable[[], object]) -> contextlib.AbstractContextManager[None]:
+    """Inside, `say()` is called once, before the first loop that is compiled; never where no loops are in use."""
+    if not in_use("cpu"):
+        return contextlib.nullcontext()
+    from autograd.accelerate.cpu import compiling
+
+    return compiling.when_compiling(say)

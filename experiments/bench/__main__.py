@@ -18,7 +18,8 @@ from pathlib import Path
 from typing import Any
 
 from experiments.bench import METHOD
-from experiments.cli import choose_device, command_line, refuse_tf32_on_cpu, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device, refuse_tf32_on_cpu
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 EXAMPLES = """\

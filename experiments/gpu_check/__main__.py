@@ -39,7 +39,7 @@ def main(argv: list[str]) -> int:
     from experiments.gpu_check.page import write_page
     from experiments.gpu_check.runner import DONE, Runner
     from experiments.gpu_check.stages import every_stage
-    from experiments.poster.runs import hold_directory, stopped_by_signals
+    from experiments.parts.holding import hold_directory, stopped_by_signals
     from minigan.errors import InputError
 
     if not 0 < args.minutes < math.inf:

@@ -9,6 +9,8 @@ from experiments.learn.course import Desk, Exercise, digest, write_text
 from experiments.learn.runner import Verdict, run
 
 KEYS = "h hint · n next · l list · r reset · q quit"
+WITHOUT_KEYS = """Here is no terminal, so there are no keys: save the file, and give the command again.
+Hints come after the second and the third wrong answer. A file that is deleted comes back as it began."""
 
 
 @dataclass
@@ -23,6 +25,7 @@ class Session:
     note: str = ""  # what the last key had to say
     listing: bool = False  # whether the list is shown in place of the exercise
     resetting: bool = False  # whether the last key was a first r, which a second one confirms
+    footer: str = KEYS  # what can be done, below everything
 
     def __post_init__(self):
         self.current = self._next_open(0)
@@ -91,7 +94,7 @@ class Session:
     def screen(self) -> str:
         exercise, verdict = self.exercise, self.verdict
         if self.listing:
-            return "\n\n".join([bar(self.desk), "\n".join(self.list()), KEYS])
+            return "\n\n".join([bar(self.desk), "\n".join(self.list()), self.footer])
         parts = [bar(self.desk), exercise.task, f"Edit {self.desk.answer(exercise)} and save it."]
         if verdict and verdict.printed:
             parts.append(f"It prints:\n{indented(verdict.printed)}")
@@ -102,7 +105,7 @@ class Session:
         elif verdict:
             parts.append(f"✗ {verdict.text}")
         parts += [f"Hint: {hint}" for hint in self.hints()]
-        return "\n\n".join([*parts, *filter(None, [self.note]), KEYS])
+        return "\n\n".join([*parts, *filter(None, [self.note]), self.footer])
 
     def hints(self) -> list[str]:
         """The hints that are due: those of the task that were asked for, the line of the mistake after a second failure

@@ -7,7 +7,7 @@ sends no events: in WSL, on network drives, in containers.
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.learn.session import Session, bar
+from experiments.learn.session import WITHOUT_KEYS, Session, bar
 
 PAUSE = 0.2  # seconds between two looks at the files
 
@@ -55,6 +55,7 @@ def watch(session: Session, read_key: Callable[[float], str], show: Callable[[st
 
 def look_once(session: Session, show: Callable[[str], None]) -> None:
     """Check the exercises up to the first that fails, and say where the course stands."""
+    session.footer = WITHOUT_KEYS
     while True:
         session.check()
         solved = session.verdict is not None and session.verdict.passed

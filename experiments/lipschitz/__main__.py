@@ -11,7 +11,8 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device
 
 if TYPE_CHECKING:
     from experiments.lipschitz.plan import Size
@@ -48,8 +49,10 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     from experiments.lipschitz.plan import RATES, Size, plan
-    from experiments.poster.__main__ import dry_run
-    from experiments.poster.runs import Runner, configuration, hold_directory, stopped_by_signals
+    from experiments.parts.forecast import forecast
+    from experiments.parts.holding import hold_directory, stopped_by_signals
+    from experiments.parts.runner import Runner
+    from experiments.parts.settings import configuration, refuse_changed
     from minigan.errors import InputError
 
     for flag in ("steps", "width", "seeds", "jobs"):
@@ -71,9 +74,10 @@ def main(argv: list[str]) -> int:
         return write_page(jobs, out, size, command)
     device = choose_device(args.device)
     if args.dry_run:
-        return dry_run(jobs, out, args.jobs, device)
+        return forecast(jobs, out, args.jobs, device)
     with hold_directory(out) as lock, stopped_by_signals():
-        check(jobs, out)
+        for job in jobs:
+            refuse_changed(job, out)
         print(f"{len(jobs)} cells, {args.jobs} at once, on {device}; writing to {out}", flush=True)
         try:
             failed = Runner(jobs, out, args.jobs, device, lock).run()
@@ -86,22 +90,10 @@ def main(argv: list[str]) -> int:
     return 1 if failed else 0
 
 
-def check(jobs: list, out: Path) -> None:
-    """InputError if a cell in `out` has other settings than its job."""
-    from experiments.poster.runs import differences, look
-    from minigan.errors import InputError
-
-    for job in jobs:
-        if changed := differences(look(job, out)):
-            raise InputError(
-                f"{out / job.name} was trained with other settings ({'; '.join(changed[:3])}): choose another --out"
-            )
-
-
 def write_page(jobs: list, out: Path, size: "Size", command: str) -> int:
     """Write lipschitz.html and lipschitz.png from the cells that are there."""
     from experiments.lipschitz.page import page, rates_figure
-    from experiments.poster.runs import look
+    from experiments.parts.jobs import look
     from minigan.charts import png
     from minigan.files import write_bytes
 

@@ -9,9 +9,9 @@ import numpy as np
 
 import experiments.poster
 from experiments.lipschitz.plan import GAMES, KINDS, Size, claims, final, is_whole, row, verdict
+from experiments.parts.jobs import Result
 from experiments.poster.numbers import Row
 from experiments.poster.page import made, missing
-from experiments.poster.runs import Result
 from experiments.poster.tables import data_name, table
 from minigan.charts import LIGHT, PALETTE, Chart, Line, chart_grid, dress, logarithmic, run_colours, svg
 from minigan.curves import logged

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from typing import Any
 
+from experiments.parts.jobs import Job, Result
 from experiments.poster.numbers import Row, course
-from experiments.poster.runs import Job, Result
 from minigan.config import Config
 
 KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all cells.

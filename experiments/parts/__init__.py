@@ -1,1 +1,1 @@
-"""What the commands are made of, beside experiments.cli; none of it is a command of its own."""
+"""What the commands are made of: an idea a file. None of it is a command of its own."""

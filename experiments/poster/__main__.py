@@ -7,15 +7,13 @@ are not repeated. Without --mnist and --celeba the digits and the faces are draw
 
 import argparse
 import os
-import shlex
 import sys
 from pathlib import Path
 
-from experiments.cli import choose_device, command_line, run_main
+from experiments.cli import command_line, run_main
+from experiments.parts.device import choose_device
 
 SCALES = ("quick", "cpu", "gpu")
-OVERHEAD = 9.0  # seconds of a run beside its steps: loading or drawing the data, the last evaluation, the report
-EVALUATION = 2.5  # seconds of each evaluation before the last
 
 EXAMPLES = """examples:
   python -m experiments.poster                              takes an hour on two cores
@@ -51,8 +49,10 @@ def parser() -> argparse.ArgumentParser:
 
 def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
+    from experiments.parts.forecast import forecast
+    from experiments.parts.holding import hold_directory, stopped_by_signals
+    from experiments.parts.runner import Runner
     from experiments.poster import plan
-    from experiments.poster.runs import Runner, hold_directory, stopped_by_signals
     from minigan.errors import InputError
 
     if args.jobs is not None and args.jobs < 1:
@@ -69,7 +69,7 @@ def main(argv: list[str]) -> int:
     shown = plan.chosen(every, None, not args.no_ablation)
     command = command_line().replace(" --page-only", "")
     if args.dry_run:
-        return dry_run(jobs, out, at_once, device)
+        return forecast(jobs, out, at_once, device)
     if args.page_only:
         if not out.is_dir():
             raise InputError(f"{out} does not exist: there is nothing to show yet")
@@ -97,7 +97,8 @@ def cores() -> int:
 
 def set_aside(jobs: list, out: Path, redo: bool) -> None:
     """InputError if a run in `out` has other settings than its job; with `redo`, its directory is renamed."""
-    from experiments.poster.runs import differences, look
+    from experiments.parts.jobs import look
+    from experiments.parts.settings import differences
     from minigan.errors import InputError
     from minigan.train import free_directory
 
@@ -115,40 +116,11 @@ def set_aside(jobs: list, out: Path, redo: bool) -> None:
         print(f"{result.job.name} was trained with other settings; that run is now {aside}")
 
 
-def dry_run(jobs: list, out: Path, at_once: int, device: str) -> int:
-    """List the runs and the time that each still takes, by a few steps of each kind on this machine."""
-    import numpy as np
-
-    from experiments.poster.runs import configuration, look
-    from minigan.pace import seconds_per_step
-    from minigan.page.pieces import duration
-    from minigan.step import GAN
-
-    paces: dict[str, float] = {}
-    total = 0.0
-    for job in jobs:
-        result = look(job, out)
-        kind = job.name.rpartition("-")[0] or job.name  # runs of another seed take as long
-        config = configuration(job)
-        if kind not in paces:
-            size = (64, config.image_size, config.image_size) + ((3,) if config.channels == 3 else ())
-            paces[kind] = seconds_per_step(
-                GAN(config, np.zeros(size, np.uint8), device, graph=device != "cpu"), steps=3
-            )
-        left, pace = job.steps - result.step, paces[kind]
-        needed = left * pace + OVERHEAD + (left // config.eval_every * EVALUATION if config.eval_every else 0)
-        needed = 0.0 if result.status == "finished" else needed
-        total += needed
-        print(f"{job.name:<22} {result.status:<9} {duration(needed):>10}   {shlex.join(job.flags)}", flush=True)
-    print(f"{len(jobs)} runs, {at_once} at once: about {duration(total / at_once)}")
-    return 0
-
-
 def write_page(jobs: list, out: Path, scale: str, command: str) -> int:
     """Write poster.html, poster.png and ablation.png from the runs that are there."""
+    from experiments.parts.jobs import look
     from experiments.poster.page import page
     from experiments.poster.picture import ablation_picture, poster_picture
-    from experiments.poster.runs import look
     from minigan.files import write_bytes
 
     results = [look(job, out) for job in jobs]

@@ -4,7 +4,7 @@ import statistics
 from dataclasses import dataclass
 from typing import Any
 
-from experiments.poster.runs import Result
+from experiments.parts.jobs import Result
 from minigan.log import DISTANCES, distance, last
 
 # From the TensorBoard files that the poster's authors published with their code: the FID of the first epoch, the best

@@ -4,9 +4,10 @@ import shlex
 from html import escape
 from pathlib import Path
 
+from experiments.parts.jobs import Result
+from experiments.parts.settings import differences
 from experiments.poster.numbers import ablation_rows, course, seconds
 from experiments.poster.picture import DIGITS, ablation_figure, distance_charts, figures_of, last_grid, loss_charts
-from experiments.poster.runs import Result, differences
 from experiments.poster.tables import NAMES, ROWS, ablation_table, beside, data_name, table, told
 from minigan.charts import chart_grid, run_colours, svg
 from minigan.page import render, section

@@ -6,8 +6,8 @@ from typing import Any
 
 import numpy as np
 
+from experiments.parts.jobs import Result
 from experiments.poster.numbers import Row, ablation_rows, course
-from experiments.poster.runs import Result
 from experiments.poster.tables import NAMES, ROWS, trained_on
 from minigan.charts import LIGHT, Chart, Line, draw, dress, last_step, logarithmic, png, run_colours
 from minigan.curves import logged

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from fnmatch import fnmatch
 from pathlib import Path
 
-from experiments.poster.runs import Job
+from experiments.parts.jobs import Job
 from minigan.errors import InputError
 
 

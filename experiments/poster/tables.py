@@ -4,8 +4,8 @@ import statistics
 from collections.abc import Iterable
 from html import escape
 
+from experiments.parts.jobs import Result
 from experiments.poster.numbers import POSTER, Row, course, seconds
-from experiments.poster.runs import Result
 from minigan.page.pieces import count, duration, number, plain
 
 NAMES = {  # what the page calls the runs of the figures

@@ -1,9 +1,9 @@
 """`autograd.accelerate`, and the kernels that belong to this package: DiffAug, and gathering a batch of images."""
 
 from autograd import accelerate
-from autograd.accelerate import in_use
+from autograd.accelerate import in_use, when_compiling
 
-__all__ = ["in_use", "use"]
+__all__ = ["in_use", "use", "when_compiling"]
 
 
 def use(device: str | None) -> bool:

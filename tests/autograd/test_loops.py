@@ -449,6 +449,19 @@ def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
     assert compiled == kept and compiled.count("\n") == 7 and any(tmp_path.rglob("*.nbc"))
 
 
+def test_the_first_loop_that_is_compiled_is_announced():
+    said = []
+    f, g = (compiling.each(lambda x: x + 1) for _ in range(2))  # compiled once more, and kept nowhere
+    with accelerate.when_compiling(lambda: said.append("now")):
+        assert f(1.0) == 2.0 and said == ["now"]
+        assert g(1.0) == 2.0 and said == ["now"]
+    with accelerate.when_compiling(lambda: said.append("again")):
+        assert f(1.0) == 2.0 and said == ["now"]  # it is there already
+    accelerate.use(None)
+    with accelerate.when_compiling(lambda: said.append("without loops")):
+        assert f(1) == 2 and said == ["now"]
+
+
 def test_without_numba_there_are_no_loops_and_nothing_else_changes():
     script = (
         "import sys; sys.modules['numba'] = None\n"

@@ -120,6 +120,14 @@ def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
     assert "steps/s with 2 ranks on otherwise idle cores" in capsys.readouterr().out  # 3 do not divide 8
 
 
+def test_a_dry_run_says_once_that_it_compiles(folder, capsys, monkeypatch):
+    """It would be silent for half a minute, where nothing is on the disk yet."""
+    numba = pytest.importorskip("numba")
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda gan: numba.njit(lambda x: x + 1)(1.0))
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run"]) == 0
+    assert capsys.readouterr().err.count("compiling the loops") == 1
+
+
 @pytest.mark.parametrize(("command", "flag"), [(mnist, "digits"), (celeba, "faces")])
 def test_a_dry_run_draws_a_few_images_and_counts_all(command, flag, monkeypatch, capsys):
     drawn, load = [], command.load

@@ -26,7 +26,7 @@ from experiments.learn.keyboard import keys
 from experiments.learn.runner import Verdict
 from experiments.learn.session import Session
 from experiments.learn.terms import TERMS
-from experiments.learn.watch import watch
+from experiments.learn.watch import look_once, watch
 
 COURSE = read_course(SHIPPED)
 ROOT = Path(__file__).parents[2]
@@ -316,6 +316,16 @@ def test_files_are_watched(two, tmp_path):
     watch(session, lambda seconds: next(actions)() or "", screens.append)
     found = [s[s.index("✗") : s.index("\n", s.index("✗"))] for s in screens]
     assert found == [f"✗ verdict {i}" for i in range(4)] and session.exercise == two[1]  # h checks again
+
+
+def test_without_a_terminal_no_key_is_named(two, tmp_path):
+    session, _ = student(two, tmp_path, Verdict("wrong", "no"))
+    shown = []
+    look_once(session, shown.append)
+    assert "0 of 2 solved" in shown[0] and "✗ no" in shown[0]
+    assert "h hint" not in shown[0] and "give the command again" in shown[0]
+    session.desk.answer(two[0]).unlink()  # as the last line says
+    assert Desk(tmp_path / "desk", two).text(two[0]) == two[0].read("start.py")
 
 
 @pytest.mark.slow

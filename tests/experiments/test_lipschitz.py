@@ -7,7 +7,8 @@ import pytest
 from experiments.lipschitz import __main__ as command
 from experiments.lipschitz import plan
 from experiments.lipschitz.page import page
-from experiments.poster.runs import Result, configuration
+from experiments.parts.jobs import Result
+from experiments.parts.settings import configuration
 from minigan.errors import InputError
 
 TINY = (

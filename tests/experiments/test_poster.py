@@ -1,4 +1,4 @@
-"""`python -m experiments.poster`: its plan, many runs at once, what is resumed, refused, shown. Most runs are stubs."""
+"""`python -m experiments.poster`: its plan, its numbers, its page, and the command that trains and shows it."""
 
 import dataclasses
 import json
@@ -11,68 +11,18 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from job_runs import configured, job
 from matplotlib.colors import to_hex
 from PIL import Image
 
+from experiments.parts.jobs import Result, last_step, look
+from experiments.parts.settings import configuration
 from experiments.poster import __main__ as command
-from experiments.poster import numbers, page, picture, plan, runs, tables
+from experiments.poster import numbers, page, picture, plan, tables
 from experiments.poster.plan import ABLATION, FIGURES, SCALES, SEEDS, Scale, chosen
-from experiments.poster.runs import Job, Runner, configuration, differences, hold_directory, look
 from minigan.charts import LIGHT
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
-
-STUB = """
-import json, pathlib, signal, sys, time
-resumed = sys.argv[1] == "--resume"
-directory = pathlib.Path(sys.argv[2] if resumed else sys.argv[sys.argv.index("--out") + 1])
-steps = 10 if resumed else int(sys.argv[sys.argv.index("--steps") + 1])
-with open(directory / "calls.txt", "a") as f:
-    f.write("resume\\n" if resumed else "start\\n")
-if (directory / "log.jsonl").exists() and not resumed:
-    sys.exit("error: holds a run already")
-stopped = []
-signal.signal(signal.SIGINT, lambda *_: stopped.append(1))
-def log(step):
-    with open(directory / "log.jsonl", "a") as f:
-        f.write(json.dumps({"kind": "train", "step": step, "seconds": 0.1 * step}) + "\\n")
-log(steps // 2)
-if "--slow" in sys.argv and not resumed:
-    for _ in range(1000):
-        time.sleep(0.02)
-        if stopped:
-            (directory / "checkpoint.h5").touch()
-            sys.exit(130)
-if "--bad" in sys.argv:
-    print("something else", file=sys.stderr)
-    sys.exit("error: the images <b>are</b> no images")
-log(steps)
-(directory / "samples.h5").touch()
-"""
-
-
-class Stubs(Runner):
-    def program(self, job):
-        return [sys.executable, "-S", "-c", STUB]
-
-
-def job(name, *flags, steps=10):
-    return Job(name, "mnist", ("--steps", str(steps), *flags))
-
-
-def run(jobs, out, at_once=2):
-    with hold_directory(out) as lock:
-        return Stubs(jobs, out, at_once, "cpu", lock).run()
-
-
-def calls(out, name):
-    return (out / name / "calls.txt").read_text().split()
-
-
-@pytest.fixture(autouse=True)
-def quick(monkeypatch):
-    monkeypatch.setattr(runs, "POLL", 0.02)
-
 
 # The plan --------------------------------------------------------------------------------------------------
 
@@ -121,120 +71,7 @@ def test_a_few_of_the_runs_can_be_chosen():
         names("gan")
 
 
-# Running ---------------------------------------------------------------------------------------------------
-
-
-def test_runs_that_have_finished_are_not_repeated_and_a_failed_one_does_not_stop_the_rest(tmp_path, capfd):
-    jobs = [job("figures/a"), job("figures/b", "--bad"), job("ablation/c-0"), job("ablation/c-1")]
-    words = "the images <b>are</b> no images"
-    assert run(jobs, tmp_path) == {"figures/b": words}
-    assert f"figures/b failed: {words}" in capfd.readouterr().err
-    assert [look(j, tmp_path).status for j in jobs] == ["finished", "failed", "finished", "finished"]
-    assert look(jobs[1], tmp_path).words == words and look(jobs[1], tmp_path).step == 5
-    run(jobs, tmp_path)
-    assert [calls(tmp_path, j.name) for j in jobs] == [["start"], ["start", "start"], ["start"], ["start"]]
-
-
-def test_a_killed_process_is_told_by_its_signal(tmp_path):
-    class Killed(Stubs):
-        def program(self, job):
-            return [sys.executable, "-S", "-c", "import os; os.kill(os.getpid(), 9)"]
-
-    with hold_directory(tmp_path) as lock:
-        assert Killed([job("a")], tmp_path, 1, "cpu", lock).run() == {"a": "killed by SIGKILL"}
-
-
-def test_as_many_at_once_as_asked(tmp_path):
-    most = []
-
-    class Counting(Stubs):
-        def start(self, job):
-            most.append(len(self.running) + 1)
-            return super().start(job)
-
-    with hold_directory(tmp_path) as lock:
-        Counting([job(f"run-{i}") for i in range(5)], tmp_path, 3, "cpu", lock).run()
-    assert max(most) == 3
-
-
-def test_ctrl_c_stops_the_processes_and_the_next_call_goes_on(tmp_path, monkeypatch):
-    jobs = [job("a", "--slow"), job("b", "--slow"), job("c")]
-    started = []
-
-    class Interrupted(Stubs):
-        def start(self, job):
-            started.append(super().start(job))
-            return started[-1]
-
-        def describe(self):
-            if all((tmp_path / n / "log.jsonl").exists() for n in "ab"):
-                raise KeyboardInterrupt
-            return ""
-
-    with hold_directory(tmp_path) as lock, pytest.raises(KeyboardInterrupt):
-        Interrupted(jobs, tmp_path, 2, "cpu", lock).run()
-    assert [p.poll() for p in started] == [130, 130]
-    assert [look(j, tmp_path).status for j in jobs] == ["stopped", "stopped", "waiting"]
-    assert run(jobs, tmp_path) == {}
-    assert [calls(tmp_path, n) for n in "abc"] == [["start", "resume"], ["start", "resume"], ["start"]]
-
-
-def test_a_run_killed_before_its_first_checkpoint_starts_anew(tmp_path):
-    (tmp_path / "a").mkdir()
-    (tmp_path / "a" / "log.jsonl").write_text('{"kind": "train", "step": 4}\n')
-    assert run([job("a")], tmp_path) == {}
-    assert calls(tmp_path, "a") == ["start"]
-
-
-def test_two_calls_do_not_train_in_one_directory(tmp_path):
-    with (
-        hold_directory(tmp_path),
-        pytest.raises(InputError, match="another call is at work in"),
-        hold_directory(tmp_path),
-    ):
-        pass
-    with hold_directory(tmp_path):
-        pass
-
-
-def test_the_step_is_read_from_the_last_whole_line(tmp_path):
-    assert runs.last_step(tmp_path) == 0
-    lines = [json.dumps({"kind": "train", "step": i, "text": "x" * 100}) for i in range(500)]
-    (tmp_path / "log.jsonl").write_text("\n".join(lines) + '\n{"kind": "train", "st')
-    assert runs.last_step(tmp_path) == 499
-
-
 # Other settings --------------------------------------------------------------------------------------------
-
-
-def configured(out, j, **options):
-    """The config.json that the run of a job writes, with some of its options otherwise."""
-    directory = out / j.name
-    directory.mkdir(parents=True, exist_ok=True)
-    config = {
-        "command": f"python -m experiments.{j.command} {' '.join(j.flags)} --out {directory} --device cpu",
-        "options": {**dataclasses.asdict(configuration(j)), **options},
-    }
-    (directory / "config.json").write_text(json.dumps(config))
-    (directory / "log.jsonl").write_text('{"kind": "train", "step": 10, "seconds": 1}\n')
-    return directory
-
-
-def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
-    ours = job("figures/vitgan", "--variant", "vitgan")
-    configured(tmp_path, ours)
-    assert differences(look(ours, tmp_path)) == []
-    assert differences(look(job("figures/new"), tmp_path)) == []
-    more = job("figures/vitgan", "--variant", "vitgan", "--data", "mnist", steps=20)
-    assert differences(look(more, tmp_path)) == ["--steps 10, now --steps 20", "no --data, now --data mnist"]
-    faces = dataclasses.replace(ours, command="celeba")
-    assert differences(look(faces, tmp_path)) == ["experiments.mnist, now experiments.celeba"]
-
-
-def test_a_default_that_has_changed_since_is_noticed(tmp_path):
-    ours = job("a")
-    configured(tmp_path, ours, g_lr=0.5, d_norm="sn")
-    assert differences(look(ours, tmp_path)) == ["d_norm sn, now bound", "g_lr 0.5, now 0.003"]
 
 
 def test_other_settings_are_refused_or_set_aside(tmp_path, capsys):
@@ -259,7 +96,7 @@ def record(step, distance, key="digit_fid", **figures):
 
 def result(name, records, status="finished", **fields):
     steps = max([r["step"] for r in records], default=10)
-    return runs.Result(job(name, steps=steps), Path("nowhere"), status, steps, records=records, **fields)
+    return Result(job(name, steps=steps), Path("nowhere"), status, steps, records=records, **fields)
 
 
 def row(name, *distances):
@@ -499,10 +336,11 @@ def test_real_runs_interrupted_resumed_and_shown(tmp_path, pytestconfig):
     scale = Scale(f"--steps 6 --sample-every 6 --features none --digits 50 {TINY}", "--steps 1", "--steps 1")
     setup = (  # a shell that runs the tests in the background has SIGINT ignored, and processes inherit that
         "import signal, sys; signal.signal(signal.SIGINT, signal.default_int_handler); "
-        "from experiments.poster import __main__, plan, runs; runs.POLL = 0.05; "
+        "from experiments.parts import runner; runner.POLL = 0.05; "
+        "from experiments.poster import __main__, plan; "
         f"plan.SCALES['quick'] = {scale!r}; ".replace("Scale(", "plan.Scale(")
     )
-    waiting = f"runs.Runner.program = lambda self, job: [sys.executable, '-c', {WAITING!r}]; "
+    waiting = f"runner.Runner.program = lambda self, job: [sys.executable, '-c', {WAITING!r}]; "
     main = "sys.exit(__main__.main(sys.argv[1:]))"
     python = [sys.executable, "-W", "error", "-c"]
     arguments = ["--only", "vitgan", "--no-ablation", "--device", "cpu", "--jobs", "2", "--out", str(out)]
@@ -514,13 +352,13 @@ def test_real_runs_interrupted_resumed_and_shown(tmp_path, pytestconfig):
         text=True,
     )
     deadline = time.time() + 120
-    while runs.last_step(out / "figures" / "vitgan") < 3 and time.time() < deadline and process.poll() is None:
+    while last_step(out / "figures" / "vitgan") < 3 and time.time() < deadline and process.poll() is None:
         time.sleep(0.02)
     process.send_signal(signal.SIGINT)
     printed = process.communicate(timeout=120)
     assert process.returncode == 130 and "stopped and saved" in printed[1] and "Traceback" not in printed[1], printed
     assert (out / "figures" / "vitgan" / "checkpoint.h5").exists() and not (out / "poster.html").exists()
-    assert runs.last_step(out / "figures" / "vitgan") == 3
+    assert last_step(out / "figures" / "vitgan") == 3
 
     call = [*python, setup + main, *arguments]
     done = subprocess.run(call, cwd=pytestconfig.rootpath, capture_output=True, text=True, timeout=300)

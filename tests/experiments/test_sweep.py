@@ -1,9 +1,12 @@
 """`python -m experiments.sweep` and `compare`: grids that are read, refused, trained once, and shown."""
 
+import json
+
 import pytest
 
-from experiments import cli, compare, sweep
-from experiments.poster import runs
+from experiments import compare, sweep
+from experiments.parts.runner import Runner
+from experiments.parts.train import renew_index
 from minigan.errors import InputError
 from minigan.log import read_config
 
@@ -59,7 +62,7 @@ def test_a_sweep_trains_once_and_shows_what_is_there(tmp_path, monkeypatch, caps
     assert sweep.main(again) == 0
     assert read_config(out / "seed-1")["options"]["seed"] == 1
     assert "seed-0" in (out / "index.html").read_text()
-    monkeypatch.setattr(runs.Runner, "start", lambda self, job: pytest.fail("a finished run is repeated"))
+    monkeypatch.setattr(Runner, "start", lambda self, job: pytest.fail("a finished run is repeated"))
     assert sweep.main(again) == 0
     path.write_text(f"mnist --steps 2 {TINY} --batch 2\n--seed 0 1\n")
     with pytest.raises(InputError, match="was trained with other settings"):
@@ -68,19 +71,43 @@ def test_a_sweep_trains_once_and_shows_what_is_there(tmp_path, monkeypatch, caps
 
 def test_compare_of_nothing_is_one_sentence(tmp_path):
     (tmp_path / "empty").mkdir()
-    for place, sentence in (("empty", "holds no run"), ("nowhere", "is not the directory of a run")):
+    (tmp_path / "index.html").write_text("")
+    for place, sentence in (
+        ("empty", "holds no run"),
+        ("index.html", "is not the directory of a run"),
+        ("nowhere", "nowhere does not exist"),
+    ):
         with pytest.raises(InputError, match=sentence):
             compare.main([str(tmp_path / place), "--out", str(tmp_path / "page.html")])
+
+
+def test_compare_leaves_out_what_a_wildcard_names_beside_the_runs(tmp_path, capsys):
+    """`runs/*` names index.html and the folders of --look too. A name that does not exist is a slip of the hand."""
+    places = [tmp_path / name for name in ("index.html", "look-faces", "run")]
+    for folder in places[1:]:
+        folder.mkdir()
+    places[0].write_text("")
+    record = {"kind": "train", "step": 1, "images": 4, "seconds": 1.0, "loss_d": 0.5, "loss_g": 0.5}
+    (places[2] / "log.jsonl").write_text(json.dumps(record) + "\n")
+    page = tmp_path / "page.html"
+    assert compare.main([*map(str, places), "--out", str(page)]) == 0
+    printed = capsys.readouterr()
+    assert printed.err == f"left out, because they hold no run: {places[0]}, {places[1]}\n"
+    assert printed.out == f"1 run; look at {page}\n" and "look-faces" not in page.read_text()
+    page.unlink()
+    with pytest.raises(InputError, match="typo does not exist"):
+        compare.main([*map(str, places), str(tmp_path / "typo"), "--out", str(page)])
+    assert not page.exists()
 
 
 def test_the_index_is_renewed_in_a_directory_named_runs_alone(tmp_path, monkeypatch):
     written = []
     monkeypatch.setattr("minigan.report.runs.write_page", lambda path, *a, **k: written.append(path))
     for place in ("runs", "elsewhere"):
-        cli.renew_index(tmp_path / place / "a")
+        renew_index(tmp_path / place / "a")
     assert written == [tmp_path / "runs" / "index.html"]
 
 
 def test_an_index_that_cannot_be_written_ends_no_run(tmp_path, capsys):
-    cli.renew_index(tmp_path / "runs" / "a")
+    renew_index(tmp_path / "runs" / "a")
     assert "is not renewed: there are no runs to show" in capsys.readouterr().err

@@ -336,7 +336,7 @@ def test_weights_of_another_run_keep_the_shares_of_these_images():
 
 def test_a_dry_run_keeps_the_labels_of_drawn_images(monkeypatch, capsys):
     """Of 1,000 drawn digits 500 stand for all; on two cores the time that ranks would take is measured too."""
-    monkeypatch.setattr("experiments.cli.ranks_to_use", lambda gan: 2)
+    monkeypatch.setattr("experiments.parts.dry_run.ranks_to_use", lambda gan: 2)
     small = [
         f"--{name.replace('_', '-')}={TINY[name]}" for name in ("g_width", "d_width", "g_depth", "d_depth", "batch")
     ]

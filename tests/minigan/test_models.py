@@ -9,7 +9,7 @@ from tiny_models import TINY, VARIANTS, image_batch, in_float64, latents, layers
 
 from autograd import Tensor, grad, no_grad, ops
 from autograd.random import RandomStream
-from experiments.cli import add_config_flags, given_options
+from experiments.parts.flags import add_config_flags, given_options
 from minigan.config import BEFORE, PRESETS, Config, build, check, resolve, saved_config
 from minigan.errors import InputError
 from minigan.losses import LOSSES, gradient_penalty

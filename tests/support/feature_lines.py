@@ -221,6 +221,12 @@ LINES = {
         "autograd.lr_scheduler",
         "nn.optim.CosineAnnealingLR",
     ),
+    "the array API standard (`__array_namespace__`)": (
+        "grad(x.__array_namespace__().exp(x).sum(), [x])",
+        "torch.autograd.grad(x.__array_namespace__().exp(x).sum(), x)",
+        "autograd.elementwise_grad(lambda a: a.__array_namespace__().exp(a))(x)",
+        "x.__array_namespace__().exp(x).sum().gradient(x)",
+    ),
     "DLPack, both ways": (
         "np.from_dlpack(x.detach()).shape == (3,) and autograd.from_dlpack(one).shape == (3,)",
         "np.from_dlpack(x.detach()).shape == (3,) and torch.from_dlpack(np.ones(3)).shape == (3,)",

@@ -88,7 +88,7 @@ def train(directory, options):
     world().barrier()  # all have looked for a checkpoint
     if act:
         at_step(run, *acts[act])
-    from experiments.cli import train as train_command
+    from experiments.parts.train import train as train_command
 
     return train_command(run)
 

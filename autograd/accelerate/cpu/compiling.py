@@ -1,11 +1,12 @@
 """How a loop is compiled, and kept on disk."""
 
 import contextlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import numba
+from numba.core.event import Listener, install_listener
 
 HERE = Path(__file__).parent
 OPS = HERE.parents[1] / "ops"
@@ -32,6 +33,28 @@ def loop(f: Callable) -> Callable:
 # A function of one number, inlined into the loop that calls it and never kept alone. It is computed in the order in
 # which it is written, and NaN stays NaN, so that a training that fails is seen to fail.
 each = numba.njit(error_model="numpy", fastmath={"contract", "nsz"})
+
+
+class _First(Listener):
+    """Calls `say` when the first loop begins to be compiled. numba asks for both methods."""
+
+    def __init__(self, say: Callable[[], object]):
+        self.say, self.said = say, False
+
+    def on_start(self, event: Any) -> None:
+        if not self.said:
+            self.said = True
+            self.say()
+
+    def on_end(self, event: Any) -> None:
+        pass
+
+
+@contextlib.contextmanager
+def when_compiling(say: Callable[[], object]) -> Iterator[None]:
+    """Inside, `say()` is called once, before the first loop that is compiled. A loop from the disk is not compiled."""
+    with install_listener("numba:compile", _First(say)):
+        yield
 
 
 def forget_stale(here: Path = HERE, compiled_in: tuple[Path, ...] = COMPILED_IN) -> None:

@@ -1,0 +1,45 @@
+"""--dry-run: what a run would be, and how long it would take."""
+
+import dataclasses
+import os
+import sys
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from minigan.data import Dataset
+    from minigan.pace import TimeLimit
+    from minigan.step import GAN
+
+
+def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
+    """Time a few steps, and print the configuration, the sizes and the time of the run."""
+    from minigan.pace import seconds_per_step, seconds_with_ranks
+    from minigan.page.pieces import duration
+
+    print("timing a few steps …", file=sys.stderr)
+    pace = limit.fit(gan) if limit else seconds_per_step(gan)
+    config = gan.config
+    for field, value in dataclasses.asdict(config).items():
+        print(f"{field:16} {value}")
+    print(f"\n{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {gan.device}")
+    print(f"generator      {gan.generator.count():>12,} parameters")
+    print(f"discriminator  {gan.discriminator.count():>12,} parameters")
+    time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)
+    print(f"{1 / pace:.1f} steps/s: about {time} for {config.steps:,} steps ({epochs:.1f} epochs)")
+    if ranks := ranks_to_use(gan):
+        faster = seconds_with_ranks(gan, ranks)
+        time = duration(config.steps * faster)
+        print(
+            f"{1 / faster:.1f} steps/s with {ranks} ranks on otherwise idle cores, about {time}: "
+            f"mpiexec -n {ranks} python -m mpi4py -m …"
+        )
+    return 0
+
+
+def ranks_to_use(gan: "GAN") -> int:
+    """How many of the cores could share the steps of a process that is alone; 0 where there is one, or a GPU."""
+    config = gan.config
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if gan.world.size > 1 or gan.device != "cpu" or config.cnn_batch_norm:
+        return 0
+    return max((n for n in range(2, cores + 1) if config.batch % (n * config.accumulate) == 0), default=0)

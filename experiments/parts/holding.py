@@ -1,0 +1,37 @@
+"""A directory that one call at a time works in, until it is done or a signal stops it."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from minigan.lock import hold_lock
+
+
+@contextmanager
+def hold_directory(out: Path) -> Iterator[IO | None]:
+    """Hold the lock of `out`. The processes of the runs inherit it: two calls would spoil each other's files."""
+    out.mkdir(parents=True, exist_ok=True)
+    with hold_lock(out / ".lock", f"another call is at work in {out}") as lock:
+        yield lock
+
+
+@contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """SIGTERM and a closed terminal raise KeyboardInterrupt, as Ctrl-C does."""
+
+    def stop(number: int, frame: Any) -> None:
+        raise KeyboardInterrupt
+
+    numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if s == signal.SIGTERM or not _ignored(s)]
+    previous = {s: signal.signal(s, stop) for s in numbers}
+    try:
+        yield
+    finally:
+        for s, handler in previous.items():
+            signal.signal(s, handler)
+
+
+def _ignored(number: int) -> bool:
+    return signal.getsignal(number) == signal.SIG_IGN

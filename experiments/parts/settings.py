@@ -1,0 +1,65 @@
+"""How a job is configured, and in what the run that lies in its place was configured otherwise."""
+
+import dataclasses
+import importlib
+import shlex
+from collections.abc import Sequence
+from pathlib import Path
+
+from experiments.parts.flags import given_options
+from experiments.parts.jobs import Job, Result, look
+from minigan.config import Config, resolve
+from minigan.errors import InputError
+
+# By command: pixels along a side, and channels, of its images where nothing says otherwise.
+COMMANDS = {"mnist": (28, 1), "celeba": (64, 3), "cifar10": (32, 3), "images": (64, 3)}
+
+
+def configuration(job: Job, image_size: int | None = None, channels: int | None = None) -> Config:
+    """The configuration that the flags of a job give today, on images of this size or of its command's usual size."""
+    module = importlib.import_module(f"experiments.{job.command}")
+    args = module.parser().parse_args(job.flags)
+    size, colours = COMMANDS[job.command]
+    image = {"image_size": image_size or getattr(args, "size", None) or size, "channels": channels or colours}
+    return resolve(**{**given_options(args), **image})
+
+
+def differences(result: Result) -> list[str]:
+    """What the run in the directory was configured otherwise than its job says: flags, or defaults changed since."""
+    command = shlex.split(result.config.get("command", ""))
+    if len(command) < 3:  # not written yet
+        return []
+    if command[2] != f"experiments.{result.job.command}":
+        return [f"{command[2]}, now experiments.{result.job.command}"]
+    then, now = _by_name(command[3:]), _by_name(result.job.flags)
+    changed = [
+        f"{_flag(name, then)}, now {_flag(name, now)}" for name in {**then, **now} if then.get(name) != now.get(name)
+    ]
+    if changed:
+        return changed
+    recorded = result.config.get("options", {})
+    options = dataclasses.asdict(configuration(result.job, recorded.get("image_size"), recorded.get("channels")))
+    return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
+
+
+def _by_name(words: Sequence[str]) -> dict[str, list[str]]:
+    """{flag: values} of a command line, without the flags that do not change the result."""
+    named: dict[str, list[str]] = {}
+    for word in words:
+        if word.startswith("--"):
+            values = named.setdefault(word, [])
+        else:
+            values.append(word)
+    return {name: values for name, values in named.items() if name not in ("--out", "--device")}
+
+
+def _flag(name: str, flags: dict[str, list[str]]) -> str:
+    return " ".join([name, *flags[name]]) if name in flags else f"no {name}"
+
+
+def refuse_changed(job: Job, out: Path) -> None:
+    """InputError if the run in `out` has other settings than its job."""
+    if changed := differences(look(job, out)):
+        raise InputError(
+            f"{out / job.name} was trained with other settings ({'; '.join(changed[:3])}): choose another --out"
+        )
