@@ -68,7 +68,7 @@ def image_grid(images: Sequence[np.ndarray] | np.ndarray, columns: int = 10, sca
 
 
 def save_image(array: np.ndarray, path: Path) -> None:
-    """Save uint8 (H, W) or (H, W, 3) as PNG; InputError if that fails."""
+    """Save uint8 (H, W) or (H, W, 3) as PNG; InputError if the disk is full."""
     from PIL import Image
 
     buffer = io.BytesIO()
