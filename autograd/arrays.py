@@ -40,7 +40,7 @@ def use_cuda() -> None:
 
 
 def device_module(device: str) -> Any:
-    """The array module of a device name: `cpu`, or `cuda` where there is one."""
+    """The array module of a device name: `cpu`, or `cuda` where there is one; DeviceError for others."""
     if device == "cuda":
         use_cuda()
     if device not in DEVICES:

@@ -20,7 +20,8 @@ def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = Fa
     An x that y does not depend on gets None. The results are arrays; with `create_graph` they are Tensors on the tape,
     which can be differentiated again. Only what lies between `xs` and y is visited, and only its gradients are
     computed: grad(D(x).sum(), [x]) computes no weight gradient. Touches no `.grad`. The arrays may share memory with g
-    and with each other: copy before writing into them.
+    and with each other: copy before writing into them. TypeError for y or xs that are no Tensors, ValueError for g of
+    another shape.
     """
     xs = [xs] if isinstance(xs, Tensor) else list(xs)
     for x in (y, *xs):
@@ -37,7 +38,10 @@ def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = Fa
 
 
 def backward(y: Tensor, g: Any = None) -> None:
-    """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on."""
+    """Add the gradient of sum(g * y) to `.grad` of every leaf that y depends on.
+
+    g: as in `grad`, with its errors: TypeError and ValueError. ValueError also for y that depends on no leaf.
+    """
     if not isinstance(y, Tensor):
         raise TypeError(f"backward(y) takes a Tensor, not {type(y).__name__}")
     if y.node is None:
@@ -169,7 +173,10 @@ def _usual_cause(shape: tuple[int, ...], p: Node, node: Node) -> str:
 
 
 def sum_to(g: Any, shape: tuple[int, ...]) -> Any:
-    """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched."""
+    """Undo broadcasting: sum `g` (array or Tensor) over the axes along which `shape` was stretched.
+
+    ValueError if broadcasting cannot have made the shape of g.
+    """
     extra = len(g.shape) - len(shape)
     if extra < 0 or any(n not in (1, g.shape[i + extra]) for i, n in enumerate(shape)):
         raise ValueError(f"returned a gradient of shape {tuple(g.shape)} for an input of shape {shape}")

@@ -111,7 +111,7 @@ def mermaid(y: Tensor, names: Mapping[str, Tensor] | None = None) -> Text:
 
 
 def tape(y: Tensor) -> list[Node]:
-    """The nodes that y depends on, oldest first."""
+    """The nodes that y depends on, oldest first; ValueError if there are none."""
     if y.node is None:
         raise ValueError("there is nothing to explain: y depends on nothing with requires_grad=True")
     seen, stack = {y.node}, [y.node]
@@ -123,7 +123,7 @@ def tape(y: Tensor) -> list[Node]:
 
 
 def leaf_labels(nodes: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[Node, str]:
-    """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …"""
+    """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …; TypeError for names of no Tensors."""
     for name, tensor in (names or {}).items():
         if not isinstance(tensor, Tensor):
             raise TypeError(

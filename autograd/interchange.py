@@ -25,7 +25,7 @@ RENAMED = {"a_min": "min", "a_max": "max", "newshape": "shape", "x": "a", "y": "
 
 
 def array_ufunc(tensor: Tensor, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
-    """What NumPy calls for ufunc(…, tensor, …)."""
+    """What NumPy calls for ufunc(…, tensor, …); TypeError, with the cure, for what has no gradient here."""
     if method != "__call__":
         raise _refused(f"{ufunc.__name__}.{method}")
     if "out" in options:
@@ -41,7 +41,7 @@ def array_ufunc(tensor: Tensor, ufunc: Any, method: str, *inputs: Any, **options
 
 
 def array_function(tensor: Tensor, func: Callable, types: Sequence, args: tuple, options: dict[str, Any]) -> Any:
-    """What NumPy calls for its other functions."""
+    """What NumPy calls for its other functions; TypeError, with the cure, for what has no gradient here."""
     name, module = func.__name__, getattr(func, "__module__", "")
     if func in ATTRIBUTES:
         return getattr(args[0], name)
@@ -88,7 +88,7 @@ class _OfTheType:
 
 
 def dlpack(tensor: Tensor, **options: Any) -> Any:
-    """The array by DLPack: other libraries share its memory."""
+    """The array by DLPack: other libraries share its memory. BufferError if the Tensor requires gradients."""
     if tensor.requires_grad:
         raise BufferError("a Tensor that requires gradients is not given away: give x.detach()")
     return tensor.data.__dlpack__(**options)

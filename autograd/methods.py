@@ -127,6 +127,7 @@ class ArrayMethods:
         """This Tensor on a device ("cpu", "cuda"), itself where it lies there already; or in a dtype, as `astype`.
 
         A copy to another device is not recorded: what requires gradients is moved before it is used, by its module.
+        RuntimeError for any other Tensor on the tape.
         """
         if not isinstance(device, str) or device not in ("cpu", "cuda", *DEVICES):
             return ops.astype(self, dtype=device)

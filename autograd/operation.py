@@ -75,6 +75,7 @@ class Op:
     What `backward` names after (xp, g) is what the tape keeps: see `Rule`. `fused` is an optional fast form of
     `backward` for first-order passes, on arrays only; it may also name the `residuals` that forward returns after y.
     `call`, optional, is the public face where PyTorch's argument order is not (inputs..., options...).
+    TypeError, which says what to write, for a class that breaks the contract, and for arguments that do not fit.
     """
 
     joins = False  # True of `one_of`, whose rule hands its gradient over to the node of all results
@@ -302,7 +303,10 @@ class OpWithCall(Op):
 
 
 def op(cls: type) -> Op:
-    """Class decorator: turn a class with a formula, a forward and a backward into an Op, and register it."""
+    """Class decorator: turn a class with a formula, a forward and a backward into an Op, and register it.
+
+    TypeError, which says what to write, for a definition that breaks the contract or a name that is taken.
+    """
     new = OpWithCall(cls) if "call" in cls.__dict__ else Op(cls)
     old = OPS.get(new.name)
     if old is not None and not old.definition.__module__ == cls.__module__ == "__main__":  # a session may try again

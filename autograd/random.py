@@ -57,6 +57,7 @@ class RandomStream:
 
     @property
     def state(self) -> tuple[int, int]:
+        """The seed, and the blocks of four words that were used: a checkpoint keeps both, and setting them goes on."""
         return self.seed, self.used
 
     @state.setter
@@ -97,7 +98,10 @@ class RandomStream:
         return random_normal_part(self.xp, self, ahead, _shape(size), dtype, part)
 
     def integers(self, high: int, size: Any = ()) -> Any:
-        """Integers from 0 to high − 1 (high ≤ 2³²), int64; the bias of the multiply-shift is below high/2³²."""
+        """Integers from 0 to high − 1, int64; ValueError unless 0 < high ≤ 2³².
+
+        The bias of the multiply-shift is below high/2³².
+        """
         if not 0 < high <= 2**32:
             raise ValueError(f"integers(high) draws from 0 to high − 1, with high from 1 to 2³², not {high}")
         return random_integers(self.xp, self, self.take(_count(size)), high, _shape(size))

@@ -55,6 +55,7 @@ class Line:
 
     label: its name in the legend. colour: its hex colour on light paper. steps, values: float arrays (N,), finite.
     smoothed: draw the moving average, with the raw values faint behind it. spread: (N,), shaded as values ± spread.
+    dashed: a thinner, dashed line. dots: a dot at each value.
     """
 
     label: str
@@ -67,10 +68,11 @@ class Line:
     dots: bool = False
 
     def bold(self) -> np.ndarray:
-        """The values of the bold line."""
+        """The values (N,) of the bold line."""
         return smooth(self.values) if self.smoothed else self.values
 
     def draw(self, axes: Any) -> None:
+        """Draw into matplotlib axes."""
         if self.smoothed:
             axes.plot(self.steps, self.values, color=self.colour, linewidth=0.7, alpha=0.3)
         if self.spread is not None:
@@ -136,7 +138,7 @@ class Chart:
 
 @dataclass
 class Bars:
-    """A bar for the share of each class, and a dashed line at equal shares."""
+    """A bar for the share of each class, from 0 to 1, and a dashed line at equal shares."""
 
     title: str
     shares: list[float]
@@ -144,6 +146,7 @@ class Bars:
     note: str = ""
 
     def draw(self, axes: Any, end: float) -> None:
+        """Draw into matplotlib axes; `end` is for charts over steps."""
         classes = range(len(self.shares))
         axes.bar(classes, self.shares, color=self.colour)
         axes.axhline(1 / len(self.shares), color=LIGHT["quiet"], linewidth=1.5, linestyle=(0, (5, 4)))

@@ -15,7 +15,10 @@ Arrays = dict[str, dict[str, np.ndarray]]  # by group and name
 
 
 def save(path: Path, arrays: Arrays, meta: dict[str, Any]) -> None:
-    """Write arrays and a JSON-able `meta`; a kill or a full disk at any moment leaves the old file."""
+    """Write arrays of any shape and a JSON-able `meta`; InputError if the disk is full.
+
+    A kill or an error at any moment leaves the old file.
+    """
     with writing_hdf5(path, format=FORMAT, meta=json.dumps(meta)) as file:
         for group, tensors in arrays.items():
             for name, array in tensors.items():

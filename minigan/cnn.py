@@ -16,7 +16,8 @@ class ConvGenerator(Module):
     """z → MLP → small grid → (nearest ×2, conv 3×3) until full size → conv 3×3 → tanh.
 
     DCGAN's transposed convolutions draw checkerboards; upsampling before a convolution does not (Odena et al., 2016).
-    z is (B, latent). width: channels before the last doubling. classes: see `minigan.labels`.
+    z is (B, latent). width: channels before the last doubling. classes: see `minigan.labels`. ValueError for
+    other image sizes than 28, 32 and 64.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class ConvDiscriminator(Module):
     """Convolutions 4×4 of stride 2 down to the small grid → linear → linear → one logit (B,).
 
     width: channels of the first layer. norm: the spectral norm of every weight, None, "sn", "isn" or "bound".
+    ValueError for other image sizes than 28, 32 and 64.
     """
 
     def __init__(

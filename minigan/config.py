@@ -230,7 +230,10 @@ VARIANTS: dict[str, dict[str, Any]] = {
 
 
 def resolve(**flags: Any) -> Config:
-    """The configuration of a run: the flags given (not None), over variant, preset, kind of image and defaults."""
+    """The configuration of a run: the flags given (not None), over variant, preset, kind of image and defaults.
+
+    InputError as from `check`, and where patches have to be given because none fits the image size.
+    """
     given = {k: v for k, v in flags.items() if v is not None}
     image: dict[str, Any] = {}
     if patch := usual_patch(given.get("image_size", Config.image_size)):
@@ -358,7 +361,10 @@ def flag_of(field: str) -> str:
 
 
 def build(c: Config) -> tuple[Module, Module]:
-    """The generator and the discriminator of a configuration, on the host, with weights drawn from its seed."""
+    """The generator and the discriminator of a configuration, on the host, with weights drawn from its seed.
+
+    InputError if there is no such network, as a CNN for other image sizes than its own.
+    """
     g_rng, d_rng = RandomStream(2 * c.seed), RandomStream(2 * c.seed + 1)
     image: dict[str, Any] = {"image_size": c.image_size, "channels": c.channels, "background": c.background}
     image["classes"] = c.classes

@@ -23,7 +23,7 @@ def curves_png(records: list[dict], variant: str | None = None) -> bytes:
 
 
 def run_charts(records: list[dict], variant: str | None = None) -> list[Chart | Bars]:
-    """The charts of everything the records hold: the evaluations, then losses, penalty and gradients."""
+    """The charts of everything the records of `read_log` hold: the evaluations, then losses, penalty and gradients."""
     train = [record for record in records if record["kind"] == "train"]
     evals = [record for record in records if record["kind"] == "eval"]
     colour = run_colours(variant)[0]
@@ -50,7 +50,7 @@ def logged(records: list[dict], key: str, above: float = -math.inf) -> tuple[np.
 
 
 def line(label: str, colour: str, steps: np.ndarray, values: np.ndarray, **style: Any) -> Line:
-    """A line whose label ends with its last value: "recall 0.55"."""
+    """A line through steps and values (N,), whose label ends with its last value: "recall 0.55"."""
     made = Line(label, colour, steps, values, **style)
     if steps.size:
         made.label += f" {number(made.bold()[-1])}"

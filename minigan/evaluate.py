@@ -42,12 +42,15 @@ class Evaluator:
     floor: float  # Fréchet distance of other real images to the reference, as many as samples are compared
     compared: int  # number of images behind the floor, and of samples that are compared
     split: str  # of the real images: "test", or "train" where there are no test images
-    class_shares: np.ndarray | None  # of the real images, if the extractor knows their classes
+    class_shares: np.ndarray | None  # (10,), of the real images, if the extractor knows their classes
     tones: dict[str, float]  # of the real images
 
     @classmethod
     def of(cls, extractor: Extractor, data: Dataset, split: str, samples: int, reference: int) -> "Evaluator":
-        """Take at most `samples` real images for the floor, and at most `reference` others to compare with."""
+        """Take at most `samples` real images for the floor, and at most `reference` others to compare with.
+
+        InputError if there are fewer than six.
+        """
         if len(data) < LEAST:
             raise InputError(f"an evaluation needs at least {LEAST} real images, not {len(data)}")
         compared = min(samples, len(data) // 2)
@@ -111,6 +114,7 @@ class Evaluator:
         return record
 
     def describe(self) -> str:
+        """What is compared with what, in one line for the terminal."""
         split = "test images" if self.split == "test" else "training images, as there are too few test images"
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
@@ -137,7 +141,7 @@ def _extract_or_load(extractor: Extractor, images: np.ndarray) -> Features:
 
 
 def tone_shares(images: np.ndarray) -> dict[str, float]:
-    """The shares of uint8 pixel values that are nearly black but not black, and nearly white or white.
+    """The shares of pixel values, uint8 of any shape, that are nearly black but not black, and nearly white or white.
 
     A generator whose output cannot reach black and white leaves a haze and grey strokes, which no feature names.
     """
@@ -155,7 +159,7 @@ def label_accuracy(found: np.ndarray, labels: np.ndarray) -> dict[str, Any]:
 
 
 def kullback_leibler(p: np.ndarray, q: np.ndarray) -> float:
-    """KL(p ‖ q) = Σ p log(p/q) of two histograms, in nats; infinity if q is 0 where p is not."""
+    """KL(p ‖ q) = Σ p log(p/q) of two histograms (K,), in nats; infinity if q is 0 where p is not."""
     there = p > 0
     with np.errstate(divide="ignore"):
         return float((p[there] * np.log(p[there] / q[there])).sum())
@@ -174,7 +178,8 @@ def make_evaluator(
     """The evaluator of a run on `data`; None if `features` is "none" or there are too few images to compare with.
 
     "auto" takes inception if there are `weights`, digits if the shipped classifier recognises the test images (not
-    clothes or kana), and random otherwise. Distances of different features do not compare.
+    clothes or kana), and random otherwise. Distances of different features do not compare. InputError for "inception"
+    without weights, and as from `make_extractor`.
     """
     if features == "none":
         return None

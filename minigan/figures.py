@@ -29,7 +29,7 @@ T = TypeVar("T")
 
 
 def enlargement(width: int) -> int:
-    """The whole factor by which a grid of this width is enlarged."""
+    """The whole factor by which a grid of this width, in pixels, is enlarged."""
     return max(1, GRID_WIDTH // width)
 
 
@@ -50,7 +50,8 @@ def step_of(path: Path) -> int | None:
 def image_grid(images: Sequence[np.ndarray] | np.ndarray, columns: int = 10, scale: int = 1) -> np.ndarray:
     """Images, uint8 (N, H, W) or (N, H, W, 3), side by side and row by row on black: uint8 (H', W') or (H', W', 3).
 
-    Neighbours are GAP pixels apart. In the end every pixel becomes a square of `scale` × `scale` pixels.
+    Neighbours are GAP pixels apart. In the end every pixel becomes a square of `scale` × `scale` pixels. ValueError for
+    other arrays.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
@@ -67,7 +68,7 @@ def image_grid(images: Sequence[np.ndarray] | np.ndarray, columns: int = 10, sca
 
 
 def save_image(array: np.ndarray, path: Path) -> None:
-    """Save uint8 (H, W) or (H, W, 3) as PNG."""
+    """Save uint8 (H, W) or (H, W, 3) as PNG; InputError if the disk is full."""
     from PIL import Image
 
     buffer = io.BytesIO()

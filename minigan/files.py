@@ -17,7 +17,7 @@ _TEMPORARY = re.compile(  # the last two are of older versions
 
 
 def write_bytes(path: str | os.PathLike, data: bytes) -> None:
-    """Write a file whole or not at all."""
+    """Write a file whole or not at all; InputError for a full disk, as in `writing`."""
     with writing(path) as file:
         write_all(file, data)
 

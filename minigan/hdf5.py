@@ -47,12 +47,15 @@ class Writer:
         self.hashes: dict[str, Any] = {}
 
     def array(self, name: str, values: np.ndarray, **options: Any) -> None:
-        """Write a whole array; options as for h5py's create_dataset."""
+        """Write a whole array of any shape; options as for h5py's create_dataset."""
         self.file.create_dataset(name, data=values, **options)
         self.hashes[name] = hashlib.sha256(np.ascontiguousarray(values).data)
 
     def rows(self, name: str, shape: tuple[int, ...], like: np.ndarray) -> Callable[[np.ndarray], None]:
-        """A compressed array of this shape; the function that is returned appends rows, as many at once as `like`."""
+        """A compressed array of this shape, in the dtype of `like`.
+
+        The function that is returned appends rows, as many at once as `like` has.
+        """
         dataset = self.file.create_dataset(name, shape, like.dtype, chunks=like.shape, compression="gzip")
         digest = self.hashes[name] = hashlib.sha256()
         done = 0
@@ -71,7 +74,7 @@ def writing_hdf5(path: str | os.PathLike, **attributes: str | int | float) -> It
     """A new HDF5 file with these attributes, whole or not at all; the block gives it arrays.
 
     Text is stored with a fixed length. The HDF5 library keeps text of a variable length in a heap whose damage can make
-    it read for ever.
+    it read for ever. InputError if the disk is full.
     """
     with writing(path, flush=True) as raw:
         sink = _Sink(raw)
@@ -204,7 +207,7 @@ def _out_of_time(done: "subprocess.CompletedProcess[bytes]") -> bool:
 
 
 def read_array(f: h5py.File, name: str) -> np.ndarray:
-    """A whole array of a file that this project wrote; ValueError if it claims to be larger than the file."""
+    """A whole array, of any shape, of a file that this project wrote; ValueError if it claims more than it has."""
     dataset = f[name]
     if not isinstance(dataset, h5py.Dataset) or not isinstance(f.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is not an array of this file")

@@ -42,7 +42,10 @@ class ClassProjection(Module):
 
 
 def with_class(layer: ClassInput | None, w: Tensor, c: Tensor | None) -> Tensor:
-    """w of a generator, with its class where the generator has classes; ValueError if only one of both has them."""
+    """w (B, D) of a generator, with its class c (B, K) where the generator has classes.
+
+    ValueError if only one of both has them.
+    """
     _check(layer, c)
     return w if layer is None or c is None else layer(w, c)
 

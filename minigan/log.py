@@ -56,7 +56,10 @@ def read_log(path: str | Path) -> list[dict[str, Any]]:
 
 
 def parse_log(path: str | Path) -> tuple[list[dict[str, Any]], int]:
-    """`read_log`, and the number of whole lines that are not records or have a field that no record has."""
+    """`read_log`, and the number of whole lines that are not records or have a field that no record has.
+
+    InputError as from `read_log`.
+    """
     path = Path(path)
     if not path.is_file():
         raise InputError(f"{path} does not exist: a run writes it at its first logged step.")

@@ -14,7 +14,7 @@ from autograd import Tensor, grad, ops
 
 @dataclass(frozen=True)
 class Loss:
-    """The losses of both networks, as functions of (real, fake)."""
+    """The losses of both networks, as functions of the logits (real, fake), Tensors (B,) each."""
 
     discriminator: Callable[[Tensor, Tensor], Tensor]
     generator: Callable[[Tensor, Tensor], Tensor]
@@ -48,13 +48,16 @@ def hinge_generator(real: Tensor, fake: Tensor) -> Tensor:
 def relativistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
     """L_D = E softplus(D(G(z)) − D(x)): each fake image is compared with one real image.
 
-    RpGAN (Jolicoeur-Martineau, 1807.00734; Huang et al., 2501.05441, eq. 2).
+    RpGAN (Jolicoeur-Martineau, 1807.00734; Huang et al., 2501.05441, eq. 2). ValueError unless both have one shape.
     """
     return ops.softplus(_difference(fake, real)).mean()
 
 
 def relativistic_generator(real: Tensor, fake: Tensor) -> Tensor:
-    """L_G = E softplus(D(x) − D(G(z))): the discriminator's loss with the roles exchanged (2501.05441, eq. 2)."""
+    """L_G = E softplus(D(x) − D(G(z))): the discriminator's loss with the roles exchanged (2501.05441, eq. 2).
+
+    ValueError unless both have one shape.
+    """
     return ops.softplus(_difference(real, fake)).mean()
 
 
@@ -82,13 +85,17 @@ def finite_difference_penalty(logits: Tensor, perturbed: Tensor, sigma: float) -
 
     It gives R1 and R2 by one more forward pass in place of a second derivative. Augment x and x + σε by the same
     parameters. In float32 the difference of two logits has an error of about 1e-7 |D|/σ: keep σ at 0.01 or above.
+    ValueError unless both logits have one shape, (B,).
     """
     slope = _difference(perturbed, logits) * (1 / sigma)  # (B,)
     return (slope * slope).mean()
 
 
 def balanced_consistency(logits: Tensor, augmented: Tensor) -> Tensor:
-    """E (D(x) − D(T(x)))², for x both real and fake (bCR: Zhao et al., 2002.04724)."""
+    """E (D(x) − D(T(x)))², for x both real and fake (bCR: Zhao et al., 2002.04724).
+
+    ValueError unless both logits have one shape, (B,).
+    """
     change = _difference(logits, augmented)
     return (change * change).mean()
 

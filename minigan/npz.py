@@ -23,7 +23,10 @@ def read_header(file: Any) -> tuple[tuple[int, ...], np.dtype]:
 
 
 def npz_headers(path: str | Path | BinaryIO) -> Arrays:
-    """The arrays of an npz file; none for a zip of other files."""
+    """The arrays of an npz file, as (dtype, shape) by name; none for a zip of other files.
+
+    ValueError for an array of another size than its header says, and any exception for a damaged file.
+    """
     arrays: Arrays = {}
     with zipfile.ZipFile(path) as z:
         for member in z.infolist():
@@ -40,7 +43,10 @@ def npz_headers(path: str | Path | BinaryIO) -> Arrays:
 
 
 def npz_array(path: Path, name: str, most: float) -> np.ndarray:
-    """One array of an npz file; InputError if it has more than `most` bytes, KeyError if there is none."""
+    """One array of an npz file, in the dtype and the shape of its header.
+
+    InputError if it has more than `most` bytes, KeyError if there is none, any other exception for a damaged file.
+    """
     dtype, shape = npz_headers(path)[name]
     if (size := math.prod(shape) * dtype.itemsize) > most:
         raise InputError(f"{path}: {name} {dtype} {shape} needs {size / 2**30:,.1f} GiB, more than can be read here")

@@ -25,7 +25,7 @@ SCALES = (1, 2, 4)  # the image is compared at its size divided by these
 
 
 class Given(Module):
-    """In place of a mapping network: w in, w out."""
+    """In place of a mapping network: w (B, D) in, w out."""
 
     def forward(self, w: Tensor) -> Tensor:
         return w
@@ -33,7 +33,7 @@ class Given(Module):
 
 @dataclass
 class Projection:
-    """The nearest w (features,), its distance, and the images on the way there: uint8 (steps + 1, H, W[, 3])."""
+    """The nearest w, float32 (D,), its distance, and the images on the way there: uint8 (steps + 1, H, W[, 3])."""
 
     w: np.ndarray
     distance: float  # mean squared error of pixels in [−1, 1], over the scales
@@ -44,7 +44,10 @@ class Projection:
 def project(
     generator: Any, image: np.ndarray, batch: int, steps: int = STEPS, each: Callable[[], Any] = lambda: None
 ) -> Projection:
-    """Find the w nearest to an image, uint8 (H, W) or (H, W, 3). `each` is called after every step."""
+    """Find the w nearest to an image, uint8 (H, W) or (H, W, 3), by `steps` steps of Adam from the best of random w.
+
+    batch: images per forward pass. `each` is called after every step.
+    """
     xp = array_module(generator.parameters()[0].data)
     mapping, drawer = generator.mapping, generator.copy()
     drawer.mapping = Given()

@@ -42,7 +42,7 @@ class One:
         return self.rank == 0
 
     def sum(self, array: Any) -> None:
-        """Add the arrays of all ranks, in place: afterwards each rank has the same bits."""
+        """Add the arrays of all ranks, of one shape, in place: afterwards each rank has the same bits."""
 
     def same(self, value: Any) -> Any:
         """The value of rank 0."""
@@ -79,10 +79,10 @@ class One:
         """Let this rank see one GPU of its machine. It has to come before CuPy is imported."""
 
     def use_nccl(self, xp: Any) -> None:
-        """Sum arrays of CuPy by NCCL from now on."""
+        """Sum arrays of CuPy by NCCL from now on; InputError where ranks share a GPU, or CuPy has no NCCL."""
 
     def check_equal(self, arrays: Sequence[np.ndarray], what: str) -> None:
-        """InputError unless the arrays are equal bit for bit on all ranks."""
+        """InputError unless the arrays, of any shape, are equal bit for bit on all ranks; `what` names them."""
         if self.size > 1:
             sums = self.all([zlib.crc32(a.tobytes()) for a in arrays])
             if any(s != sums[0] for s in sums):
@@ -90,7 +90,7 @@ class One:
 
 
 class World(One):
-    """The ranks of an MPI communicator."""
+    """The ranks of an MPI communicator `comm` of mpi4py; `mpi` is the module."""
 
     def __init__(self, comm: Any, mpi: Any):
         self.comm, self.rank, self.size = comm, comm.Get_rank(), comm.Get_size()

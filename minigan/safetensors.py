@@ -17,7 +17,7 @@ DTYPES = {"float32": "F32", "float64": "F64", "float16": "F16", "int64": "I64", 
 
 
 def write_safetensors(path: Path, arrays: dict[str, np.ndarray], metadata: dict[str, str]) -> None:
-    """Write arrays by name and texts by name, whole or not at all; KeyError for a dtype that is not in DTYPES."""
+    """Write arrays of any shape and texts by name, whole or not at all; KeyError for a dtype that is not in DTYPES."""
     header: dict[str, object] = {"__metadata__": metadata}
     end = 0
     for name, array in arrays.items():

@@ -28,7 +28,10 @@ MEAN_OF = (10, 1000)  # batches × latents, whose mean w `truncate` uses
 
 
 def find_checkpoint(path: str | Path) -> Path:
-    """The path itself if it is a file; in a run directory best.h5, or checkpoint.h5 if there is no best.h5."""
+    """The path itself if it is a file; in a run directory best.h5, or checkpoint.h5 if there is no best.h5.
+
+    InputError for a directory without either.
+    """
     path = Path(path)
     if not path.is_dir():
         return path
@@ -49,7 +52,7 @@ def load_generator(path: str | Path, device: str = "cpu") -> tuple[Module, Confi
 def make_generator(
     arrays: checkpoint.Arrays, meta: dict[str, Any], path: str | Path, device: str = "cpu"
 ) -> tuple[Module, Config]:
-    """`load_generator` from what `checkpoint.load` gave for `path`, which errors name."""
+    """`load_generator` from what `checkpoint.load` gave for `path`, which an InputError names."""
     if "ema" not in arrays:
         raise InputError(f"{path}: a checkpoint, but not of a training run")
     config = saved_config(meta, path)

@@ -25,7 +25,7 @@ def weights(module: Module, prefix: str = "") -> Iterator[tuple[str, np.ndarray]
 
 
 def spectrum(matrix: np.ndarray) -> tuple[float, float]:
-    """σ, the largest singular value, and the stable rank ‖W‖²_F / σ²: from 1 to the rank, which it never exceeds.
+    """σ, the largest singular value of W (m, n), and its stable rank ‖W‖²_F / σ², from 1 to its rank.
 
     (nan, nan) for a matrix that is not finite or is zero.
     """

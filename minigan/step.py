@@ -41,6 +41,7 @@ class GAN:
     `minigan.accelerate.use("cuda")` first, as the commands do.
     world: the ranks that share each batch. Each takes its share in `config.accumulate` parts, one after the other.
     Neither changes a result, but for its rounding.
+    InputError for a batch that cannot be shared equally, and for classes without a label for each image.
     """
 
     def __init__(
@@ -91,7 +92,10 @@ class GAN:
         self.prepare()
 
     def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
-        """The labels and the one-hot row of each class (K, K), on the device; the generator notes the shares."""
+        """The labels, int64 (N,), and the one-hot row of each class, float32 (K, K), on the device.
+
+        The generator notes the shares of the classes. InputError unless there is a label for each of the images.
+        """
         k = self.config.classes
         if labels is None or len(labels) != images:
             raise InputError(f"a run with classes needs a label for each of its {images:,} images")
@@ -124,7 +128,7 @@ class GAN:
             self.chosen[...] = self.share.of(batch_rows(c.seed, k, c.batch, len(self.images), self.device))
 
     def update(self) -> Any:
-        """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`."""
+        """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`, float32."""
         judged: list[Any] = []
         fooled: list[Any] = []
         power_iteration(self.discriminator)
@@ -215,7 +219,7 @@ class GAN:
         return self.config.penalty != "none" and self.steps_done % self.config.penalty_every == 0
 
     def judge(self) -> tuple[Tensor, Tensor, list, tuple]:
-        """For the update of D: fake images (on the tape), D(real), the gradient of D, and the row for the log."""
+        """For the update of D: fake images (on the tape), D(real) (B,), the gradient of D, and the row for the log."""
         real = self.real_batch()
         fake = self.fake_batch()
         loss, on_real, on_fake, penalty = self.discriminator_loss(real, fake.detach())
@@ -238,7 +242,7 @@ class GAN:
         return Tensor(gather_batch(self.xp, images, self.at_work(self.rows)))
 
     def fake_batch(self) -> Tensor:
-        """As many fake images, on the tape."""
+        """As many fake images, (B, C, H, W), on the tape."""
         z = self.rng.normal((self.config.batch, self.config.latent), part=self.part)
         return self.generator(Tensor(z), *self.batch_classes())
 
@@ -251,7 +255,7 @@ class GAN:
         return Part(self.part.index % self.config.accumulate, self.config.accumulate).of(rows)
 
     def discriminator_loss(self, real: Tensor, fake: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-        """The loss of D with its penalties, the logits on real and on fake, and the penalty alone.
+        """The loss of D with its penalties, the logits (B,) on real and on fake, and the penalty alone.
 
         Everything D has to judge goes through it as one batch.
         """
@@ -310,7 +314,7 @@ class GAN:
         return generate(self.ema.model, z, classes=classes, world=self.world if shared else None)
 
     def state(self) -> tuple[dict[str, dict[str, np.ndarray]], dict[str, Any]]:
-        """Everything training changes: arrays by group, and the counters."""
+        """Everything training changes: arrays on the host by group and name, and the counters, JSON-able."""
         arrays = {
             "generator": self.generator.state_dict(),
             "discriminator": self.discriminator.state_dict(),

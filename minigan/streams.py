@@ -9,16 +9,21 @@ GONE = (errno.EPIPE, errno.EIO, errno.EBADF)  # a pipe without a reader, a termi
 
 
 class Patient:
-    """A text stream. When nobody reads it any more, what is written is dropped, and the program goes on."""
+    """A text stream. When nobody reads it any more, what is written is dropped, and the program goes on.
+
+    OSError for a full disk, unless it is `lenient`.
+    """
 
     def __init__(self, stream: Any, lenient: bool = False):
         self.stream, self.lenient = stream, lenient
 
     def write(self, text: str) -> int:
+        """Write a text; returns its length."""
         self._try(self.stream.write, text)
         return len(text)
 
     def flush(self) -> None:
+        """Write what the buffer holds."""
         self._try(self.stream.flush)
 
     def _try(self, call: Any, *arguments: Any) -> None:

@@ -49,7 +49,7 @@ class Storage:
     numel: int
 
     def values(self, raw: bytes) -> np.ndarray:
-        """The elements (numel,); bfloat16 becomes float32."""
+        """The elements (numel,); bfloat16 becomes float32. ValueError for another number of bytes."""
         if len(raw) != self.numel * self.dtype.itemsize:
             raise ValueError(f"storage {self.key[:50]!r} has a wrong length")
         if self.dtype == BFLOAT16:
@@ -59,7 +59,10 @@ class Storage:
 
 @dataclass
 class LazyTensor:
-    """A tensor of the graph. Its values are read later, because the stream stores them after the graph."""
+    """A tensor of the graph. Its values are read later, because the stream stores them after the graph.
+
+    offset and stride count elements.
+    """
 
     storage: Storage
     offset: int
@@ -67,7 +70,7 @@ class LazyTensor:
     stride: tuple[int, ...]
 
     def view(self, values: np.ndarray) -> np.ndarray:
-        """The tensor as a read-only view of the elements of its storage."""
+        """The tensor as a read-only view of its storage's elements, `values` (numel,); ValueError if it has too few."""
         last = self.offset + sum((n - 1) * s for n, s in zip(self.size, self.stride, strict=True))
         empty = 0 in self.size
         if min(self.offset, *self.size, *self.stride, 0) < 0 or (last >= len(values) and not empty):

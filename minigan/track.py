@@ -40,7 +40,8 @@ class TensorBoard:
         self.writer.add_image("samples", image, step, dataformats="HW" if image.ndim == 2 else "HWC")
 
     def close(self) -> None:
-        with contextlib.suppress(OSError):  # of a full disk: the run has its own log
+        """Write what is left; a full disk is no error, as the run has its own log."""
+        with contextlib.suppress(OSError):
             self.writer.close()
 
 

@@ -128,6 +128,7 @@ class Run:
         self.seconds, self.best = meta["seconds"], meta.get("best")
 
     def write_config(self) -> None:
+        """Write config.json: the options, the data and the machine."""
         gan = self.gan
         if not self.world.first:
             return
@@ -153,7 +154,10 @@ class Run:
         write_bytes(self.directory / "config.json", json.dumps(config, indent=2).encode())
 
     def append(self, record: dict[str, Any]) -> None:
-        """Append a record to the log, on a new line even after a line that a kill cut short."""
+        """Append a record to the log, on a new line even after a line that a kill cut short.
+
+        InputError if the disk is full.
+        """
         if not self.world.first:
             return
         path = self.directory / "log.jsonl"
@@ -190,13 +194,13 @@ class Run:
     def make_samples(self, z: Any, labels: np.ndarray | None, shared: bool = False) -> np.ndarray:
         """Images of the averaged generator for z (n, latent) and, in a run with classes, labels (n,).
 
-        shared: all ranks call this together.
+        They are uint8 (n, H, W) or (n, H, W, 3), on the host. shared: all ranks call this together.
         """
         classes = None if labels is None else one_hot(labels, self.gan.config.classes)
         return self.gan.sample(z, classes, shared)
 
     def grid_samples(self) -> np.ndarray:
-        """The images of a sample grid. With classes a row is a class, and a column is one z."""
+        """The images of a sample grid, uint8 (n, H, W[, 3]). With classes a row is a class, and a column is one z."""
         if not self.gan.config.classes:
             return self.gan.sample(self.fixed_z(GRID))
         assert self.data.labels is not None  # or there would be no classes
@@ -205,7 +209,7 @@ class Run:
         return self.make_samples(xp.concatenate([z] * len(shown)), np.repeat(shown, COLUMNS))
 
     def shown_rows(self) -> np.ndarray:
-        """The rows of the real images that are shown, laid out as in `grid_samples`."""
+        """The rows (n,) of the real images that are shown, laid out as in `grid_samples`."""
         if not self.gan.config.classes:
             return np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
         assert self.data.labels is not None
@@ -213,6 +217,7 @@ class Run:
         return np.concatenate([np.resize(np.flatnonzero(self.data.labels == k), COLUMNS) for k in shown])
 
     def save_samples(self) -> None:
+        """Write the sample grid of this step as PNG."""
         if not self.world.first:
             return
         grid = image_grid(self.grid_samples(), COLUMNS)
@@ -223,7 +228,7 @@ class Run:
     def log_evaluation(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Append the figures of samples to the log. If their distance is the least so far, write best.h5.
 
-        labels (n,): the classes that the samples were asked to be of.
+        samples: uint8 (n, H, W[, 3]). labels (n,): the classes that they were asked to be of.
         """
         if self.evaluate is None:
             return {}
@@ -301,7 +306,8 @@ class Run:
         """Run to the last step; returns the figures of the last evaluation.
 
         On SIGINT, SIGTERM or SIGHUP the current step is finished, the run is saved, and `stop_signal` is the signal's
-        number. A second signal leaves out the pictures that follow. InputError if another process trains this run.
+        number. A second signal leaves out the pictures that follow. InputError if another process trains this run or
+        the disk is full, NonFinite if a loss or a gradient norm is no longer a finite number.
         """
         with contextlib.ExitStack() as held:
             if self.world.first:
@@ -310,7 +316,7 @@ class Run:
             return self.train_alone()
 
     def train_alone(self) -> dict[str, Any]:
-        """`train` for a caller that holds the run (`hold_run`)."""
+        """`train`, with its NonFinite, for a caller that holds the run (`hold_run`)."""
         gan, c = self.gan, self.gan.config
         if self.track and self.world.first:
             self.board = TensorBoard(self.directory, gan.steps_done)

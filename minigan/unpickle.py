@@ -200,14 +200,14 @@ class _Machine:
 
 
 def extend(target: Any, items: list[Any]) -> None:
-    """What APPENDS does. Raises TypeError unless the target is a list."""
+    """What APPENDS does; TypeError unless the target is a list."""
     if type(target) is not list:
         raise TypeError("items are added to something that is not a list")
     target.extend(items)
 
 
 def update(target: Any, items: list[Any]) -> None:
-    """Put [key, value, key, value, …] into a dict."""
+    """Put [key, value, key, value, …] into a dict; TypeError or ValueError for other targets and for odd keys."""
     if type(target) not in (dict, PickledDict) or len(items) % 2:
         raise TypeError("keys and values are added to something that is not a dict")
     for key, value in zip(items[::2], items[1::2], strict=True):
@@ -219,7 +219,7 @@ def update(target: Any, items: list[Any]) -> None:
 
 
 def build(target: Any, state: Any) -> None:
-    """What BUILD does. Raises InputError unless the target is one of our stand-ins."""
+    """What BUILD does; InputError unless the target is one of our stand-ins."""
     if not isinstance(target, Buildable):
         raise InputError(f"the pickle sets the state of an object of type {type(target).__name__}: refused")
     target.build(state)
@@ -232,11 +232,15 @@ class Buildable:
     """A class whose state the pickle may set."""
 
     def build(self, state: Any) -> None:
+        """Take the state that the pickle gives."""
         raise NotImplementedError
 
 
 class PickledDict(dict, Buildable):
-    """In place of collections.OrderedDict; attributes such as the `_metadata` of PyTorch's state dicts are dropped."""
+    """In place of collections.OrderedDict; attributes such as the `_metadata` of PyTorch's state dicts are dropped.
+
+    TypeError for items that do not come in a list.
+    """
 
     def __init__(self, items: Any = None):  # Python 2 passed the items at once, as a list of pairs
         if items is None:
@@ -252,7 +256,7 @@ class PickledDict(dict, Buildable):
 
 
 class PickledDType(Buildable):
-    """In place of numpy.dtype("u1", align, copy), for numbers and booleans only."""
+    """In place of numpy.dtype("u1", align, copy), for numbers and booleans only: InputError for others."""
 
     def __init__(self, code: str | bytes, *_: Any):
         code = code.decode("ascii") if isinstance(code, bytes) else code
@@ -262,7 +266,7 @@ class PickledDType(Buildable):
         self.dtype = np.dtype(code)
 
     def build(self, state: Any) -> None:
-        """state: (version, byte order, None, None, None, −1, −1, 0)"""
+        """state: (version, byte order, None, None, None, −1, −1, 0). ValueError for an array of records."""
         order: Any = state[1].decode("ascii") if isinstance(state[1], bytes) else state[1]
         if order not in ("<", ">", "|", "=") or any(part is not None for part in state[2:5]):
             raise ValueError("an array of records")
@@ -275,7 +279,7 @@ class PickledArray(Buildable):
     array = np.zeros(0)
 
     def build(self, state: Any) -> None:
-        """state: (version, shape, dtype, Fortran order?, the values as bytes)"""
+        """state: (version, shape, dtype, Fortran order?, the values as bytes). TypeError for anything but numbers."""
         _, shape, kind, fortran, data = state
         if not isinstance(kind, PickledDType) or type(data) is not bytes or any(type(n) is not int for n in shape):
             raise TypeError("an array of something else than numbers")
@@ -290,14 +294,17 @@ def frombuffer(data: Any, kind: Any, shape: Any, order: Any) -> PickledArray:
 
 
 def scalar(kind: Any, data: Any) -> Any:
-    """In place of numpy._core.multiarray.scalar: one number."""
+    """In place of numpy._core.multiarray.scalar: one number. TypeError for anything else."""
     if not isinstance(kind, PickledDType) or type(data) is not bytes or len(data) != kind.dtype.itemsize:
         raise TypeError("a number of an unknown type")
     return np.frombuffer(data, kind.dtype)[0]
 
 
 def encode(text: Any, encoding: Any) -> bytes:
-    """In place of _codecs.encode, in which Python 3 wraps bytes for the pickle protocols of Python 2."""
+    """In place of _codecs.encode, in which Python 3 wraps bytes for the pickle protocols of Python 2.
+
+    TypeError for another encoding than latin1.
+    """
     if type(text) is not str or encoding not in ("latin1", "latin-1"):
         raise TypeError("an encoding other than latin1")
     return text.encode("latin-1")

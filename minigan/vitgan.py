@@ -93,7 +93,7 @@ def _norm(features: int, latent: int | None, rng: RandomStream) -> Module:
 
 
 class Mapping(Module):
-    """w = MLP(z), (B, latent) to (B, features), with leaky ReLUs of slope 0.2: the mapping network of StyleGAN."""
+    """w = MLP(z), (B, latent) to (B, features), with leaky ReLUs of slope 0.2, as in StyleGAN (1812.04948)."""
 
     def __init__(self, latent: int, features: int, layers: int, *, rng: RandomStream):
         sizes = [latent] + [features] * layers
@@ -182,12 +182,15 @@ class Blend(Module):
 
 
 def clamp(x: Tensor) -> Tensor:
-    """x within [−1, 1], with the gradient of x itself: a pixel beyond white can still come back."""
+    """x, of any shape, within [−1, 1], with the gradient of x itself: a pixel beyond white can still come back."""
     return ops.clip(x, -1, 1).detach() + (x - x.detach())
 
 
 class Position(Module):
-    """E_pos (1, N, D): "learned", from N(0, std²), or "sine", sin(W p + b) of the patch centres p in [−1, 1]²."""
+    """E_pos (1, N, D): "learned", from N(0, std²), or "sine", sin(W p + b) of the patch centres p in [−1, 1]².
+
+    ValueError for other kinds.
+    """
 
     def __init__(self, grid: int, width: int, kind: str, std: float, *, rng: RandomStream):
         if kind not in ("learned", "sine"):
@@ -213,7 +216,7 @@ class Generator(Module):
     overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
     tanh alone only tends to black and white, so its strokes stay grey.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
-    the untrained generator draws about.
+    the untrained generator draws about. ValueError for other heads, and for patches that do not tile the image.
     """
 
     def __init__(
@@ -294,7 +297,8 @@ class Discriminator(Module):
     """Image → one logit (B,): overlapping patches, class token, E_pos, blocks, layer norm, linear (eq. 1-4, sec. 3.3).
 
     Patches are (P + 2o)² pixels, one every P pixels, so neighbours overlap by 2o. The image is framed by o pixels of
-    the background's value. norm: the spectral norm of every linear map, None, "sn", "isn" or "bound".
+    the background's value. norm: the spectral norm of every linear map, None, "sn", "isn" or "bound". ValueError for
+    others, and for patches that do not tile the image.
     """
 
     def __init__(

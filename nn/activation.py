@@ -1,4 +1,4 @@
-"""Activations as modules, for `Sequential`: each calls the op of its name."""
+"""Activations as modules, for `Sequential`: each calls the op of its name on x of any shape."""
 
 from autograd import Tensor, ops
 from nn.module import Module

@@ -14,6 +14,7 @@ class MultiHeadAttention(Module):
     `similarity`: "dot" (Vaswani et al., 1706.03762), "l2", "l1" or "l2_printed" (see autograd.ops.attention).
     `causal`: a token looks only at itself and at those before it.
     `tied`: queries and keys share one weight; without it L2 attention is not Lipschitz (Kim et al., 2006.04710).
+    ValueError for heads that do not divide the features.
     """
 
     def __init__(

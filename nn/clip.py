@@ -24,7 +24,7 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Any:
 
 
 def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
-    """Clip every number of the gradients to [−clip_value, clip_value]."""
+    """Clip every number of the gradients, which may have any shape, to [−clip_value, clip_value]."""
     for p in parameters:
         if p.grad is not None:
             p.grad = array_module(p.grad).clip(p.grad, -clip_value, clip_value)

@@ -10,7 +10,8 @@ from nn.module import Module
 class Dropout(Module):
     """y = x m / (1 − p), m = 1 with probability 1 − p, else 0, drawn anew each time (Srivastava et al., JMLR 2014).
 
-    So the mean of y is x. In `eval()` y = x. `rng`: a stream on the device of x; by default that of `nn.manual_seed`.
+    So the mean of y is x. In `eval()` y = x. x may have any shape. `rng`: a stream on the device of x; by default that
+    of `nn.manual_seed`. ValueError for p outside [0, 1], and for x on another device.
     """
 
     def __init__(self, p: float = 0.5, *, rng: RandomStream | None = None):

@@ -237,7 +237,7 @@ def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 class Sequential(Module):
-    """Layers (or plain functions) applied one after the other."""
+    """Layers (or plain functions) applied one after the other, to x of the shape that the first one takes."""
 
     def __init__(self, *layers: Any):
         self.layers = list(layers)

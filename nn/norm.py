@@ -37,7 +37,10 @@ class RMSNorm(Module):
 
 
 class GroupNorm(Module):
-    """y = γ ⊙ (x − μ)/σ + β over groups of channels of x (N, C, …) (Wu & He, 1803.08494); γ and β for each channel."""
+    """y = γ ⊙ (x − μ)/σ + β over groups of channels of x (N, C, …) (Wu & He, 1803.08494); γ and β for each channel.
+
+    ValueError for groups that do not divide the channels.
+    """
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5):
         if num_channels % num_groups:

@@ -15,7 +15,10 @@ from nn.module import Module, Parameter
 
 
 class FlatParameters:
-    """The parameters of a model as one array `data`: each parameter's own array becomes a view of it."""
+    """The parameters of a model as one array `data` (n,): each parameter's own array becomes a view of it.
+
+    ValueError if there are none, or one stands there twice; TypeError for float16.
+    """
 
     def __init__(self, parameters: Sequence[Parameter]):
         self.parameters = list(parameters)
@@ -80,8 +83,8 @@ class Optimizer:
     def step(self, grads: Sequence[Any] | None = None) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
 
-        Without `grads`, those that loss.backward() left in the parameters. Returns the norm of the whole gradient
-        before clipping, a 0-d array on the device.
+        Without `grads`, those that loss.backward() left in the parameters; TypeError if it left none. Returns the norm
+        of the whole gradient before clipping, a 0-d array on the device.
         """
         if grads is None:
             grads = [p.grad for p in self.flat.parameters]
@@ -265,6 +268,7 @@ def learning_rate(step: int, steps: int, warmup: int, decay: str, final: float =
     """The factor on the learning rate before update `step` (from 0) of `steps`.
 
     A linear rise over `warmup` steps times a fall from 1 to `final`: `decay` "constant", "linear" or "cosine".
+    ValueError for others.
     """
     done = min(step / max(steps, 1), 1.0)
     falls = {"constant": 1.0, "linear": 1 - done, "cosine": 0.5 * (1 + math.cos(math.pi * done))}

@@ -13,7 +13,7 @@ class SGD(Optimizer):
     """g ← ∂L/∂θ + λ θ,   b ← μ b + (1 − τ) g   (b = g at the first step),   θ ← θ − lr · b
 
     With `nesterov` the step is g + μ b (Sutskever et al., ICML 2013). Arguments as in PyTorch: μ `momentum`,
-    τ `dampening`, λ `weight_decay`.
+    τ `dampening`, λ `weight_decay`. ValueError for `nesterov` without momentum or with dampening.
     """
 
     def __init__(

@@ -12,7 +12,7 @@ from nn.module import Module
 
 
 class SirenLayer(Module):
-    """y = sin(ω₀ (W x + b)): SIREN (Sitzmann et al., 2006.09661).
+    """y = sin(ω₀ (W x + b)) over the last axis: SIREN (Sitzmann et al., 2006.09661).
 
     `first`: the layer that sees the coordinates, whose frequencies ω₀ W are spread over ±ω₀/in.
     """

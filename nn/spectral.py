@@ -90,7 +90,7 @@ def _unit(xp: Any, x: Any) -> Any:
 
 
 def make_spectral_norm(norm: str | None, weight: Tensor) -> SpectralNorm | None:
-    """`None`, "sn", "isn" or "bound" as the layers take it."""
+    """`None`, "sn", "isn" or "bound" as the layers take it; ValueError for others."""
     if norm not in (None, "sn", "isn", "bound"):
         raise ValueError(f"norm {norm!r}: use None, 'sn', 'isn' or 'bound'")
     if norm == "bound":

@@ -32,7 +32,9 @@ def attention(q: Any, k: Any, v: Any, similarity: Any = 'dot', scale: Any = None
     l2_printed:  as l2 with W = H/‖q − k‖:   s (Σⱼ W ⊙ Q − W K),   s (Σᵢ W ⊙ K − Wᵀ Q)       Q, K, V (B, H, N, d)"""
 
 def attention_weights(q: Any, k: Any, similarity: Any = 'dot', scale: Any = None, mask: Any = None, causal: Any = False) -> Tensor:
-    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
+    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys.
+
+    ValueError for an unknown similarity, TypeError for a mask that is no array of booleans."""
 
 def avg_pool2d(x: Any, kernel_size: Any, stride: Any = None, padding: Any = 0, count_include_pad: Any = True) -> Tensor:
     """y = Σ x / (kh kw) over each window         ∂L/∂x = g / (kh kw) for each place in each window, added up"""
@@ -41,7 +43,8 @@ def batch_norm(x: Any, running_mean: Any, running_var: Any, weight: Any = None, 
     """Batch norm (Ioffe & Szegedy, 1502.03167) of x (N, C, …): `normalize` over all axes but the channels.
 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
-    `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used."""
+    `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
+    missing then, if one of the two is, and in training where a channel has a single value."""
 
 def bias_gelu(x: Any, bias: Any, approximate: Any = 'none') -> Tensor:
     """z = x + b,  y = gelu z      ∂L/∂x = g y'(z),   ∂L/∂b = Σ g y'(z)       x (…, D), b (D)
@@ -51,7 +54,9 @@ def bias_sine(x: Any, bias: Any, omega: Any = 1.0) -> Tensor:
     """y = sin ω(x + b)           ∂L/∂x = g ω cos ω(x + b),   ∂L/∂b = Σ ∂L/∂x        x (…, D), b (D)"""
 
 def binary_cross_entropy_with_logits(input: Any, target: Any) -> Tensor:
-    """y = mean (ln(1 + eˣ) − x t), x the logits and t their targets from 0 to 1: −ln of the probability of t"""
+    """y = mean (ln(1 + eˣ) − x t), x the logits and t their targets from 0 to 1: −ln of the probability of t
+
+    ValueError unless both have one shape."""
 
 def broadcast_to(x: Any, shape: Any) -> Tensor:
     """y = x stretched to a shape                 ∂L/∂x = g summed over the stretched axes, by the engine"""
@@ -123,7 +128,9 @@ def fold(x: Any, output_size: Any, kernel_size: Any, dilation: Any = 1, padding:
     ∂L/∂x = unfold(g)       x (N, C kh kw, L),  y (N, C, *output_size)"""
 
 def gather(x: Any, dim: Any, index: Any) -> Tensor:
-    """PyTorch's gather: y has the shape of index, and y[i, j, k] = x[i, index[i, j, k], k] for dim 1."""
+    """PyTorch's gather: y has the shape of index, and y[i, j, k] = x[i, index[i, j, k], k] for dim 1.
+
+    ValueError unless both have the same number of axes."""
 
 def gelu(x: Any, approximate: Any = 'none') -> Tensor:
     """y = x Φ(x),  Φ(x) = ½ (1 + erf x/√2)      ∂L/∂x = g (Φ(x) + x φ(x)),  φ(x) = e^(−x²/2) / √(2π)    (limits at ±∞)
@@ -136,7 +143,7 @@ def interpolate(input: Any, *, scale_factor: Any, mode: Any = 'nearest') -> Tens
     """Images (N, C, H, W) made `scale_factor` (an int or a pair) times as high and wide.
 
     mode: "nearest" repeats pixels; "bilinear" interpolates between pixel centres (PyTorch's align_corners=False) and
-    repeats the border outside them."""
+    repeats the border outside them. ValueError for other modes, and for factors below 1."""
 
 def isfinite(x: Any) -> Tensor:
     """NumPy's isfinite. Its gradient is zero, so nothing is recorded."""
@@ -148,7 +155,7 @@ def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = No
     """Layer norm (Ba et al., 1607.06450): `normalize` over the last axes, those of `normalized_shape`.
 
     weight and bias may have any shape that broadcasts against x: with one row per sample, functions of a latent w,
-    it is the self-modulated layer norm of ViTGAN."""
+    it is the self-modulated layer norm of ViTGAN. ValueError if x does not end in `normalized_shape`."""
 
 def leaky_relu(x: Any, negative_slope: Any = 0.01) -> Tensor:
     """y = x if x > 0 else α x    ∂L/∂x = g if x > 0 else α g"""
@@ -193,10 +200,14 @@ def minimum(a: Any, b: Any) -> Tensor:
     """y = min(a, b)              ∂L/∂a = g [a < b],   ∂L/∂b = g [b < a]   (a tie: half each)"""
 
 def moveaxis(x: Any, source: Any, destination: Any) -> Tensor:
-    """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`."""
+    """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`.
+
+    ValueError unless there are as many places as axes."""
 
 def mse_loss(input: Any, target: Any) -> Tensor:
-    """y = mean (input − target)²"""
+    """y = mean (input − target)²
+
+    ValueError unless both have one shape."""
 
 def mul(a: Any, b: Any) -> Tensor:
     """y = a b                    ∂L/∂a = g b,   ∂L/∂b = g a"""
@@ -212,7 +223,9 @@ def normalize(x: Any, weight: Any, bias: Any, axes: Any, eps: Any) -> Tensor:
     ∂L/∂w = g x̂,   ∂L/∂b = g              μ, v = mean and variance over `axes`,  σ = √(v + ε)"""
 
 def one_hot(x: Any, num_classes: Any = -1) -> Tensor:
-    """PyTorch's one_hot: integers (…) as rows (…, classes) of 0 and one 1; −1 counts the classes by the largest."""
+    """PyTorch's one_hot: integers (…) as rows (…, classes) of 0 and one 1; −1 counts the classes by the largest.
+
+    TypeError unless they are integers; ValueError, on the host, for integers that are no class."""
 
 def ones_like(x: Any) -> Tensor:
     """NumPy's ones_like. Its gradient is zero, so nothing is recorded."""
@@ -278,7 +291,9 @@ def spectral_normalize(weight: Any, u: Any, v: Any, target: Any) -> Tensor:
     """Y = c W,  c = σ₀/σ,  σ = uᵀ W v         ∂L/∂W = c (G − ⟨G, W⟩/σ · u vᵀ)       no gradient through u, v, σ₀"""
 
 def split(x: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tensor]:
-    """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch."""
+    """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch.
+
+    ValueError for sections that cannot be equal."""
 
 def sqrt(x: Any) -> Tensor:
     """y = √x                     ∂L/∂x = g / 2y"""
@@ -287,7 +302,7 @@ def square(x: Any) -> Tensor:
     """y = x²                     ∂L/∂x = 2 g x"""
 
 def squeeze(x: Any, axis: Any = None) -> Tensor:
-    """x without its axes of length 1, or without those of `axis`, which must have length 1."""
+    """x without its axes of length 1, or without those of `axis`: ValueError unless these have length 1."""
 
 def stack(arrays: Any, axis: Any = 0) -> Tensor:
     """y = [x₁, x₂, …] along a new axis           ∂L/∂xᵢ = the i-th slice of g"""
@@ -308,7 +323,9 @@ def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
     """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None)."""
 
 def take_along_axis(x: Any, indices: Any, axis: Any = -1) -> Tensor:
-    """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x."""
+    """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x.
+
+    ValueError unless both have the same number of axes."""
 
 def tanh(x: Any) -> Tensor:
     """y = tanh x                 ∂L/∂x = g (1 − y²)"""
@@ -339,7 +356,7 @@ def upsample_conv2d(input: Any, weight: Any, bias: Any = None) -> Tensor:
 
     Of the two rows that a pixel becomes, the upper one sees row −1 once and row 0 twice, the lower one row 0 twice and
     row 1 once; columns likewise. So each output is a convolution of the input itself, with a kernel of sums, and all
-    four together are one convolution with four times the channels, and a pixel shuffle."""
+    four together are one convolution with four times the channels, and a pixel shuffle. ValueError for other kernels."""
 
 def upsample_nearest(x: Any, scale_factor: Any) -> Tensor:
     """y = x, each element s × s times            ∂L/∂x = Σ g over its s × s copies"""

@@ -78,7 +78,10 @@ class attention:
 
 @public
 def attention_weights(q, k, similarity="dot", scale=None, mask=None, causal=False):
-    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys."""
+    """P = softmax(S) (B, H, Nq, Nk), a Tensor: row i is how query i shares its attention among the keys.
+
+    ValueError for an unknown similarity, TypeError for a mask that is no array of booleans.
+    """
     q, k = (x if isinstance(x, Tensor) else Tensor(x) for x in (q, k))
     return _probabilities(ops, q, k, similarity, scale, _allowed(q, k, mask, causal))
 

@@ -56,7 +56,10 @@ def argsort(x, axis=-1):
 
 @public
 def one_hot(x, num_classes=-1):
-    """PyTorch's one_hot: integers (…) as rows (…, classes) of 0 and one 1; −1 counts the classes by the largest."""
+    """PyTorch's one_hot: integers (…) as rows (…, classes) of 0 and one 1; −1 counts the classes by the largest.
+
+    TypeError unless they are integers; ValueError, on the host, for integers that are no class.
+    """
     x = _array(x)
     if x.dtype.kind not in "iu":
         raise TypeError(f"one_hot takes integers, the numbers of the classes, not {x.dtype}")

@@ -137,6 +137,7 @@ class conv2d_weight:
 
 
 def check_channels(name, channels, weight, axis, bias):
+    """ValueError unless the weight has so many channels along its axis 0 or 1, and the bias fits its other axis."""
     if weight.ndim != 4 or weight.shape[axis] != channels:
         expected = f"({channels}, out, kh, kw)" if axis == 0 else f"(out, {channels}, kh, kw)"
         raise ValueError(f"{name} of {channels} channels needs a weight {expected}, not {weight.shape}")

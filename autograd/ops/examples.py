@@ -77,7 +77,7 @@ EXAMPLES: dict[str, list[Example]] = {}
 
 
 def example(name: str, *recipes: Any, wrt: tuple[int, ...] | None = None, syncs: bool = False, **options: Any) -> None:
-    """Register one; `wrt` defaults to every input that is a float array."""
+    """Register one; `wrt` defaults to every input that is a float array. KeyError if there is no op of this name."""
     if name not in OPS:
         raise KeyError(f"an example for op {name!r}, which does not exist")
     made = Example(OPS[name], recipes, options, (), syncs)

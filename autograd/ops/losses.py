@@ -16,13 +16,19 @@ def _alike(name, input, target):
 
 @public
 def mse_loss(input, target):
-    """y = mean (input − target)²"""
+    """y = mean (input − target)²
+
+    ValueError unless both have one shape.
+    """
     input, target = _alike("mse_loss", input, target)
     return mean(square(input - target))
 
 
 @public
 def binary_cross_entropy_with_logits(input, target):
-    """y = mean (ln(1 + eˣ) − x t), x the logits and t their targets from 0 to 1: −ln of the probability of t"""
+    """y = mean (ln(1 + eˣ) − x t), x the logits and t their targets from 0 to 1: −ln of the probability of t
+
+    ValueError unless both have one shape.
+    """
     input, target = _alike("binary_cross_entropy_with_logits", input, target)
     return mean(softplus(input) - input * target)

@@ -140,7 +140,7 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     """Layer norm (Ba et al., 1607.06450): `normalize` over the last axes, those of `normalized_shape`.
 
     weight and bias may have any shape that broadcasts against x: with one row per sample, functions of a latent w,
-    it is the self-modulated layer norm of ViTGAN.
+    it is the self-modulated layer norm of ViTGAN. ValueError if x does not end in `normalized_shape`.
     """
     x = x if isinstance(x, Tensor) else Tensor(x)
     shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
@@ -154,7 +154,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     """Batch norm (Ioffe & Szegedy, 1502.03167) of x (N, C, …): `normalize` over all axes but the channels.
 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
-    `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used.
+    `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
+    missing then, if one of the two is, and in training where a channel has a single value.
     """
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm outside training needs running_mean and running_var")

@@ -72,7 +72,7 @@ def pool_windows(xp, x, kernel_size, stride, padding, value):
 
 
 def check_pool(x, kernel_size, stride, padding):
-    """The windows of a pooling of the images x."""
+    """The windows of a pooling of the images x (N, C, H, W); ValueError if they do not fit."""
     check_images(x, "the input of a pooling")
     at = Windows.of(kernel_size, kernel_size if stride is None else stride, padding)
     if any(2 * p > k for p, k in zip(at.padding, at.kernel, strict=True)):

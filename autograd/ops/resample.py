@@ -45,7 +45,7 @@ def interpolate(input, *, scale_factor, mode="nearest"):
     """Images (N, C, H, W) made `scale_factor` (an int or a pair) times as high and wide.
 
     mode: "nearest" repeats pixels; "bilinear" interpolates between pixel centres (PyTorch's align_corners=False) and
-    repeats the border outside them.
+    repeats the border outside them. ValueError for other modes, and for factors below 1.
     """
     modes = {"nearest": upsample_nearest, "bilinear": upsample_bilinear}
     if mode not in modes:
@@ -86,6 +86,7 @@ class pixel_unshuffle:
 
 
 def check_shuffle(x, r):
+    """r; ValueError unless x is (N, C r², H, W)."""
     check_images(x, "the input of pixel_shuffle")
     if r < 1 or x.shape[1] % r**2:
         raise ValueError(f"pixel_shuffle by {r} needs a multiple of {r**2} channels, not {x.shape[1]}")
@@ -93,6 +94,7 @@ def check_shuffle(x, r):
 
 
 def check_unshuffle(x, r):
+    """r; ValueError unless x is (N, C, H r, W r)."""
     check_images(x, "the input of pixel_unshuffle")
     if r < 1 or x.shape[2] % r or x.shape[3] % r:
         raise ValueError(f"pixel_unshuffle by {r} needs a height and width that it divides, not {x.shape[2:]}")
@@ -105,7 +107,7 @@ def upsample_conv2d(input, weight, bias=None):
 
     Of the two rows that a pixel becomes, the upper one sees row −1 once and row 0 twice, the lower one row 0 twice and
     row 1 once; columns likewise. So each output is a convolution of the input itself, with a kernel of sums, and all
-    four together are one convolution with four times the channels, and a pixel shuffle.
+    four together are one convolution with four times the channels, and a pixel shuffle. ValueError for other kernels.
     """
     out, channels, kh, kw = weight.shape
     if (kh, kw) != (3, 3):

@@ -38,7 +38,10 @@ def _triangle(x, k):
 
 @public
 def take_along_axis(x, indices, axis=-1):
-    """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x."""
+    """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x.
+
+    ValueError unless both have the same number of axes.
+    """
     indices = raw(indices)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
@@ -49,7 +52,10 @@ def take_along_axis(x, indices, axis=-1):
 
 @public
 def gather(x, dim, index):
-    """PyTorch's gather: y has the shape of index, and y[i, j, k] = x[i, index[i, j, k], k] for dim 1."""
+    """PyTorch's gather: y has the shape of index, and y[i, j, k] = x[i, index[i, j, k], k] for dim 1.
+
+    ValueError unless both have the same number of axes.
+    """
     index = raw(index)
     if len(index.shape) != len(x.shape):
         raise ValueError(f"gather: x has {len(x.shape)} axes, and index {len(index.shape)}")

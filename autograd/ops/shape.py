@@ -48,7 +48,10 @@ class swapaxes:
 
 @public
 def moveaxis(x, source, destination):
-    """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`."""
+    """NumPy's moveaxis: x with the axes of `source` at the places of `destination`, a `transpose`.
+
+    ValueError unless there are as many places as axes.
+    """
     source, destination = (normalize_axis_tuple(axes, x.ndim) for axes in (source, destination))
     if len(source) != len(destination):
         raise ValueError(f"moveaxis of {len(source)} axes to {len(destination)} places")
@@ -60,7 +63,7 @@ def moveaxis(x, source, destination):
 
 @public
 def squeeze(x, axis=None):
-    """x without its axes of length 1, or without those of `axis`, which must have length 1."""
+    """x without its axes of length 1, or without those of `axis`: ValueError unless these have length 1."""
     ones = [i for i, n in enumerate(x.shape) if n == 1]
     gone = ones if axis is None else normalize_axis_tuple(axis, x.ndim)
     if not {*gone} <= {*ones}:
@@ -129,7 +132,10 @@ def _along(ndim, axis, index):
 
 @public
 def split(x, indices_or_sections, axis=0):
-    """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch."""
+    """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch.
+
+    ValueError for sections that cannot be equal.
+    """
     x = x if isinstance(x, Tensor) else Tensor(x)
     n = x.shape[axis]
     if isinstance(indices_or_sections, (int, np.integer)):

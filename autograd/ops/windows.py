@@ -12,7 +12,7 @@ from autograd.operation import op
 
 
 def pair(v):
-    """v as (rows, columns); an integer counts for both."""
+    """v as (rows, columns); an integer counts for both. ValueError for anything else."""
     both = tuple(v) if isinstance(v, (tuple, list)) else (v, v)
     if len(both) != 2 or not all(isinstance(n, (int, np.integer)) for n in both):
         raise ValueError(f"expected an integer or a pair of integers, not {v!r}")
@@ -20,7 +20,10 @@ def pair(v):
 
 
 class Windows(NamedTuple):
-    """The geometry of a convolution or a pooling, each field as (rows, columns)."""
+    """The geometry of a convolution or a pooling, each field as (rows, columns).
+
+    ValueError for geometries that there are not, and for images that they do not fit.
+    """
 
     kernel: tuple[int, int]
     stride: tuple[int, int] = (1, 1)
@@ -71,6 +74,7 @@ class Windows(NamedTuple):
 
 
 def check_images(x, what):
+    """ValueError unless x is (N, C, H, W); `what` names it."""
     if x.ndim != 4:
         raise ValueError(f"{what} must have shape (N, C, H, W), not {x.shape}")
 

@@ -46,7 +46,10 @@ class Story:
 
 
 def tell(y: Tensor, g: Any = None, create_graph: bool = False, tensors: Mapping[str, Tensor] | None = None) -> Story:
-    """The story of y and of the gradient of Σ g y. Errors are those of `grad`."""
+    """The story of y and of the gradient of Σ g y. Errors are those of `grad`.
+
+    ValueError also where a kernel made many calls at once.
+    """
     nodes = tape(y)
     if any(node.op is not None and node.op.joins for node in nodes):
         raise ValueError("a kernel ran many calls at once here: run f inside use_fused(False), so that each is a step")

@@ -26,12 +26,12 @@ def draw(state: Any, ahead: int, names: Sequence[str], p: float, shape: Sequence
 
 
 def augment(x: Any, names: Sequence[str], numbers: Any, fill: float = 0.0) -> Any:
-    """x (B, C, H, W), C ≤ 4, through the steps."""
+    """x (B, C, H, W), C ≤ 4, through the steps; ValueError for more channels, or numbers that do not fit x."""
     return _run(x, names, numbers, fill, 0)
 
 
 def augment_backward(g: Any, names: Sequence[str], numbers: Any) -> Any:
-    """The gradient of x; the steps are affine in x, so it does not depend on x."""
+    """The gradient of x from g (B, C, H, W). The steps are affine in x, so it does not depend on x; errors as above."""
     return _run(g, names, numbers, 0.0, 1)
 
 

@@ -9,10 +9,11 @@ from autograd.random import RandomStream
 
 
 class loader:
-    """Batches of `images` (any array, along its first axis) and of `labels`, where there are any.
+    """Batches of `images`, any array (N, …), and of `labels` (N, …), where there are any: (batch, …) each.
 
     Each `for x, y in loader(images, labels, batch, seed):` is an epoch in an order of its own, which the seed fixes.
-    The last batch holds what is left. Without labels each batch is x alone. Pixels stay as they are: uint8.
+    The last batch holds what is left. Without labels each batch is x alone. Pixels stay as they are: uint8. ValueError
+    for a batch below 1, and unless there is a label for each image.
     """
 
     def __init__(self, images: Any, labels: Any = None, batch: int = 64, seed: int = 0):

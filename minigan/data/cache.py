@@ -72,6 +72,7 @@ def cached(
     """The pictures of a folder, zip or tar, made by the recipe; they are built in the cache directory at first use.
 
     Unreadable pictures are refused, all together. With `skip` they are left out, and `skipped` says which and why.
+    InputError for these, for a source without pictures, and for a cache that is damaged or cannot be written.
     """
     place = Path(directory) if directory else cache_directory()
     if place is None:

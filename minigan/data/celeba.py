@@ -36,8 +36,9 @@ def load_celeba(
     """The central crop x crop pixels of the aligned images, resized to size x size: uint8 (N, size, size, 3).
 
     path: the zip, or a folder that holds the JPEGs or the zip. The split follows list_eval_partition.txt if it lies
-    beside them; else the last tenth by name is for testing. See `cached` for `cache` and `skip`, and `hold_or_stream`
-    for `stream`.
+    beside them; else the last tenth by name is for testing. See `cached` for `cache`, `skip` and errors, and
+    `hold_or_stream` for `stream`. NoSuchSplit if the split ("train" or "test") has no images, and InputError if the
+    list lacks an image.
     """
     source, partition = find_celeba(path)
     found = cached(source, Recipe(size, crop, "RGB"), cache, skip)
@@ -67,7 +68,10 @@ def describe_celeba(path: str | os.PathLike, size: int, crop: int) -> str:
 
 
 def draw_faces(n: int, split: str = "train", seed: int = 0, size: int = 64) -> Dataset:
-    """n faces drawn by a program, not CelebA; train and test faces differ."""
+    """n faces drawn by a program, not CelebA: uint8 (n, size, size, 3). Train and test faces differ.
+
+    InputError for n or size below 1, and for seeds outside 0 … 2³² − 1.
+    """
     if n < 1 or size < 1 or not 0 <= seed < TEST_SEED:
         raise InputError(f"cannot draw {n} faces of {size} pixels from seed {seed}: at least 1, and 0 … 2³² - 1")
     return Dataset(faces(n, seed if split == "train" else seed + TEST_SEED, size), None, "drawn faces", None)

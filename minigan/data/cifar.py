@@ -26,7 +26,11 @@ _LARGEST = 1 << 26  # bytes that a batch may have; the real ones have 31 million
 
 
 def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
-    """Images uint8 (N, 32, 32, 3) and labels, from a tar, its unpacked folder, or a folder that holds one of these."""
+    """Images uint8 (N, 32, 32, 3) and labels int64 (N,) of the split "train" or "test".
+
+    path: the tar, its unpacked folder, or a folder that holds one of these. InputError if they are missing or damaged;
+    NoSuchSplit, a kind of it, if only the test batch is missing.
+    """
     place, files = find_cifar10(path, split)
     if place is None:
         if not os.path.exists(path):
@@ -61,7 +65,7 @@ def holds_cifar10(folder: Path) -> bool:
 def find_cifar10(path: str | os.PathLike, split: str = "train") -> tuple[Path | None, dict[str, bytes]]:
     """The tar or folder that holds CIFAR-10, and its batches of a split by name; (None, {}) if there is none.
 
-    Where several places hold batches, the first that holds all of them counts.
+    Where several places hold batches, the first that holds all of them counts. InputError for a damaged tar.
     """
     some: tuple[Path | None, dict[str, bytes]] = None, {}
     for place in [Path(path, place) for place in _PLACES] if os.path.isdir(path) else [Path(path)]:

@@ -31,7 +31,7 @@ def is_csv(path: str | os.PathLike) -> bool:
 
 
 def load_csv(path: str | os.PathLike, split: str = "train") -> Dataset:
-    """The images of a CSV file, uint8 (N, side, side), and their labels if it has any.
+    """The images of a CSV file, uint8 (N, side, side), and their labels, int64 (N,), if it has any.
 
     The test images of mnist_train.csv are those of mnist_test.csv beside it; any other file is every split.
     InputError for any defect, with the number of the line.

@@ -10,10 +10,13 @@ from minigan.data.stored import StoredImages
 
 @dataclass
 class Dataset:
-    """N images of one size with their labels, if there are any."""
+    """N images of one size with their labels, if there are any.
 
-    images: np.ndarray | StoredImages  # uint8 (N, H, W) grey or (N, H, W, 3) RGB
-    labels: np.ndarray | None  # int64 (N,), 0 … classes - 1
+    images: uint8 (N, H, W) grey or (N, H, W, 3) RGB. labels: int64 (N,), 0 … classes − 1.
+    """
+
+    images: np.ndarray | StoredImages
+    labels: np.ndarray | None
     name: str
     classes: int | None  # None without labels
     digest: str | None = None  # changes with the images; None if it is not known without reading them all
@@ -24,7 +27,7 @@ class Dataset:
 
 
 def content_hash(images: np.ndarray) -> str:
-    """SHA-256 of the shape and the pixels."""
+    """SHA-256, in hex, of the shape and the bytes of an array (N, …)."""
     digest = hashlib.sha256(repr(tuple(images.shape)).encode())
     for i in range(0, len(images), 4096):
         digest.update(np.ascontiguousarray(images[i : i + 4096]).tobytes())

@@ -61,7 +61,7 @@ _TURNS = {  # orientation in EXIF: how to turn the picture upright
 
 
 def is_grey(source: Path | BinaryIO, name: object) -> bool:
-    """Whether a picture is grey, by the head of its file."""
+    """Whether a picture is grey, by the head of its file; InputError if it cannot be read."""
     with opened(source, name) as (image, _):
         return image.mode in _GREY
 
@@ -72,7 +72,7 @@ def pixels(
     """The pixels of a picture, turned upright: uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB".
 
     `size` resizes the central square. `crop` takes the central crop x crop pixels of an aligned CelebA image instead;
-    InputError for other images. `name` is for error messages.
+    InputError for other images, and for pictures that cannot be read. `name` is for error messages.
     """
     with opened(source, name) as (image, metadata):
         with _one_large if image.width * image.height > LARGE else nullcontext():
@@ -89,7 +89,7 @@ def pixels(
 
 
 def square(image: Image.Image, size: int, side: int | None = None) -> Image.Image:
-    """The central square of an image, by default the largest, resized to size x size (bicubic, antialiased)."""
+    """The central square of an image, by default the largest, resized to size x size pixels (bicubic, antialiased)."""
     side = side or min(image.size)
     left, top = (image.width - side) // 2, (image.height - side) // 2
     box = (left, top, left + side, top + side)
@@ -159,7 +159,10 @@ def _orientation(image: Image.Image, metadata: list[bytes]) -> int:
 
 
 def without_metadata(data: bytes) -> tuple[bytes, list[bytes]]:
-    """A PNG or JPEG file without metadata, and its EXIF and XMP; any other file as it is."""
+    """A PNG or JPEG file without metadata, and its EXIF and XMP; any other file as it is.
+
+    ValueError for a damaged PNG.
+    """
     try:
         if data.startswith(b"\x89PNG\r\n\x1a\n"):
             return _png(data)

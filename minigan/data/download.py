@@ -79,7 +79,7 @@ def download(dataset: str, directory: str | os.PathLike) -> Path:
     """Fetch the missing files of a dataset (`SOURCES`) into a directory; return the directory.
 
     A file is called NAME.part until its size and checksum are right; the next call resumes it. If every mirror fails,
-    InputError gives the reason for each.
+    InputError gives the reason for each; also for an unknown dataset, and where nothing can be written.
     """
     if dataset not in SOURCES:
         raise InputError(f"no dataset named {dataset} to download: choose from {', '.join(SOURCES)}")

@@ -19,12 +19,13 @@ from minigan.files import why
 
 
 def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = False) -> Dataset:
-    """All picture files under a folder, sorted by path: (N, H, W) if all are grey, else (N, H, W, 3).
+    """All picture files under a folder, sorted by path: uint8 (N, H, W) if all are grey, else (N, H, W, 3).
 
     `size` crops each image to its central square and resizes it; without it, all images must have one size. If every
     image lies in a direct sub-folder of `path`, and there are at least two of them, the sub-folders are the classes.
     Hidden files, hidden folders and other files are left out, and stderr says how many. Unreadable pictures are
-    refused, all together; with `skip` they are left out too.
+    refused, all together; with `skip` they are left out too. InputError for these, for sizes that differ, and for a
+    folder without pictures or with more than the memory holds.
     """
     root = Path(path)
     found = find_pictures(root)
@@ -102,7 +103,10 @@ class Found:
 
 
 def find_pictures(root: Path) -> Found:
-    """All picture files under a folder, by path. Links are followed; a folder that is reached twice counts once."""
+    """All picture files under a folder, by path; InputError for anything that is not a folder or cannot be read.
+
+    Links are followed; a folder that is reached twice counts once.
+    """
     found, seen = Found(), set()
 
     def walk(path: str, prefix: str) -> None:
@@ -139,7 +143,10 @@ def find_pictures(root: Path) -> Found:
 
 
 def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
-    """The classes of relative paths by sub-folder, and their number; None unless every file lies in one of several."""
+    """The classes of relative paths by sub-folder, int64 (N,), and their number.
+
+    None for both unless every file lies in one of several sub-folders.
+    """
     parents = [file.parts[:-1] for file in files]
     names = {parent[0] for parent in parents if len(parent) == 1}
     if len(names) < 2 or any(len(parent) != 1 for parent in parents):

@@ -23,7 +23,10 @@ _BLOCK = 1 << 20
 
 
 def read_idx(path: str | os.PathLike) -> np.ndarray:
-    """The array in an IDX file, in native byte order; InputError, with the file's name, for any defect."""
+    """The array in an IDX file, in native byte order, of the dtype and the shape that its header says.
+
+    InputError, with the file's name, for any defect.
+    """
     with opened(path) as file:
         return _read(file, path)
 

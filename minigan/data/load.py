@@ -33,11 +33,12 @@ def load_data(
     subset: str | None = None,
     skip: bool = False,
 ) -> Dataset:
-    """The images at `path`, resized to size x size if a size is given.
+    """The images at `path`, uint8 (N, H, W[, 3]), resized to size x size pixels if a size is given.
 
     Without a path, n pen-stroke digits are drawn (not MNIST); train and test digits differ. A directory of MNIST-family
     files gives the split, and the `subset` of EMNIST. So do the mnist.npz of Keras and a CSV file. A single
     IDX file and a folder of pictures have no splits: every split is the whole. For `skip` see `load_images`.
+    InputError for what cannot be read, and NoSuchSplit where the files of the split are missing.
     """
     if split not in ("train", "test"):
         raise InputError(f"the split is train or test, not {split}")
@@ -71,7 +72,8 @@ def load_pictures(
 
     They are kept in the `cache` directory (see `cached`, also for `skip`), and in memory too unless they `stream` (see
     `hold_or_stream`). holdout: the share of the pictures that is the test split, chosen by `held_out`; without it there
-    is none.
+    is none, and NoSuchSplit is raised for "test". InputError as from `cached`, for a size below 1, and for an empty
+    split.
     """
     if split != "train" and not holdout:
         raise NoSuchSplit(f"{path} has no test images of its own")

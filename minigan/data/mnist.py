@@ -24,7 +24,8 @@ _PLACES = ("", "raw", "*/raw", "gzip", "*/gzip")  # torchvision's MNIST/raw, and
 def find_files(directory: str | os.PathLike) -> dict[str, dict[tuple[str, str], Path]]:
     """{subset: {(split, kind): path}}: subset "mnist" or "emnist-…", split "train" or "test", kind images or labels.
 
-    Fashion-MNIST and KMNIST files have the names of MNIST files, so their subset is "mnist" too.
+    Fashion-MNIST and KMNIST files have the names of MNIST files, so their subset is "mnist" too. InputError if several
+    folders in the directory hold such files.
     """
     for place in _PLACES:
         folders = sorted(Path(directory).glob(place)) if "*" in place else [Path(directory, place)]
@@ -57,9 +58,10 @@ def _find(directory: Path) -> dict[str, dict[tuple[str, str], Path]]:
 
 
 def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str | None = None) -> Dataset:
-    """The MNIST-family files in a directory; `subset` names one of several sets, as in EMNIST.
+    """The MNIST-family files in a directory, images uint8 (N, H, W); `subset` names one of several sets, as in EMNIST.
 
-    Labels are as in the files (those of emnist-letters begin at 1), or None without a label file.
+    Labels, int64 (N,), are as in the files (those of emnist-letters begin at 1), or None without a label file.
+    InputError for missing or damaged files; NoSuchSplit, a kind of it, if only the images of the split are missing.
     """
     found = find_files(directory)
     if not found:
@@ -88,7 +90,10 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
 
 
 def load_npz(path: Path, split: str = "train") -> Dataset:
-    """MNIST as Keras distributes it: an npz file with x_train, y_train, x_test and y_test."""
+    """MNIST as Keras distributes it: an npz file with x_train, y_train, x_test and y_test.
+
+    Images uint8 (N, H, W), labels int64 (N,) or None. InputError for other files.
+    """
     with reading(path):
         held = npz_headers(path)
         if f"x_{split}" not in held:
@@ -113,7 +118,10 @@ def _name(folder: Path) -> str:
 
 
 def read_images(path: str | os.PathLike) -> np.ndarray:
-    """The images of one IDX file, uint8 (N, H, W), upright; EMNIST files store them transposed."""
+    """The images of one IDX file, uint8 (N, H, W), upright; EMNIST files store them transposed.
+
+    InputError if the file is damaged or holds something else.
+    """
     images = read_idx(path)
     if images.dtype != np.uint8 or images.ndim != 3 or images.size == 0:
         raise InputError(f"{path} holds {images.dtype} {images.shape}, not uint8 images (N, H, W)")

@@ -41,6 +41,7 @@ class Pictures:
 
     @cached_property
     def items(self) -> list[Any]:
+        """What `found` has of each file: its stat in a folder, or its member of an archive."""
         return list(self.found.files.values())
 
     @cached_property
@@ -49,14 +50,16 @@ class Pictures:
         raise NotImplementedError
 
     def read(self, i: int) -> bytes:
+        """The bytes of picture i; InputError if they cannot be read."""
         with self.guarded(f" ({self.files[i]})"):
             return self.content(i)
 
     def content(self, i: int) -> bytes:
+        """`read`, with any exception of the file or the archive as it comes."""
         raise NotImplementedError
 
     def close(self) -> None:
-        pass
+        """Close the archive."""
 
     @contextmanager
     def guarded(self, where: str = "") -> Iterator[None]:
@@ -130,6 +133,7 @@ class Zip(Pictures):
         return None
 
     def check_size(self, total: int) -> None:
+        """ValueError as from `check_expansion`, for members of `total` bytes."""
         check_expansion(self.path, total)
 
     @cached_property
@@ -149,6 +153,7 @@ class Tar(Pictures):
 
     @cached_property
     def archive(self) -> tarfile.TarFile:
+        """The tar, opened at first use."""
         return Archive.open(self.path)
 
     @cached_property
@@ -207,13 +212,13 @@ def plain_name(name: str) -> str:
 
 
 def check_member(size: int) -> None:
-    """ValueError if a member of an archive is too large for a picture."""
+    """ValueError if a member of an archive, of `size` bytes, is too large for a picture."""
     if size > FILE_BYTES:
         raise ValueError(f"its {size:,} bytes are too many for a picture")
 
 
 def check_expansion(path: Path, total: int) -> None:
-    """ValueError if an archive says that it unpacks to much more than pictures can."""
+    """ValueError if an archive says that it unpacks to `total` bytes, much more than pictures can."""
     if total > EXPANSION * path.stat().st_size + FILE_BYTES:
         raise ValueError(f"it says that it unpacks to {total / 2**30:,.0f} GiB")
 

@@ -61,8 +61,8 @@ def open_arrays(directory: Path, mode: Literal["r", "r+"] = "r") -> tuple[np.mem
 class StoredImages:
     """Some images of such a directory, indexed like an array: `images[7]`, `images[:100]`, `images[[5, 2, 5]]`.
 
-    Indexing returns copies. The first read from a block checks the whole block; InputError if its checksum is wrong.
-    If the file becomes unreadable while it is mapped, the operating system ends the process (SIGBUS).
+    Indexing returns copies, uint8. The first read from a block checks the whole block; InputError if its checksum is
+    wrong. If the file becomes unreadable while it is mapped, the operating system ends the process (SIGBUS).
     """
 
     dtype = np.dtype(np.uint8)
@@ -97,11 +97,11 @@ class StoredImages:
         return np.take(self.images, rows, axis=0)
 
     def take(self, rows: np.ndarray) -> "StoredImages":
-        """The images at these rows only."""
+        """The images at these rows (n,) only."""
         return StoredImages(self.directory, self.rows[rows])
 
     def hold(self) -> np.ndarray:
-        """All images in memory; a bar shows the progress when it takes longer than two seconds."""
+        """All images in memory, uint8 (N, …); a bar shows the progress when it takes longer than two seconds."""
         out = np.empty(self.shape, np.uint8)
         for part in Progress(block_slices(self.shape), "reading images", unit="MB", delay=2):
             out[part] = self[part]

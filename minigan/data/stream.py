@@ -83,7 +83,10 @@ def fits(nbytes: int, device: str = "cpu") -> bool:
 
 
 def hold_or_stream(images: StoredImages, stream: bool | None) -> np.ndarray | StoredImages:
-    """The images in memory, or on the disk if `stream`; with None they stay on the disk unless they fit in memory."""
+    """The images (N, …) in memory, or on the disk if `stream`; with None on the disk unless they fit in memory.
+
+    InputError if they are to be held and do not fit.
+    """
     if stream or (stream is None and not fits(images.nbytes)):
         return images
     try:

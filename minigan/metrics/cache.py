@@ -16,7 +16,8 @@ class FeatureCache:
     """A directory of feature files. The key of a file combines the digest of the images and of the extractor.
 
     So other images under an old name, other weights or another resize mode never get old features. A file is written
-    whole or not at all. A file that is damaged or lies under a wrong key is ignored.
+    whole or not at all. A file that is damaged or lies under a wrong key is ignored. InputError if the directory cannot
+    be made.
     """
 
     def __init__(self, directory: str | os.PathLike):
@@ -28,6 +29,7 @@ class FeatureCache:
         sweep(self.directory, older=DAY)
 
     def path(self, content: str, extractor: str) -> Path:
+        """The file for these two digests."""
         return self.directory / f"{hashlib.sha256(f'{content} {extractor}'.encode()).hexdigest()}.h5"
 
     def load(self, content: str, extractor: str) -> Features | None:
@@ -43,5 +45,6 @@ class FeatureCache:
             return None
 
     def save(self, content: str, extractor: str, features: Features) -> None:
+        """Keep features under these two digests; InputError if the disk is full."""
         with writing_hdf5(self.path(content, extractor), content=content, extractor=extractor) as file:
             features.write(file)

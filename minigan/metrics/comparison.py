@@ -93,6 +93,8 @@ def compare_images(
     skip: leave pictures out that cannot be read, and record how many; else they are refused, all together.
     subset: the set to take from a folder of several, as EMNIST's.
     progress: show progress bars on stderr.
+
+    InputError for sets that cannot be read or do not fit the features, for unknown names, and for num or k below 1.
     """
     started = time.perf_counter()
     check_metrics(metrics)

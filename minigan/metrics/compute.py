@@ -13,7 +13,7 @@ METRICS = ("frechet", "frechet_infinity", "kid", "prdc", "inception_score")
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
-    """Raises InputError if one of the names is no metric."""
+    """InputError if one of the names is no metric."""
     if unknown := sorted(set(metrics) - set(METRICS)):
         raise InputError(f"unknown metric {unknown[0]!r}: use some of {', '.join(METRICS)}")
 
@@ -37,7 +37,7 @@ def compute_metrics(
     inception_score    "inception_score", "inception_score_std", of the fakes alone
 
     frechet needs only means and covariances, the others need features too. `seed` fixes every random choice. `progress`
-    shows bars on stderr for the slow steps.
+    shows bars on stderr for the slow steps. InputError for other names, and for features of different lengths.
     """
     check_metrics(metrics)
     values: dict[str, float] = {}

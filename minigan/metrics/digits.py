@@ -33,7 +33,7 @@ class DigitClassifier(Module):
         self.head = Linear(64, 10, rng=rng)
 
     def features(self, x: Tensor) -> Tensor:
-        """(N, 1, 28, 28) → the features (N, 64) ≥ 0 that digit-FID compares."""
+        """(N, 1, 28, 28) → the features (N, 64) ≥ 0 that digit-FID compares; InputError for images of other shapes."""
         if x.shape[1:] != (1, 28, 28):
             raise InputError(f"the digit classifier takes grey images of 28x28 pixels, (N, 1, 28, 28), not {x.shape}")
         x = ops.relu(ops.max_pool2d(self.conv1(x), 2))  # (N, 16, 12, 12)
@@ -72,9 +72,9 @@ def _digest(state: dict[str, np.ndarray]) -> str:
 
 
 def classify(classifier: DigitClassifier, images: np.ndarray, batch: int = 250) -> tuple[np.ndarray, np.ndarray]:
-    """Features (N, 64) and class probabilities (N, 10) of images uint8 (N, 28, 28), on the host.
+    """Features (N, 64) and class probabilities (N, 10), float64, of images uint8 (N, 28, 28), on the host.
 
-    The classifier runs on its own device, in batches, without recording a tape.
+    The classifier runs on its own device, in batches, without recording a tape. InputError for other images.
     """
     images = np.asarray(images)
     if images.dtype != np.uint8 or images.ndim != 3 or images.shape[1:] != (28, 28):

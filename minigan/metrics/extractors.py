@@ -30,7 +30,10 @@ NAMES = ("inception", "digits", "random")
 
 
 class Extractor:
-    """Call it with images uint8 (n, H, W) or (n, H, W, 3), or a list of images of several sizes, to get Features."""
+    """Call it with images uint8 (n, H, W) or (n, H, W, 3), or a list of images of several sizes, to get Features.
+
+    InputError for other images; NumericalError if the features are not finite.
+    """
 
     name: str  # "inception", "digits", "random"
     label: str  # the name of its Fréchet distance: "FID", "digit-FID", "random-FID"
@@ -43,7 +46,10 @@ class Extractor:
     world = One()  # ranks that all call it with the same images: each takes some batches, and gets all features
 
     def extract(self, images: Any) -> tuple[Any, Any]:
-        """The features (n, D) and the class probabilities (n, K) or None of one batch, on any device."""
+        """The features (n, D) and the class probabilities (n, K) or None of one batch, on any device.
+
+        InputError for images that the network does not take.
+        """
         raise NotImplementedError
 
     def __call__(self, images: np.ndarray | Sequence[np.ndarray]) -> Features:
@@ -82,7 +88,10 @@ def label_and_key(name: str, dimensions: int) -> tuple[str, str]:
 
 
 class InceptionExtractor(Extractor):
-    """The features of the FID InceptionV3 at one tap; at the last tap also its 1008 class probabilities."""
+    """The features of the FID InceptionV3 at one tap; at the last tap also its 1008 class probabilities.
+
+    InputError for unknown modes and taps, and for a file that does not hold its weights.
+    """
 
     name, batch = "inception", 64
 
@@ -114,7 +123,7 @@ class InceptionExtractor(Extractor):
 
 
 class DigitExtractor(Extractor):
-    """The penultimate features and the ten class probabilities of the shipped digit classifier."""
+    """The 64 penultimate features and the ten class probabilities of the shipped digit classifier (28 × 28, grey)."""
 
     name, label, key, dimensions = "digits", "digit-FID", "digit_fid", 64
 
@@ -206,7 +215,7 @@ def make_extractor(
     """The extractor with this name.
 
     For "inception": `weights` is the HDF5 file of experiments.export_inception, `mode` how images are resized, and
-    `tap` the layer, named by its number of features.
+    `tap` the layer, named by its number of features. InputError for other names, and for "inception" without weights.
     """
     if name == "inception":
         if weights is None:

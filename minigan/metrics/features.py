@@ -12,10 +12,14 @@ from minigan.hdf5 import Writer, read_array
 
 @dataclass
 class Features:
-    """The features of N images, as arrays on the host; InputError unless the arrays fit together."""
+    """The features of N images, as arrays on the host; InputError unless the arrays fit together.
 
-    values: np.ndarray  # (N, D) float32, finite: one vector per image
-    probabilities: np.ndarray | None = None  # (N, K) float32: class probabilities, if the extractor is a classifier
+    values: (N, D) float32, finite, one vector per image. probabilities: (N, K) float32, those of the classes, if the
+    extractor is a classifier.
+    """
+
+    values: np.ndarray
+    probabilities: np.ndarray | None = None
 
     def __post_init__(self) -> None:
         self.values = feature_array(self.values, np.float32)
@@ -46,7 +50,7 @@ class Features:
 
 
 def feature_array(features, dtype=None) -> np.ndarray:
-    """Check that `features` are finite numbers (N, D); return them on the host, as `dtype` if it is given."""
+    """`features` on the host, as `dtype` if it is given; InputError unless they are finite numbers (N, D)."""
     x = np.asarray(to_host(features), dtype)
     if x.ndim != 2 or x.shape[1] < 1:
         raise InputError(f"features must have shape (N, D), not {x.shape}")
@@ -56,7 +60,7 @@ def feature_array(features, dtype=None) -> np.ndarray:
 
 
 def feature_pair(fake, real, dtype=None) -> tuple[np.ndarray, np.ndarray]:
-    """Check two such arrays, (M, D) and (N, D), of at least two vectors each; return both on the host."""
+    """Two such arrays on the host; InputError unless they are (M, D) and (N, D), of at least two vectors each."""
     fake, real = feature_array(fake, dtype), feature_array(real, dtype)
     if fake.shape[1] != real.shape[1]:
         raise InputError(f"features of {fake.shape[1]} numbers cannot be compared with features of {real.shape[1]}")

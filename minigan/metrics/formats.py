@@ -84,7 +84,7 @@ def _zip_kind(path: Path) -> str:
 
 
 def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:
-    """The name and the shape of the dataset that holds the images."""
+    """The name and the shape of the dataset that holds the images; InputError if there is none, or too large a one."""
     with reading_hdf5(path) as f:
         arrays: Arrays = {name: (f[name].dtype, f[name].shape) for name in array_names(f)}
         name = _choose(path, arrays)
@@ -96,14 +96,14 @@ def hdf5_images(path: Path) -> tuple[str, tuple[int, ...]]:
 
 
 def npz_images(path: Path) -> tuple[str, np.ndarray]:
-    """The name and the values of the array that holds the images."""
+    """The name and the values, uint8 (N, …), of the array that holds the images; InputError if there is none."""
     with reading(path):
         name = _choose(path, npz_headers(path))
         return name, npz_array(path, name, free_share())
 
 
 def npy_images(path: Path) -> np.ndarray:
-    """The images of an npy file, mapped into memory instead of read."""
+    """The images of an npy file, uint8 (N, …), mapped into memory instead of read; InputError if it holds none."""
     with reading(path):
         array = np.load(path, mmap_mode="r", allow_pickle=False)
     _choose(path, {"the array": (array.dtype, array.shape)})

@@ -26,7 +26,7 @@ class Moments:
         self.scatter = np.zeros((0, 0))  # Σ (x − mean)(x − mean)ᵀ
 
     def update(self, features) -> "Moments":
-        """Add a batch: an array (N, D) of finite numbers, on any device."""
+        """Add a batch: an array (N, D) of finite numbers, on any device; InputError for anything else."""
         features = feature_array(features)
         for i in range(0, len(features), CHUNK):
             x = features[i : i + CHUNK].astype(np.float64)
@@ -38,7 +38,10 @@ class Moments:
         return self
 
     def merge(self, other: "Moments") -> "Moments":
-        """Add the vectors of another Moments: S ← Sa + Sb + δ δᵀ na nb/n with δ = mean b − mean a."""
+        """Add the vectors of another Moments: S ← Sa + Sb + δ δᵀ na nb/n with δ = mean b − mean a.
+
+        InputError if they have another length.
+        """
         if other.count == 0:
             return self
         if self.count == 0:
@@ -55,7 +58,7 @@ class Moments:
 
     @property
     def cov(self) -> np.ndarray:
-        """The unbiased covariance (D, D), as in np.cov."""
+        """The unbiased covariance (D, D), as in np.cov; InputError for fewer than two vectors."""
         if self.count < 2:
             raise InputError(f"a covariance needs at least 2 samples, not {self.count}")
         return self.scatter / (self.count - 1)
@@ -63,6 +66,8 @@ class Moments:
 
 def frechet_distance(mean1, cov1, mean2, cov2) -> float:
     """‖μ₁ − μ₂‖² + Tr(Σ₁ + Σ₂ − 2 (Σ₁Σ₂)^½): the squared Fréchet distance of two Gaussians (Dowson & Landau, 1982).
+
+    On the features of Inception it is the FID (Heusel et al., arXiv 1706.08500).
 
     Means (D,), symmetric covariances (D, D); computed in float64. Factor Σ₂ = A Aᵀ: the columns of A are eigenvectors
     of Σ₂ times the roots of their eigenvalues. Σ₁Σ₂ and the symmetric AᵀΣ₁A have the same nonzero eigenvalues, so two
@@ -79,7 +84,8 @@ def frechet_infinity(fake, mean, cov, *, seed: int = 0, progress: bool = False) 
 
     Chong & Forsyth (2020), arXiv 1911.07023. The distance of N fakes exceeds the distance of infinitely many by about
     c/N. So `seed` draws subsets of the fakes, from N/10 to all of them, and a line in 1/N is fitted to their distances.
-    Its value at 1/N = 0 is the result, which may be negative. The bias of the reference stays in it.
+    Its value at 1/N = 0 is the result, which may be negative. The bias of the reference stays in it. InputError for
+    fewer than 20 fakes, and as from `frechet_distance`.
 
     The error is the standard error of that intercept by least squares: how well the line fits, not how much the value
     would change with other fakes. Below about 10 D fakes the distances leave the line, and the value means little.

@@ -49,7 +49,10 @@ def open_image_set(
     skip: bool = False,
     subset: str | None = None,
 ) -> ImageLoader | ImageSet:
-    """The loader of the images of `spec` (see `open_images`), or the ImageSet of a statistics file."""
+    """The loader of the images of `spec` (see `open_images`), or the ImageSet of a statistics file.
+
+    InputError for a set that cannot be read, or of one image.
+    """
     if isinstance(spec, str | os.PathLike) and detect_kind(spec) == "statistics":
         return ImageSet(str(spec), "statistics", load_statistics(spec))
     loader = open_images(spec, num, seed, device, skip, subset)
@@ -67,7 +70,10 @@ def choose_extractor(
     device: str = "cpu",
     batch: int | None = None,
 ) -> Extractor | None:
-    """The extractor for these image sets, see `compare_images`; None if all of them are statistics files."""
+    """The extractor for these image sets, see `compare_images`; None if all of them are statistics files.
+
+    InputError for options of "inception" beside other features.
+    """
     files = [item.statistics.extractor for item in opened if isinstance(item, ImageSet)]
     loaders = [item for item in opened if isinstance(item, ImageLoader)]
     if not loaders:
@@ -125,7 +131,7 @@ def measure(
     """Send all images of a loader through an extractor once, unless the cache has their features; close the loader.
 
     `keep` the features, sorted by the hashes of the images, so that no metric depends on the order of files. `bar`
-    names a progress bar on stderr.
+    names a progress bar on stderr. Errors are those of the loader and of the extractor.
     """
     started = time.perf_counter()
     features = None

@@ -190,6 +190,7 @@ class Inception:
 
     digest: SHA-256 of architecture, ε and tensors; it changes whenever the features do.
     source_sha256: of the file that the weights were exported from, or "".
+    InputError for other tensors.
     """
 
     source_sha256 = ""
@@ -210,7 +211,8 @@ class Inception:
     def features(self, x: Any, tap: int = 2048) -> Any:
         """Images float32 (n, 3, 299, 299), scaled by `resize` → features (n, tap) ≥ 0, on the network's device.
 
-        tap: 64, 192, 768 or 2048; the layers after it are not run.
+        tap: 64, 192, 768 or 2048; the layers after it are not run. InputError for others, and for images of other
+        sizes.
         """
         check_tap(tap)
         if x.shape[1:] != (3, SIZE, SIZE):
@@ -222,7 +224,7 @@ class Inception:
         return xp.concatenate(parts) if parts else xp.zeros((0, tap), dtype=xp.float32)
 
     def features_and_logits(self, x: Any) -> tuple[Any, Any]:
-        """The features (n, 2048), and from the same pass the logits (n, 1008) for the Inception score.
+        """The features (n, 2048) of such images, and from the same pass the logits (n, 1008) for the Inception score.
 
         The logits leave out the bias, like the graph's node softmax/logits/MatMul.
         """
@@ -254,7 +256,10 @@ class Inception:
 
 
 def fold(tensors: dict[str, np.ndarray], name: str, eps: float) -> tuple[np.ndarray, np.ndarray]:
-    """Batch norm as part of the convolution before it: weight w γ/σ and bias β − μ γ/σ with σ = √(var + ε)."""
+    """Batch norm as part of the convolution before it: weight w γ/σ and bias β − μ γ/σ with σ = √(var + ε).
+
+    Both are float32: weight (out, in, kh, kw), bias (out,). name: that of the convolution.
+    """
     gamma, beta, mean, var = (
         tensors[f"{name}.bn.{part}"].astype(np.float64) for part in ("weight", "bias", "running_mean", "running_var")
     )
@@ -264,13 +269,13 @@ def fold(tensors: dict[str, np.ndarray], name: str, eps: float) -> tuple[np.ndar
 
 
 def check_tap(tap: int) -> None:
-    """Raises InputError if Inception has no features of this length."""
+    """InputError if Inception has no features of this length."""
     if tap not in TAPS:
         raise InputError(f"Inception has no features of length {tap}: use one of {', '.join(map(str, TAPS))}")
 
 
 def check_tensors(tensors: dict[str, np.ndarray]) -> None:
-    """InputError, with the names, unless these are the tensors of the network."""
+    """InputError, with the names, unless these are the tensors of `shapes`, float32 and finite."""
     expected = shapes()
     missing, unknown = sorted(expected.keys() - tensors.keys()), sorted(tensors.keys() - expected.keys())
     for problem, names in (("lacks", missing), ("does not know", unknown)):
@@ -286,7 +291,7 @@ def check_tensors(tensors: dict[str, np.ndarray]) -> None:
 
 
 def digest(tensors: dict[str, np.ndarray]) -> str:
-    """SHA-256 of everything that decides the features of an image."""
+    """SHA-256, in hex, of everything that decides the features of an image; tensors as in `shapes`."""
     sha = hashlib.sha256(f"{ARCHITECTURE} {BN_EPS}".encode())
     for name in sorted(tensors):
         sha.update(tensors[name].astype("<f4", copy=False).tobytes())
@@ -294,7 +299,10 @@ def digest(tensors: dict[str, np.ndarray]) -> str:
 
 
 def save_inception(path: str | Path, tensors: dict[str, np.ndarray], **source: str) -> None:
-    """Write the tensors under /params/<name>, not folded, and `source` as attributes; renamed when complete."""
+    """Write the tensors of `shapes` under /params/<name>, not folded, and `source` as attributes, whole or not at all.
+
+    InputError for other tensors.
+    """
     check_tensors(tensors)
     facts: dict[str, Any] = {"format": FORMAT, "format_version": VERSION, "architecture": ARCHITECTURE}
     with writing_hdf5(path, **facts, bn_eps=BN_EPS, **source, digest=digest(tensors)) as file:

@@ -14,7 +14,7 @@ def inception_score(probabilities, *, splits: int = SPLITS, seed: int = 0) -> tu
     image has one sure class, and all classes are equally frequent). As in the paper, the images are cut into 10 parts,
     p(y) is the mean within a part, and the std is the population std of the parts' scores. `seed` shuffles the images
     first, because parts of images sorted by class would hold few classes. Scores compare only at equal N, splits and
-    classifiers.
+    classifiers. InputError unless the rows are probabilities, and at least as many as the splits.
     """
     p = np.asarray(probabilities, np.float64)
     if p.ndim != 2 or p.shape[1] < 1 or not np.isfinite(p).all() or (p < 0).any():

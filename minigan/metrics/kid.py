@@ -17,7 +17,7 @@ def kid(
     does not depend on the number of images. It is 0 for two sets of one distribution, so an estimate may be negative.
     Each subset draws `subset_size` images of each set without repetition, or the whole set where it is smaller. The std
     is the spread of one subset's estimate. It means little where a subset holds most of the images, and it is 0 where
-    every subset is the whole set.
+    every subset is the whole set. The kernel is k(x, y) = (xᵀy/D + 1)³. InputError for features that do not compare.
     """
     fake, real = feature_pair(fake, real)
     m, n = min(subset_size, len(fake)), min(subset_size, len(real))

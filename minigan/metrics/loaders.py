@@ -48,7 +48,7 @@ class ImageLoader:
         self.shapes: Counter = Counter()
 
     def read(self, indices: np.ndarray) -> Images:
-        """The images at these ascending indices."""
+        """The images, uint8, at these ascending indices (n,); InputError if they cannot be read."""
         raise NotImplementedError
 
     def __len__(self) -> int:
@@ -59,7 +59,7 @@ class ImageLoader:
         self.indices = np.sort(np.random.default_rng(seed).permutation(len(self))[:n])
 
     def batches(self, size: int) -> Iterator[Images]:
-        """All images in batches of `size`; the last batch may be smaller."""
+        """All images in batches of `size`, uint8 (n, H, W[, 3]) or a list; the last batch may be smaller."""
         self.hashes, self.shapes = [], Counter()
         for i in range(0, len(self), size):
             images = self.read(self.indices[i : i + size])
@@ -79,11 +79,12 @@ class ImageLoader:
 
     @property
     def digest(self) -> str:
+        """SHA-256, in hex, of the sorted hashes."""
         return hashlib.sha256(b"".join(sorted(self.hashes))).hexdigest()
 
     @property
     def order(self) -> np.ndarray:
-        """The indices that sort the images by their hashes: one order for one set, however it is stored."""
+        """The indices (N,) that sort the images by their hashes: one order for one set, however it is stored."""
         return np.array(sorted(range(len(self.hashes)), key=self.hashes.__getitem__), np.int64)
 
     def warnings(self) -> list[str]:
@@ -223,7 +224,8 @@ def open_images(
 
     `num` limits the images: the seed draws that many. A generator, which runs on `device`, and a drawing program make
     `num` images. With `skip`, pictures that cannot be read are left out of those: each is decoded once more.
-    `subset` names the set to take from a folder of several, as EMNIST's.
+    `subset` names the set to take from a folder of several, as EMNIST's. InputError for anything else, for what cannot
+    be read, and for a set without images.
     """
     if num is not None and num < 1:
         raise InputError(f"the number of images must be at least 1, not {num}")

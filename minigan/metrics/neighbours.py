@@ -25,7 +25,8 @@ def prdc(fake, real, *, k: int = 5, block: int = 1024, progress: bool = False) -
     (2020), arXiv 2002.09797 (k = 5). All four depend on M, N and k, so compare them at equal numbers and features.
 
     Distances are float32 on the host, computed in blocks of `block` × `block`. Beside the features they take a few
-    blocks of memory, about 60 MB, at any M and N. k is reduced where a set has fewer than k + 1 images.
+    blocks of memory, about 60 MB, at any M and N. k is reduced where a set has fewer than k + 1 images. InputError for
+    features that do not compare.
     """
     fake, real = feature_pair(fake, real, np.float32)
     k = min(k, len(fake) - 1, len(real) - 1)

@@ -60,20 +60,23 @@ MATRICES = {"torch": torch_matrix, "tf": tf_matrix, "clean": clean_matrix}
 
 
 def check_mode(mode: str) -> None:
-    """Raises InputError if this is no way to resize."""
+    """InputError if this is no way to resize."""
     if mode not in MATRICES:
         raise InputError(f"unknown resize mode {mode!r}: use one of {', '.join(MATRICES)}")
 
 
 @functools.lru_cache(maxsize=64)
 def matrix(mode: str, n: int, m: int) -> np.ndarray:
-    """The matrix (m, n) of a mode, float32."""
+    """The matrix (m, n) of a mode, float32; InputError for an unknown mode."""
     check_mode(mode)
     return MATRICES[mode](n, m).astype(np.float32)
 
 
 def resize(images: Any, mode: str, size: int = SIZE, xp: Any = np) -> Any:
-    """Images uint8 (n, H, W) or (n, H, W, 3) on the device of xp → float32 (n, 3, size, size), about −1 to 1."""
+    """Images uint8 (n, H, W) or (n, H, W, 3) on the device of xp → float32 (n, 3, size, size), about −1 to 1.
+
+    InputError for an unknown mode.
+    """
     x = images.astype(xp.float32)
     x = x[:, None] if x.ndim == 3 else x.transpose(0, 3, 1, 2)  # (n, 1 or 3, H, W)
     down, right = (xp.asarray(matrix(mode, n, size)) for n in x.shape[2:])

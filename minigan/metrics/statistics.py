@@ -28,10 +28,10 @@ MOST_FEATURES = 1 << 14  # of statistics in an npz file: a covariance of 2 GiB
 
 @dataclass
 class Statistics:
-    """The features of one set of images, as the metrics use them."""
+    """The features of one set of N images, as the metrics use them: mean (D,) and covariance (D, D) in float64."""
 
-    mean: np.ndarray  # (D,) float64
-    cov: np.ndarray  # (D, D) float64, divided by N − 1
+    mean: np.ndarray
+    cov: np.ndarray  # divided by N − 1
     count: int | None = None  # N images; None if the file does not say
     extractor: dict[str, Any] | None = None  # Extractor.describe and its "digest"; None in files of other tools
     content: str | None = None  # digest of the images, see `minigan.metrics.loaders`
@@ -47,7 +47,7 @@ class Statistics:
 def save_statistics(path: str | os.PathLike, statistics: Statistics, source: dict[str, Any] | None = None) -> None:
     """Write a file whole or not at all: with the suffix .npz only mu and sigma, for other tools; else HDF5.
 
-    `source`: JSON-able facts about the images, for people to read.
+    `source`: JSON-able facts about the images, for people to read. InputError if the disk is full.
     """
     if Path(path).suffix == ".npz":
         buffer = io.BytesIO()

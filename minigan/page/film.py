@@ -11,7 +11,7 @@ STRIP = 8  # pictures below the slider
 
 
 def film(frames: list[tuple[int, Path]], beside: str = "", budget: int = BUDGET) -> str:
-    """The HTML of a film: (step, path) of each picture, in order. As many as the budget allows are evenly chosen.
+    """The HTML of a film: (step, path) of each picture, in order. As many as `budget` bytes allow are evenly chosen.
 
     `beside` is HTML to stand beside the large picture; it is all that is returned if no picture can be read. The page's
     script moves the slider. Without scripts the page shows the last picture and the strip.

@@ -53,7 +53,7 @@ def embed(data: bytes, text: str) -> str:
 
 
 def embeddable(path: Path, limit: int = LARGE) -> bytes:
-    """The bytes of an image file, compressed with a little loss where they are more than the limit."""
+    """The bytes of an image file, compressed with a little loss where they are more than `limit`."""
     from PIL import Image, features
 
     data = Path(path).read_bytes()

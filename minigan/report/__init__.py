@@ -21,7 +21,10 @@ Records = list[dict[str, Any]]  # of log.jsonl
 
 
 def write_report(run_dir: str | Path) -> Path:
-    """Write `report.html` into the directory of a run and return its path. Parts that the run lacks are left out."""
+    """Write `report.html` into the directory of a run and return its path. Parts that the run lacks are left out.
+
+    InputError if it is no directory, or the disk is full.
+    """
     run = Path(run_dir)
     if not run.is_dir():
         raise InputError(f"{run} is not the directory of a run.")

@@ -1,11 +1,8 @@
 """The site: its sources, and, where Sphinx and Chromium are, the built pages as a phone and a projector show them."""
 
-import inspect
-
 import pytest
 from browser import CHROMIUM, Browser
 
-import nn
 from experiments.docs import sources
 from experiments.docs.__main__ import main
 from experiments.docs.api import page, prose, reference
@@ -17,16 +14,6 @@ from minigan.errors import InputError
 def test_prose_is_no_markup():
     assert prose("x_i *xs |x| <b> `a_b`") == r"x\_i \*xs \|x\| \<b\> `a_b`"
     assert prose("First.\n\n    y = 2 x\n\nLast.") == "First.\n\n```text\n    y = 2 x\n```\n\nLast."
-
-
-def test_every_public_name_has_a_docstring():
-    """A dataclass or a NamedTuple without one gets its signature from Python: that says nothing to a reader."""
-    names = {
-        f"{module}.{name}": v for of in reference().values() for module, ns in of.items() for name, v in ns.items()
-    }
-    bare = [name for name, v in names.items() if not v.__doc__ or v.__doc__.startswith(f"{v.__name__}(")]
-    assert bare == []
-    assert {"autograd.Tensor", "nn.linear.Linear", "minigan.losses.r1"} & set(names)
 
 
 def test_an_entry_shows_signature_and_methods():
@@ -100,12 +87,3 @@ def test_the_pages_fit_and_fetch_nothing(site, tmp_path):
                 assert browser.ask("document.querySelectorAll('h1').length") == 1
     finally:
         browser.close()
-
-
-@pytest.mark.parametrize("name", nn.__all__)
-def test_every_public_method_of_nn_is_described(name):
-    """`forward` is described by its class, the formula."""
-    value = getattr(nn, name)
-    own = vars(value).items() if inspect.isclass(value) else ()
-    for inner in {inner for inner, f in own if inspect.isfunction(f) and not inner.startswith("_")} - {"forward"}:
-        assert any(getattr(getattr(base, inner, None), "__doc__", None) for base in value.__mro__), inner

@@ -25,7 +25,10 @@ def move(start, stop, average, weights, share):
 
 
 def adam(weights, g, m, v, clip, betas: tuple[float, float], rate: float, root: float, eps: float) -> None:
-    """m, v and weights in place; rate: lr/(1 − β₁ᵗ), root: 1/√(1 − β₂ᵗ), clip: what g is multiplied by first."""
+    """m, v and weights (n,) in place; rate: lr/(1 − β₁ᵗ), root: 1/√(1 − β₂ᵗ), clip: what g is multiplied by first.
+
+    ValueError unless all have one size.
+    """
     (beta1, beta2), n = betas, weights.size
     if not n == g.size == m.size == v.size:  # a loop does not check bounds
         raise ValueError(f"adam: weights {n}, gradient {g.size}, moments {m.size} and {v.size} are not of one size")
@@ -34,7 +37,7 @@ def adam(weights, g, m, v, clip, betas: tuple[float, float], rate: float, root: 
 
 
 def average(mean: np.ndarray, weights: np.ndarray, share: float) -> None:
-    """mean ← mean + share (weights − mean), in place."""
+    """mean ← mean + share (weights − mean), in place; ValueError unless both have one size."""
     if mean.size != weights.size:
         raise ValueError(f"the average of {mean.size} weights cannot follow {weights.size}")
     in_parts(move, mean.size, mean.size, mean, weights, F(share))

@@ -42,7 +42,7 @@ class BlasError(RuntimeError):
 class Blas:
     """cuBLAS on one stream. The workspace is ours, or a captured graph would allocate one for each product.
 
-    workspace: device memory of WORKSPACE bytes, of which `ptr` is the address.
+    workspace: device memory of WORKSPACE bytes, of which `ptr` is the address. BlasError if cuBLAS refuses a call.
     """
 
     def __init__(self, library: Any, stream: int, workspace: Any):

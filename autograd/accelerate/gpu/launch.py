@@ -60,7 +60,10 @@ class Kernel(NamedTuple):
     parameters: tuple[Parameter, ...]
 
     def cast(self, args: Sequence[Any]) -> list:
-        """Each argument as its parameter wants it: an array of that dtype, None (a null pointer), or a NumPy scalar."""
+        """Each argument as its parameter wants it: an array of that dtype, None (a null pointer), or a NumPy scalar.
+
+        TypeError or ValueError for arguments that do not fit.
+        """
         if len(args) != len(self.parameters):
             raise TypeError(f"kernel {self.name} takes {len(self.parameters)} arguments, got {len(args)}")
         return [self._cast(p, a) for p, a in zip(self.parameters, args, strict=True)]
@@ -142,7 +145,10 @@ RUNNERS: dict[Any, Runner] = {}  # array module -> a function that runs a kernel
 
 
 def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, shared: int = 0) -> None:
-    """Run a kernel over `grid` blocks of `block` threads, with `shared` bytes of shared memory for each block."""
+    """Run a kernel over `grid` blocks of `block` threads, with `shared` bytes of shared memory for each block.
+
+    TypeError or ValueError for arguments that do not fit, and for blocks that no GPU has.
+    """
     kernel = kernels()[name]
     values = kernel.cast(args)
     if math.prod(block) % 32 or math.prod(block) > 1024:
@@ -227,5 +233,6 @@ def ceil_div(a: int, b: int) -> int:
 
 
 def require(condition: bool, message: str) -> None:
+    """ValueError with the message unless the condition holds."""
     if not condition:
         raise ValueError(message)
