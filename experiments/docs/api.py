@@ -4,6 +4,7 @@ The docstrings are plain English with `names` and indented formulas, and no mark
 as it is, and no other character is markup.
 """
 
+import dataclasses
 import importlib
 import inspect
 import pkgutil
@@ -84,11 +85,23 @@ def _entry(dotted: str, value: Any) -> str:
     kind = "class" if inspect.isclass(value) else "function"
     parts = [prose(value.__doc__ or "")]
     if kind == "class":
+        told = fields(value).items()
+        parts += [_directive(3, "attribute", f"{dotted}.{name}", _escaped(what)) for name, what in told]
         methods = {n: f for n, f in _public(vars(value)).items() if isinstance(f, FunctionType) and f.__doc__}
         parts += [
             _directive(3, "method", f"{dotted}.{n}{_signature(f)}", prose(f.__doc__ or "")) for n, f in methods.items()
         ]
     return _directive(4, kind, dotted + _signature(value), "\n\n".join(parts))
+
+
+def fields(value: type) -> dict[str, str]:
+    """What a dataclass says of its fields: the help of a flag, or the comment at the end of the line."""
+    if not dataclasses.is_dataclass(value):
+        return {}
+    source = inspect.getsource(value)
+    comments = dict(re.findall(r"^    (\w+): [^#\n]*  # (.+)$", source, re.M))
+    said = {f.name: f.metadata.get("help") or comments.get(f.name, "") for f in dataclasses.fields(value)}
+    return {name: what for name, what in said.items() if what and not name.startswith("_")}
 
 
 def _directive(ticks: int, kind: str, signature: str, body: str) -> str:
