@@ -98,15 +98,13 @@ def others(results: Results, size: Size) -> str:
     games, rate = [g for g in size.games if g != "default"], size.rates[0]
     if not games or not any(row(results, g, rate, k).ratios for g in games for k in KINDS):
         return ""
-    head = [["<td></td>", *(f"<th>{escape(GAMES[game][0])}</th>" for game in games)]]
+    rates = " and ".join(f"{rate * GAMES[game].d_lr:g} with {escape(GAMES[game].title)}" for game in games)
+    head = [["<td></td>", *(f"<th>{escape(GAMES[game].title)}</th>" for game in games)]]
     body = []
     for kind, (name, _) in KINDS.items():
         cells = [cell_text(row(results, g, rate, kind), row(results, g, rate, "plain")) for g in games]
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
-    return table("numbers", head, body) + (
-        f"<p class=quiet>At {rate} × D’s rate. The paper’s equalised learning rates are not among this: the framework "
-        "lacks them.</p>"
-    )
+    return table("numbers", head, body) + (f"<p class=quiet>At {rate} × D’s rate, which is {rates}.</p>")
 
 
 def slopes(results: Results, size: Size) -> str:

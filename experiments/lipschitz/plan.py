@@ -1,7 +1,7 @@
 """The cells of the experiment: which discriminator, at which learning rate, in which game, with which seed."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.poster.numbers import Row, course
 from experiments.poster.runs import Job, Result
@@ -15,12 +15,25 @@ KINDS = {  # name of a discriminator: what the page calls it, and its flags. The
     "bound-l2": ("bound + L2", "--d-similarity l2 --d-norm bound"),
 }
 RATES = (1, 2, 5, 10, 20)  # multiples of D's learning rate
-GAMES = {  # name: what the page calls it, its flags, and whether it is played at every rate or at the first alone
-    "default": ("the default loss, with R1 and R2", "", True),
-    "poster": ("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", False),
-    "paper": (
-        "the paper’s loss with bCR and DiffAug, without penalty",
-        "--loss nonsaturating --penalty none --bcr 10 --augment translation,cutout,brightness,contrast --augment-p 0.8",
+
+
+class Game(NamedTuple):
+    """What all five discriminators play."""
+
+    title: str  # what the page calls it
+    flags: str
+    d_lr: float  # D's learning rate at 1 ×
+    every: bool  # whether it is played at every rate, or at the first alone
+
+
+GAMES = {
+    "default": Game("the default loss, with R1 and R2", "", Config.d_lr, True),
+    "poster": Game("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", Config.d_lr, False),
+    "paper": Game(
+        "the paper’s loss, with bCR, DiffAug and equalised learning rates, without penalty",
+        "--loss nonsaturating --penalty none --bcr 10 --augment translation,cutout,brightness,contrast --augment-p 0.8 "
+        "--equalised --g-lr 0.002 --decay constant",
+        2e-3,
         False,
     ),
 }
@@ -37,6 +50,10 @@ class Size:
     rates: tuple[int, ...] = RATES
     games: tuple[str, ...] = tuple(GAMES)
 
+    def rates_of(self, game: str) -> tuple[int, ...]:
+        """The rates at which a game is played."""
+        return self.rates if GAMES[game].every else self.rates[:1]
+
     @property
     def flags(self) -> list[str]:
         width = f"--g-width {self.width} --g-head-width {self.width} --d-width {self.width}"
@@ -48,11 +65,11 @@ def plan(size: Size) -> list[Job]:
     """A job for each cell, rate by rate, so that the first rates are complete first."""
     jobs = []
     for game in size.games:
-        _, flags, every = GAMES[game]
-        for rate in size.rates if every else size.rates[:1]:
+        _, flags, d_lr, _ = GAMES[game]
+        for rate in size.rates_of(game):
             for kind, (_, norm) in KINDS.items():
                 for seed in range(size.seeds):
-                    words = [*norm.split(), *flags.split(), "--d-lr", f"{rate * Config.d_lr:g}", *size.flags]
+                    words = [*norm.split(), *flags.split(), "--d-lr", f"{rate * d_lr:g}", *size.flags]
                     jobs.append(Job(f"{game}-x{rate}-{kind}-{seed}", "mnist", (*words, "--seed", str(seed))))
     return jobs
 
@@ -81,13 +98,13 @@ def claims(results: dict[str, Result], size: Size) -> list[str]:
     """A sentence for each pair of a tool and the plain D whose seeds do not overlap, with both ranges."""
     said = []
     for game in size.games:
-        for rate in size.rates if GAMES[game][2] else size.rates[:1]:
+        for rate in size.rates_of(game):
             plain = row(results, game, rate, "plain")
             for kind in KINDS:
                 cell = row(results, game, rate, kind)
                 if (found := verdict(cell, plain)) in ("better", "worse"):
                     said.append(
-                        f"{GAMES[game][0]}, {rate} × D’s rate: {KINDS[kind][0]} is {found} than plain with every "
+                        f"{GAMES[game].title}, {rate} × D’s rate: {KINDS[kind][0]} is {found} than plain with every "
                         f"seed ({spread(cell)} against {spread(plain)})"
                     )
     return said

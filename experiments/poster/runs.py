@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from experiments.cli import given_options
-from minigan.config import Config, resolve
+from minigan.config import BEFORE, Config, resolve
 from minigan.lock import hold_lock
 from minigan.log import last, read_config, read_log
 from minigan.train import describe
@@ -86,6 +86,8 @@ def differences(result: Result) -> list[str]:
     if changed:
         return changed
     recorded = result.config.get("options", {})
+    if recorded:  # of a field that it lacks, as what it was when there was no such field
+        recorded = {**dataclasses.asdict(Config()), **BEFORE, **recorded}
     options = dataclasses.asdict(configuration(result.job, recorded.get("image_size"), recorded.get("channels")))
     return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
 

@@ -8,6 +8,7 @@ from experiments.lipschitz import __main__ as command
 from experiments.lipschitz import plan
 from experiments.lipschitz.page import page
 from experiments.poster.runs import Result, configuration
+from minigan.config import resolve
 from minigan.errors import InputError
 
 TINY = (
@@ -44,7 +45,8 @@ def test_the_cells_differ_in_d_alone_and_no_name_is_there_twice():
     of = {job.name: configuration(job) for job in jobs if job.name in CHECKED}
     for name, config in of.items():
         game, rate, _ = name.split("-", 2)
-        assert config.d_lr == pytest.approx(3e-3 * int(rate[1:])) and config.g_lr == 3e-3 and config.g_modulated
+        lr = 2e-3 if game == "paper" else 3e-3
+        assert config.d_lr == pytest.approx(lr * int(rate[1:])) and config.g_lr == lr and config.g_modulated
         assert (config.penalty == "none") == (game != "default") and (config.bcr == 10) == (game == "paper")
     assert [(of[f"default-x1-{k}-0"].d_similarity, of[f"default-x1-{k}-0"].d_norm) for k in plan.KINDS] == [
         ("dot", "none"),
@@ -53,6 +55,15 @@ def test_the_cells_differ_in_d_alone_and_no_name_is_there_twice():
         ("l2", "isn"),
         ("l2", "bound"),
     ]
+
+
+def test_the_papers_game_is_that_of_its_preset():
+    """The generator and D's sizes are those of the other games; how they are trained is the paper's."""
+    (job,) = (job for job in plan.plan(plan.Size()) if job.name == "paper-x1-isn-l2-0")
+    config = configuration(job)
+    names = ("loss", "penalty", "bcr", "augment", "augment_p", "g_lr", "d_lr", "equalised", "decay", "beta1", "beta2")
+    assert {n: getattr(config, n) for n in names} == {n: getattr(resolve(preset="paper"), n) for n in names}
+    assert config.equalised and config.g_width == 64
 
 
 SEPARATE = {

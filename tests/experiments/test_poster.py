@@ -224,6 +224,10 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
     ours = job("figures/vitgan", "--variant", "vitgan")
     configured(tmp_path, ours)
     assert differences(look(ours, tmp_path)) == []
+    (tmp_path / ours.name / "config.json").write_text(
+        (tmp_path / ours.name / "config.json").read_text().replace('"equalised": false, ', "")
+    )
+    assert differences(look(ours, tmp_path)) == []  # of before there was such a field
     assert differences(look(job("figures/new"), tmp_path)) == []
     more = job("figures/vitgan", "--variant", "vitgan", "--data", "mnist", steps=20)
     assert differences(look(more, tmp_path)) == ["--steps 10, now --steps 20", "no --data, now --data mnist"]
