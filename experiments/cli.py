@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from minigan.train import Run
 
 MOST_MINUTES = 5_256_000
+DIVERGED = "training stopped: "  # how the error of a run begins in which a loss is no longer a finite number
 
 
 def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
@@ -436,7 +437,7 @@ def train(run: "Run") -> int:
     try:
         figures = run.train_alone()
     except NonFinite as e:
-        print(f"error: training stopped: {e}", file=sys.stderr)
+        print(f"error: {DIVERGED}{e}", file=sys.stderr)
         return 1
     directory = run.directory
     if run.world.first:

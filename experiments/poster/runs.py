@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any
 
-from experiments.cli import given_options
+from experiments.cli import DIVERGED, given_options
 from minigan.config import BEFORE, Config, resolve
 from minigan.lock import hold_lock
 from minigan.log import last, read_config, read_log
@@ -44,13 +44,17 @@ class Job:
 
 @dataclass
 class Result:
-    """What a job has left behind. `status`: "finished", "stopped" (it can go on), "failed" or "waiting"."""
+    """What a job has left behind.
+
+    `status`: "finished", "diverged" (a loss was no longer a finite number, and would not be again: the same steps give
+    the same numbers), "failed", "stopped" (it can go on) or "waiting".
+    """
 
     job: Job
     directory: Path
     status: str
     step: int
-    words: str = ""  # of a failed run: its error
+    words: str = ""  # of a run that diverged or failed: its error
     config: dict[str, Any] = field(default_factory=dict)  # config.json
     records: list[dict[str, Any]] = field(default_factory=list)  # log.jsonl
 
@@ -66,7 +70,7 @@ def look(job: Job, out: Path) -> Result:
     if step >= job.steps and (directory / "samples.h5").is_file():
         status, words = "finished", ""
     elif words:
-        status = "failed"
+        status = "diverged" if words.startswith(DIVERGED) else "failed"
     else:
         status = "stopped" if step else "waiting"
     return Result(job, directory, status, min(step, job.steps), words, config, records)
@@ -148,18 +152,18 @@ def _ignored(number: int) -> bool:
 
 
 class Runner:
-    """Runs jobs in the order given, `at_once` at a time, and skips finished ones."""
+    """Runs jobs in the order given, `at_once` at a time, and skips those that have finished or diverged."""
 
     def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO | None):
         self.out, self.at_once, self.device, self.lock = out, at_once, device, lock
         self.results = {job.name: look(job, out) for job in jobs}
-        self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
+        self.waiting = [r.job for r in self.results.values() if r.status not in ("finished", "diverged")]
         self.running: dict[str, subprocess.Popen] = {}
-        self.failed: dict[str, str] = {}
+        self.failed = {name: r.words for name, r in self.results.items() if r.status == "diverged"}
         self.killed = False  # whether the running processes were killed before they could save
 
     def run(self) -> dict[str, str]:
-        """Train everything that is not finished; returns {name: error} of the runs that failed.
+        """Train everything that has not ended; returns {name: error} of the runs that failed or have diverged.
 
         On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
         """
@@ -226,8 +230,9 @@ class Runner:
             with open(output, "a", encoding="utf-8") as f:
                 f.write(f"\nfailed: {words}\n")
             self.failed[name] = words
-            return f"{name} failed: {words}"
         result = self.results[name] = look(self.results[name].job, self.out)
+        if code:
+            return f"{name} {'diverged' if result.status == 'diverged' else 'failed'}: {self.failed[name]}"
         return f"{name}: {describe(last(result.records, 'eval'))}"
 
     def stop(self) -> None:
