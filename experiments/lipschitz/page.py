@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 import experiments.poster
-from experiments.lipschitz.plan import GAMES, KINDS, Cell, Size, by_chance, claims, final, is_whole, row, verdict
+from experiments.lipschitz.plan import GAMES, KINDS, Cell, Size, by_chance, claims, final, is_whole, row, span, verdict
 from experiments.poster.page import made, missing
 from experiments.poster.runs import Result
 from experiments.poster.tables import data_name, table
@@ -85,11 +85,9 @@ def cell_text(cell: Cell, plain: Cell) -> str:
     of = "" if len(cell.ratios) == seeds else f", {len(cell.ratios)} of {seeds} seeds"
     if not cell.finite:
         return f"{mark}diverged<small>{cell.diverged} of {seeds} seeds</small>"
-    low, high = number(min(cell.finite)), number(max(cell.finite))
     if cell.diverged:
-        others = low if low == high else f"{low} to {high}"
-        return f"{mark}diverged<small>{cell.diverged} of {seeds} seeds; {others} ×</small>"
-    return f"{mark}{number(statistics.fmean(cell.finite))} ×<small>{low} to {high}{of}</small>"
+        return f"{mark}{cell.diverged} of {seeds} diverged<small>{span(cell)} ×{of}</small>"
+    return f"{mark}{number(statistics.fmean(cell.finite))} ×<small>{span(cell)}{of}</small>"
 
 
 def distances(results: Results, size: Size) -> str:

@@ -152,8 +152,13 @@ def spread(cell: Cell) -> str:
     seeds = len(cell.results)
     if not cell.finite:
         return f"all {seeds} seeds diverged"
+    return f"{span(cell)} × the floor" + (f" and {cell.diverged} of {seeds} seeds diverged" if cell.diverged else "")
+
+
+def span(cell: Cell) -> str:
+    """The least and the greatest distance over the floor, or the only one."""
     low, high = number(min(cell.finite)), number(max(cell.finite))
-    return f"{low} to {high} × the floor" + (f", {cell.diverged} of {seeds} seeds diverged" if cell.diverged else "")
+    return low if low == high else f"{low} to {high}"
 
 
 def final(cell: Row, key: str) -> list[float]:

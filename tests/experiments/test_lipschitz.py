@@ -51,6 +51,7 @@ def results(distances, size=SIZE):
 def test_the_cells_differ_in_d_alone_and_no_name_is_there_twice():
     jobs = plan.plan(plan.Size())
     assert len({job.name for job in jobs}) == len(jobs) == 5 * 5 * 3 + 2 * 5 * 3
+    assert command.GAMES == tuple(plan.GAMES)
     of = {job.name: configuration(job) for job in jobs if job.name in CHECKED}
     for name, config in of.items():
         game, rate, _ = name.split("-", 2)
@@ -124,9 +125,9 @@ def test_a_seed_that_diverged_is_worse_than_any_that_did_not():
         ("poster", 1, "l2"): "within",
     }
     said = plan.claims(there, SIZE)
-    assert len(said) == 3 and "13 to 20 × the floor, 1 of 3 seeds diverged against 10 to 12" in said[0]
-    assert "40 to 44 × the floor against 90 to 90 × the floor, 2 of 3 seeds diverged" in said[1]
-    assert "900 to 900 × the floor against all 3 seeds diverged" in said[2]
+    assert len(said) == 3 and "13 to 20 × the floor and 1 of 3 seeds diverged against 10 to 12" in said[0]
+    assert "40 to 44 × the floor against 90 × the floor and 2 of 3 seeds diverged" in said[1]
+    assert "900 × the floor against all 3 seeds diverged" in said[2]
 
 
 def test_a_cell_says_that_it_diverged_and_not_that_it_failed():
@@ -136,10 +137,10 @@ def test_a_cell_says_that_it_diverged_and_not_that_it_failed():
         game, rate, kind = name.split("-", 2)
         return cell_text(*(plan.row(there, game, int(rate[1:]), k) for k in (kind, "plain")))
 
-    assert text("default-x5-plain") == "diverged<small>2 of 3 seeds; 90 ×</small>"  # beside itself no mark
+    assert text("default-x5-plain") == "2 of 3 diverged<small>90 ×</small>"  # beside itself no mark
     assert text("default-x5-l2") == "≈ diverged<small>3 of 3 seeds</small>"
     assert text("default-x5-isn") == "↓ 42 ×<small>40 to 44</small>"
-    assert text("default-x1-isn") == "↑ diverged<small>1 of 3 seeds; 13 to 20 ×</small>"
+    assert text("default-x1-isn") == "↑ 1 of 3 diverged<small>13 to 20 ×</small>"
     assert text("default-x1-isn-l2") == "8.5 ×<small>8 to 9, 2 of 3 seeds</small>"
     assert text("poster-x1-bound-l2") == "–"
 
