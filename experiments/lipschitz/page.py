@@ -35,8 +35,8 @@ def page(results: Results, size: Size, command: str) -> str:
         section(
             "The distance by D’s learning rate", drawn + distances(results, size) if "default" in size.games else ""
         ),
+        section("The slope of D at images", slopes(results, [(f"{x} ×", "default", x) for x in size.rates])),
         section("Without gradient penalty", others(results, size)),
-        section("The slope of D at images", slopes(results, size)),
         section(f"Inside D, at {rate} × its rate", inside(results, rate) if rate else "", "two"),
         section("How this page was made", made(list(results.values()), command)),
     ]
@@ -115,19 +115,20 @@ def others(results: Results, size: Size) -> str:
     for kind, (name, _) in KINDS.items():
         cells = [cell_text(row(results, g, rate, kind), row(results, g, rate, "plain")) for g in games]
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
-    return table("numbers", head, body) + (f"<p class=quiet>At {rate} × D’s rate, which is {rates}.</p>")
+    about = f"<p class=quiet>At {rate} × D’s rate, which is {rates}. The marks are those of above.</p>"
+    return table("numbers", head, body) + about + slopes(results, [(GAMES[game].title, game, rate) for game in games])
 
 
-def slopes(results: Results, size: Size) -> str:
-    """‖∇D‖ at real and at generated images after the last step, by rate."""
-    if not any(final(row(results, "default", x, k), "slope_real") for x in size.rates for k in KINDS):
+def slopes(results: Results, columns: list[tuple[str, str, int]]) -> str:
+    """‖∇D‖ at real and at generated images after the last step; columns: their titles, games and rates."""
+    if not any(final(row(results, game, rate, k), "slope_real") for _, game, rate in columns for k in KINDS):
         return ""
-    head = [["<td></td>", *(f"<th>{rate} ×<small>real / generated</small></th>" for rate in size.rates)]]
+    head = [["<td></td>", *(f"<th>{escape(title)}<small>real / generated</small></th>" for title, _, _ in columns)]]
     body = []
     for kind, (name, _) in KINDS.items():
         cells = []
-        for rate in size.rates:
-            found = [final(row(results, "default", rate, kind), f"slope_{where}") for where in ("real", "fake")]
+        for _, game, rate in columns:
+            found = [final(row(results, game, rate, kind), f"slope_{where}") for where in ("real", "fake")]
             cells.append(" / ".join(number(statistics.fmean(v)) or "–" if v else "–" for v in found))
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
     return table("numbers", head, body) + (

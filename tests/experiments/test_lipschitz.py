@@ -159,6 +159,7 @@ def test_the_page_shows_what_diverged():
     shown = page(results(DIVERGED), SIZE, "python -m experiments.lipschitz")
     assert "16 of 45 cells finished, 13 diverged" in shown and "A cross: so many seeds diverged." in shown
     assert "default-x1-isn-l2-2</b> failed: no space is left" in shown
+    assert shown.count("real / generated") == 3  # two rates of the default game, and the poster's
     assert "default-x5-l2-0</b>" not in shown and "diverged: training stopped: step 3: loss_d is nan" in shown
 
 
