@@ -24,7 +24,7 @@ from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.ranks import One
 from minigan.sampling import generate
-from nn import EMA, Adam, learning_rate, normalized, power_iteration
+from nn import EMA, Adam, Module, he_constants, learning_rate, normalized, power_iteration
 from nn.optim import FlatParameters
 
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
@@ -63,12 +63,11 @@ class GAN:
         if device == "cpu":
             keep_freed_memory()
         self.generator, self.discriminator = (network.to(device) for network in build(c))
-        betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
         self.labels: Any = None
         if c.classes:
             self.labels, self.class_rows = self.tell_classes(labels, len(images))
-        self.adam_g = Adam(self.generator.parameters(), c.g_lr, betas, max_norm=max_norm)
-        self.adam_d = Adam(self.discriminator.parameters(), c.d_lr, betas, max_norm=max_norm)
+        self.adam_g = self.optimiser(self.generator, c.g_lr)
+        self.adam_d = self.optimiser(self.discriminator, c.d_lr)
         self.ema = EMA(self.generator)
         self.rng = RandomStream(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
@@ -90,6 +89,12 @@ class GAN:
         self.graph = graph
         self.graphs: dict[bool, tuple[GraphedStep, int]] = {}  # with penalties and without: the graph, what it draws
         self.prepare()
+
+    def optimiser(self, network: Module, lr: float) -> Adam:
+        """Adam on a network, with equalised learning rates if the configuration has them."""
+        c = self.config
+        scales = he_constants(network) if c.equalised else None
+        return Adam(network.parameters(), lr, (c.beta1, c.beta2), max_norm=c.max_norm or None, scales=scales)
 
     def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
         """The labels, int64 (N,), and the one-hot row of each class, float32 (K, K), on the device.

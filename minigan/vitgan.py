@@ -123,9 +123,9 @@ class ImplicitPatch(Module):
             self.encode: Module = FourierFeatures(2, hidden, rng=rng)
         else:
             self.encode = siren = SirenLayer(2, hidden, omega, True, rng=rng)
-            siren.linear.weight.data *= (
-                2  # frequencies over ±ω₀, not ±ω₀/2: with half of ω₀, Adam moves them half as fast
-            )
+            # Frequencies over ±ω₀, not ±ω₀/2: with half of ω₀, Adam moves them half as fast.
+            siren.linear.weight.data *= 2
+            siren.linear.weight_std *= 2
         self.modulate = Linear(features, hidden, rng=rng)
         self.out = Linear(hidden, channels, gain=1.0, rng=rng)
 

@@ -8,6 +8,7 @@ from nn.containers import ModuleDict, ModuleList, ParameterList
 from nn.conv import Conv1d, Conv2d, ConvTranspose2d
 from nn.dropout import Dropout
 from nn.embedding import Embedding
+from nn.equalised import he_constants
 from nn.init import manual_seed
 from nn.linear import Linear
 from nn.module import Buffer, Module, Parameter, Sequential
@@ -65,6 +66,7 @@ __all__ = [
     "Tanh",
     "clip_grad_norm_",
     "clip_grad_value_",
+    "he_constants",
     "learning_rate",
     "manual_seed",
     "normalized",

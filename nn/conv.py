@@ -26,7 +26,9 @@ class Conv2d(Module):
         rng: RandomStream | None = None,
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (out_channels, in_channels, kh, kw), 0.2))
+        shape = (out_channels, in_channels, kh, kw)
+        self.weight_std = init.kaiming_std(shape, 0.2)  # of the weight as drawn: see nn.equalised
+        self.weight = Parameter(init.normal(init.default_rng(rng), shape, self.weight_std))
         self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
         self.stride, self.padding, self.dilation = stride, padding, dilation
         self.spectral = make_spectral_norm(norm, self.weight)
@@ -52,7 +54,8 @@ class Conv1d(Module):
         rng: RandomStream | None = None,
     ):
         shape = (out_channels, in_channels, kernel_size)
-        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), shape, 0.2))
+        self.weight_std = init.kaiming_std(shape, 0.2)
+        self.weight = Parameter(init.normal(init.default_rng(rng), shape, self.weight_std))
         self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
         self.stride, self.padding, self.dilation = stride, padding, dilation
 
@@ -77,7 +80,9 @@ class ConvTranspose2d(Module):
         rng: RandomStream | None = None,
     ):
         kh, kw = (kernel_size, kernel_size) if isinstance(kernel_size, int) else kernel_size
-        self.weight = Parameter(init.kaiming_normal(init.default_rng(rng), (in_channels, out_channels, kh, kw), 0.2))
+        shape = (in_channels, out_channels, kh, kw)
+        self.weight_std = init.kaiming_std(shape, 0.2)
+        self.weight = Parameter(init.normal(init.default_rng(rng), shape, self.weight_std))
         self.bias: Any = Parameter(init.zeros(out_channels)) if bias else None
         self.stride, self.padding, self.output_padding = stride, padding, output_padding
 

@@ -41,14 +41,14 @@ def fan(shape: tuple[int, ...]) -> tuple[int, int]:
     return shape[1] * window, shape[0] * window
 
 
-def lecun_normal(rng: RandomStream, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
-    """N(0, gain²/fan_in): an output of variance gain² from inputs of variance 1 (LeCun et al., 1998)."""
-    return normal(rng, shape, gain / math.sqrt(fan(shape)[0]))
+def lecun_std(shape: tuple[int, ...], gain: float = 1.0) -> float:
+    """gain/√fan_in, for an output of variance gain² from inputs of variance 1 (LeCun et al., 1998)."""
+    return gain / math.sqrt(fan(shape)[0])
 
 
-def kaiming_normal(rng: RandomStream, shape: tuple[int, ...], negative_slope: float = 0.0) -> np.ndarray:
-    """N(0, 2/((1 + a²) fan_in)), before a leaky ReLU of slope a (He et al., 1502.01852)."""
-    return lecun_normal(rng, shape, math.sqrt(2 / (1 + negative_slope**2)))
+def kaiming_std(shape: tuple[int, ...], negative_slope: float = 0.0) -> float:
+    """√(2/((1 + a²) fan_in)), before a leaky ReLU of slope a (He et al., 1502.01852)."""
+    return lecun_std(shape, math.sqrt(2 / (1 + negative_slope**2)))
 
 
 def xavier_uniform(rng: RandomStream, shape: tuple[int, ...], gain: float = 1.0) -> np.ndarray:
@@ -56,7 +56,7 @@ def xavier_uniform(rng: RandomStream, shape: tuple[int, ...], gain: float = 1.0)
     return uniform(rng, shape, gain * math.sqrt(6 / sum(fan(shape))))
 
 
-def siren_uniform(rng: RandomStream, shape: tuple[int, ...], omega: float, first: bool) -> np.ndarray:
-    """U(±1/in) in the first SIREN layer, U(±√(6/in)/ω₀) in later ones (Sitzmann et al., 2006.09661, section 3.2)."""
+def siren_bound(shape: tuple[int, ...], omega: float, first: bool) -> float:
+    """b of U(±b): 1/in in a first SIREN layer, √(6/in)/ω₀ in later ones (Sitzmann et al., 2006.09661, section 3.2)."""
     n = fan(shape)[0]
-    return uniform(rng, shape, 1 / n if first else math.sqrt(6 / n) / omega)
+    return 1 / n if first else math.sqrt(6 / n) / omega

@@ -29,7 +29,9 @@ class Linear(Module):
         norm: str | None = None,
         rng: RandomStream | None = None,
     ):
-        self.weight = Parameter(init.lecun_normal(init.default_rng(rng), (out_features, in_features), gain))
+        shape = (out_features, in_features)
+        self.weight_std = init.lecun_std(shape, gain)  # of the weight as drawn: see nn.equalised
+        self.weight = Parameter(init.normal(init.default_rng(rng), shape, self.weight_std))
         self.bias: Any = Parameter(init.zeros(out_features)) if bias else None
         self.spectral = make_spectral_norm(norm, self.weight)
 

@@ -36,6 +36,13 @@ class FlatParameters:
             p.data = self.data[part].reshape(p.shape)
         self.views = [p.data for p in self.parameters]
 
+    def spread(self, numbers: Sequence[float]) -> Any:
+        """An array like `data` that holds one number throughout each parameter."""
+        flat = array_module(self.data).empty_like(self.data)
+        for part, number in zip(self.parts, numbers, strict=True):
+            flat[part] = number
+        return flat
+
     def check(self) -> None:
         """RuntimeError if the parameters are no longer views of `data`."""
         if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
@@ -137,6 +144,8 @@ class Adam(Optimizer):
 
     m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
     `max_norm`: gradients of a longer Euclidean norm are scaled down to it.
+    `scales`: a number c for each parameter, which is then trained as θ = c φ: g is the gradient c ∂L/∂θ of φ, and θ
+    moves by c times the step of φ (see `nn.equalised`).
     """
 
     def __init__(
@@ -146,9 +155,11 @@ class Adam(Optimizer):
         betas: tuple[float, float] = (0.9, 0.999),
         eps: float = 1e-8,
         max_norm: float | None = None,
+        scales: Sequence[float] | None = None,
     ):
         super().__init__(parameters, lr)
         self.betas, self.eps, self.max_norm = betas, eps, max_norm
+        self.scales = None if scales is None else self.flat.spread(scales)
         self.m, self.v = 0 * self.flat.data, 0 * self.flat.data
         self.numbers = Numbers(2, array_module(self.m))
         self.prepare()
@@ -161,7 +172,7 @@ class Adam(Optimizer):
         self.flat.check()  # here, so that no twin can forget it
         self.flat.check_gradients(grads)
         WRITES.note(self.flat.data)
-        xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm)
+        xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm, self.scales)
         return adam_update(xp, self.flat, grads, self.m, self.v, self.numbers, *constants)
 
     def state(self) -> dict[str, Any]:
@@ -208,10 +219,13 @@ def adam_update(
     betas: tuple[float, float],
     eps: float,
     max_norm: float | None,
+    scales: Any = None,
 ) -> Any:
-    """The equations of Adam, in place; returns the norm. numbers: lr/(1 − β₁ᵗ) and 1/√(1 − β₂ᵗ)."""
+    """The equations of Adam, in place; returns the norm. numbers: lr/(1 − β₁ᵗ) and 1/√(1 − β₂ᵗ); scales: flat."""
     (beta1, beta2), (rate, root) = betas, numbers
     g = flat.gather(grads)
+    if scales is not None:
+        g *= scales
     norm = xp.sqrt(matmul(xp, g, g))
     if max_norm is not None:
         g *= xp.minimum(max_norm / (norm + 1e-12), 1.0)
@@ -221,7 +235,8 @@ def adam_update(
         mean += (1 - beta1) * slope
         square *= beta2
         square += (1 - beta2) * (slope * slope)
-        weights -= mean / (xp.sqrt(square) * root + eps) * rate
+        step = mean / (xp.sqrt(square) * root + eps) * rate
+        weights -= step if scales is None else scales[block] * step
     return norm
 
 

@@ -28,9 +28,15 @@ class SirenLayer(Module):
     ):
         rng = init.default_rng(rng)
         self.linear = Linear(in_features, out_features, rng=rng)
-        self.linear.weight.data[...] = init.siren_uniform(rng, (out_features, in_features), omega, first)
+        self.draw_weight(init.siren_bound((out_features, in_features), omega, first), rng)
         self.linear.bias.data[...] = init.uniform(rng, (out_features,), math.pi / omega)  # any phase
         self.omega = omega
+
+    def draw_weight(self, bound: float, rng: RandomStream) -> None:
+        """Draw the weight anew, from U(±bound)."""
+        weight = self.linear.weight
+        weight.data[...] = init.uniform(rng, weight.shape, bound)
+        self.linear.weight_std = bound / math.sqrt(3)
 
     def forward(self, x: Tensor) -> Tensor:
         return ops.bias_sine(ops.linear(x, self.linear.weight), self.linear.bias, omega=self.omega)
@@ -44,9 +50,7 @@ class FourierFeatures(SirenLayer):
 
     def __init__(self, in_features: int, out_features: int, *, rng: RandomStream | None = None):
         super().__init__(in_features, out_features, omega=1.0, first=True, rng=rng)
-        self.linear.weight.data[...] = init.uniform(
-            init.default_rng(rng), (out_features, in_features), math.sqrt(9 / 2)
-        )
+        self.draw_weight(math.sqrt(9 / 2), init.default_rng(rng))
 
 
 def pixel_coordinates(height: int, width: int) -> np.ndarray:

@@ -2,7 +2,8 @@
 
 Trains the same generator against five discriminators (plain, L2 attention, ISN, both, a bound with L2) at growing
 learning rates of D, and in two games without gradient penalty, several seeds each. It measures the distance over its
-floor, σ and stable rank of every layer of D, and D's slope at images. Call it again to go on: finished cells are not
+floor, σ and stable rank of every layer of D, and D's slope at images. That losses stop being finite numbers is a result
+too: it counts as worse than any distance. Call it again to go on: cells that have finished or diverged are not
 repeated. lipschitz.html claims only what holds between all seeds.
 """
 
@@ -80,11 +81,16 @@ def main(argv: list[str]) -> int:
             refuse_changed(job, out)
         print(f"{len(jobs)} cells, {args.jobs} at once, on {device}; writing to {out}", flush=True)
         try:
-            failed = Runner(jobs, out, args.jobs, device, lock).run()
+            runner = Runner(jobs, out, args.jobs, device, lock)
+            failed = runner.run()
         except KeyboardInterrupt:
             print("stopped and saved; the same command goes on, --page-only shows what is there", file=sys.stderr)
             return 130
         write_page(jobs, out, size, command)
+    diverged = [name for name in failed if runner.results[name].status == "diverged"]
+    if diverged:
+        print(f"{len(diverged)} of {len(jobs)} cells diverged: {', '.join(diverged)}")
+    failed = {name: words for name, words in failed.items() if name not in diverged}
     if failed:
         print(f"error: {len(failed)} of {len(jobs)} cells failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0

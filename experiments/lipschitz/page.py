@@ -1,5 +1,6 @@
 """The page: the distances by rate, what separates, the other games, and what D is like inside."""
 
+import math
 import statistics
 from html import escape
 from pathlib import Path
@@ -8,9 +9,8 @@ from typing import Any
 import numpy as np
 
 import experiments.poster
-from experiments.lipschitz.plan import GAMES, KINDS, Size, claims, final, is_whole, row, verdict
+from experiments.lipschitz.plan import GAMES, KINDS, Cell, Size, by_chance, claims, final, is_whole, row, span, verdict
 from experiments.parts.jobs import Result
-from experiments.poster.numbers import Row
 from experiments.poster.page import made, missing
 from experiments.poster.tables import data_name, table
 from minigan.charts import LIGHT, PALETTE, Chart, Line, chart_grid, dress, logarithmic, run_colours, svg
@@ -35,8 +35,8 @@ def page(results: Results, size: Size, command: str) -> str:
         section(
             "The distance by D’s learning rate", drawn + distances(results, size) if "default" in size.games else ""
         ),
+        section("The slope of D at images", slopes(results, [(f"{x} ×", "default", x) for x in size.rates])),
         section("Without gradient penalty", others(results, size)),
-        section("The slope of D at images", slopes(results, size)),
         section(f"Inside D, at {rate} × its rate", inside(results, rate) if rate else "", "two"),
         section("How this page was made", made(list(results.values()), command)),
     ]
@@ -46,17 +46,22 @@ def page(results: Results, size: Size, command: str) -> str:
 def header(results: Results, size: Size) -> str:
     """What is trained, how much of it is there, and what separates."""
     finished = [r for r in results.values() if r.status == "finished"]
+    going = [r for r in results.values() if r.status not in ("finished", "diverged")]
+    diverged = len(results) - len(finished) - len(going)
+    begun = next((r for r in results.values() if r.config), None)
     said = claims(results, size)
     found = "".join(f"<li>{escape(sentence)}</li>" for sentence in said)
-    verdict = f"Seeds separate from the plain D here:<ul>{found}</ul>" if said else nothing(results, size)
-    state = "" if len(finished) == len(results) else f"<p class=state>{missing(list(results.values()))}</p>"
+    claimed = f"Seeds separate from the plain D here:<ul>{found}</ul>" if said else f"<p>{nothing(results, size)}</p>"
+    chance = f"<p class=quiet>{words}</p>" if (words := by_chance(results, size)) else ""
+    state = f"<p class=state>{missing(going)}</p>" if going else ""
+    ended = f"{len(finished)} of {len(results)} cells finished" + (f", {diverged} diverged" if diverged else "")
     return (
-        f"<header><p class=eyebrow>minigan · {len(finished)} of {len(results)} cells finished</p>"
+        f"<header><p class=eyebrow>minigan · {ended}</p>"
         "<h1>What the Lipschitz tools are for</h1>"
         "<p class=lead>One generator against five discriminators: plain, with L2 attention, with improved spectral "
         "norm (ISN), with both, and with a bound on σ beside L2 attention. Trained on "
-        f"{data_name(finished[0] if finished else None)} for {size.steps:,} steps at width {size.width}, {size.seeds} "
-        f"seeds each.</p><div class=verdict>{verdict}</div>{state}</header>"
+        f"{data_name(begun)} for {size.steps:,} steps at width {size.width}, {size.seeds} "
+        f"seeds each.</p><div class=verdict>{claimed}{chance}</div>{state}</header>"
     )
 
 
@@ -68,15 +73,21 @@ def nothing(results: Results, size: Size) -> str:
     return "Nothing is claimed: no cell of the plain D has all of its seeds yet."
 
 
-def cell_text(cell: Row, plain: Row) -> str:
-    """The mean over the seeds, their range, and the mark of the verdict against the plain D."""
+def cell_text(cell: Cell, plain: Cell) -> str:
+    """The mean over the seeds, their range, and the mark of the verdict against the plain D.
+
+    Where seeds diverged there is no mean: how many did, and the range of the others.
+    """
+    seeds, mark = len(cell.results), MARKS[verdict(cell, plain)]
     if not cell.ratios:
         failed = sum(r.status == "failed" for r in cell.results)
-        return f"–<small>{failed} of {len(cell.results)} seeds failed</small>" if failed else "–"
-    of = "" if len(cell.ratios) == len(cell.results) else f", {len(cell.ratios)} of {len(cell.results)} seeds"
-    mark = MARKS[verdict(cell, plain)]
-    low, high = number(min(cell.ratios)), number(max(cell.ratios))
-    return f"{mark}{number(statistics.fmean(cell.ratios))} ×<small>{low} to {high}{of}</small>"
+        return f"–<small>{failed} of {seeds} seeds failed</small>" if failed else "–"
+    of = "" if len(cell.ratios) == seeds else f", {len(cell.ratios)} of {seeds} seeds"
+    if not cell.finite:
+        return f"{mark}diverged<small>{cell.diverged} of {seeds} seeds</small>"
+    if cell.diverged:
+        return f"{mark}{cell.diverged} of {seeds} diverged<small>{span(cell)} ×{of}</small>"
+    return f"{mark}{number(statistics.fmean(cell.finite))} ×<small>{span(cell)}{of}</small>"
 
 
 def distances(results: Results, size: Size) -> str:
@@ -89,7 +100,7 @@ def distances(results: Results, size: Size) -> str:
     return table("numbers", head, body) + (
         "<p class=quiet>The distance over that between two sets of real images: the mean over the seeds, and their "
         "range. ↓ all seeds are below all of the plain D at that rate, ↑ above, ≈ they overlap; no mark where seeds "
-        "are missing. Three seeds lie all below or all above three others by chance once in ten times.</p>"
+        "are missing. A seed diverged if a loss was no longer a finite number: that is worse than any distance.</p>"
     )
 
 
@@ -98,27 +109,26 @@ def others(results: Results, size: Size) -> str:
     games, rate = [g for g in size.games if g != "default"], size.rates[0]
     if not games or not any(row(results, g, rate, k).ratios for g in games for k in KINDS):
         return ""
-    head = [["<td></td>", *(f"<th>{escape(GAMES[game][0])}</th>" for game in games)]]
+    rates = " and ".join(f"{rate * GAMES[game].d_lr:g} with {escape(GAMES[game].title)}" for game in games)
+    head = [["<td></td>", *(f"<th>{escape(GAMES[game].title)}</th>" for game in games)]]
     body = []
     for kind, (name, _) in KINDS.items():
         cells = [cell_text(row(results, g, rate, kind), row(results, g, rate, "plain")) for g in games]
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
-    return table("numbers", head, body) + (
-        f"<p class=quiet>At {rate} × D’s rate. The paper’s equalised learning rates are not among this: the framework "
-        "lacks them.</p>"
-    )
+    about = f"<p class=quiet>At {rate} × D’s rate, which is {rates}. The marks are those of above.</p>"
+    return table("numbers", head, body) + about + slopes(results, [(GAMES[game].title, game, rate) for game in games])
 
 
-def slopes(results: Results, size: Size) -> str:
-    """‖∇D‖ at real and at generated images after the last step, by rate."""
-    if not any(final(row(results, "default", x, k), "slope_real") for x in size.rates for k in KINDS):
+def slopes(results: Results, columns: list[tuple[str, str, int]]) -> str:
+    """‖∇D‖ at real and at generated images after the last step; columns: their titles, games and rates."""
+    if not any(final(row(results, game, rate, k), "slope_real") for _, game, rate in columns for k in KINDS):
         return ""
-    head = [["<td></td>", *(f"<th>{rate} ×<small>real / generated</small></th>" for rate in size.rates)]]
+    head = [["<td></td>", *(f"<th>{escape(title)}<small>real / generated</small></th>" for title, _, _ in columns)]]
     body = []
     for kind, (name, _) in KINDS.items():
         cells = []
-        for rate in size.rates:
-            found = [final(row(results, "default", rate, kind), f"slope_{where}") for where in ("real", "fake")]
+        for _, game, rate in columns:
+            found = [final(row(results, game, rate, kind), f"slope_{where}") for where in ("real", "fake")]
             cells.append(" / ".join(number(statistics.fmean(v)) or "–" if v else "–" for v in found))
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
     return table("numbers", head, body) + (
@@ -128,7 +138,7 @@ def slopes(results: Results, size: Size) -> str:
 
 
 def shown_rate(results: Results, size: Size) -> int:
-    """The rate whose layers are shown: the largest at which each D has a finished cell; 0 if there is none."""
+    """The rate whose layers are shown: the largest at which each D has a finished seed; 0 if there is none."""
     whole = [x for x in size.rates if all(final(row(results, "default", x, k), "slope_real") for k in KINDS)]
     return max(whole, default=0)
 
@@ -149,13 +159,13 @@ def inside(results: Results, rate: int) -> str:
     )
 
 
-def layers(cell: Row) -> list[str]:
+def layers(cell: Cell) -> list[str]:
     """The names of the layers, in their order in the network."""
     measured = [r for result in cell.results for r in result.records if r["kind"] == "spectra"]
     return [key.removeprefix("rank ") for key in (measured[0] if measured else {}) if key.startswith("rank ")]
 
 
-def charts(cells: dict[str, Row], keys: dict[str, str]) -> list[Chart]:
+def charts(cells: dict[str, Cell], keys: dict[str, str]) -> list[Chart]:
     """A chart for each key of the "spectra" records."""
     drawn = []
     for key, title in keys.items():
@@ -174,29 +184,41 @@ def charts(cells: dict[str, Row], keys: dict[str, str]) -> list[Chart]:
 
 
 def rates_figure(results: Results, size: Size) -> Any:
-    """A line for each D over the rates, a dot for each seed: a matplotlib Figure; None before the first cell."""
+    """A line for each D over the rates, a dot for each seed, a cross at the top for those that diverged.
+
+    A matplotlib Figure; None before the first distance.
+    """
     from matplotlib.figure import Figure
 
     cells = {(kind, x): row(results, "default", x, kind) for kind in KINDS for x in size.rates}
-    if "default" not in size.games or not any(cell.ratios for cell in cells.values()):
+    if "default" not in size.games or not any(cell.finite for cell in cells.values()):
         return None
     figure = Figure(figsize=(11, 5.6), dpi=100, facecolor=LIGHT["paper"])
-    axes = figure.add_axes((0.07, 0.12, 0.9, 0.74))
+    axes = figure.add_axes((0.07, 0.12, 0.9, 0.72))
     dress(axes)
+    top = axes.get_xaxis_transform()  # heights from 0 at the bottom to 1 at the top
     for i, (kind, colour) in enumerate(COLOURS.items()):
-        shown = [x for x in size.rates if cells[kind, x].ratios]
-        places = [size.rates.index(x) + 0.07 * (i - 2) for x in shown]  # beside each other, so that dots do not overlap
-        means = [statistics.fmean(cells[kind, x].ratios) for x in shown]
-        axes.plot(places, means, color=colour, linewidth=1.5, label=KINDS[kind][0])
-        for place, x in zip(places, shown, strict=True):
-            ratios = cells[kind, x].ratios
-            axes.scatter([place] * len(ratios), ratios, s=44, color=colour, edgecolor=LIGHT["paper"], zorder=3)
+        places = [k + 0.07 * (i - 2) for k in range(len(size.rates))]  # beside each other, so that dots do not overlap
+        of_kind = [(place, cells[kind, x]) for place, x in zip(places, size.rates, strict=True)]
+        means = [math.nan if c.diverged or not c.finite else statistics.fmean(c.finite) for _, c in of_kind]
+        axes.plot(places, means, color=colour, linewidth=1.5, label=KINDS[kind][0])  # broken where there is no mean
+        for place, cell in of_kind:
+            dots = [place] * len(cell.finite)
+            axes.scatter(dots, cell.finite, s=44, color=colour, edgecolor=LIGHT["paper"], zorder=3)
+            if cell.diverged:
+                axes.scatter([place], [0.97], s=50, marker="x", color=colour, transform=top)
+                axes.text(place, 0.91, str(cell.diverged), color=colour, ha="center", va="center", transform=top)
     axes.set_xticks(range(len(size.rates)), [f"{x} ×" for x in size.rates], color=LIGHT["ink"], fontsize=12)
     axes.set_xlim(-0.5, len(size.rates) - 0.5)
     logarithmic(axes, "y")
-    axes.legend(frameon=False, ncols=len(KINDS), loc="upper left", labelcolor=LIGHT["ink"])
-    label = next(cell.label for cell in cells.values() if cell.ratios)
+    low, high = axes.get_ylim()
+    axes.set_ylim(low, high * (high / low) ** 0.12)  # room for the crosses
+    axes.legend(frameon=False, ncols=len(KINDS), loc="lower left", bbox_to_anchor=(0, 1), labelcolor=LIGHT["ink"])
+    label = next(cell.label for cell in cells.values() if cell.finite)
     title = f"{label} over the floor by D’s learning rate, after {size.steps:,} steps at width {size.width}"
-    figure.text(0.07, 0.93, title, color=LIGHT["ink"], fontsize=13, fontweight="bold")
-    figure.text(0.07, 0.02, "A dot for each seed, a line through their means. Lower is better.", color=LIGHT["quiet"])
+    figure.text(0.07, 0.94, title, color=LIGHT["ink"], fontsize=13, fontweight="bold")
+    about = "A dot for each seed, a line through their means. Lower is better."
+    if any(cell.diverged for cell in cells.values()):
+        about += " A cross: so many seeds diverged."
+    figure.text(0.07, 0.02, about, color=LIGHT["quiet"])
     return figure

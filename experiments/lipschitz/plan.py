@@ -1,11 +1,14 @@
 """The cells of the experiment: which discriminator, at which learning rate, in which game, with which seed."""
 
+import math
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from experiments.parts.jobs import Job, Result
 from experiments.poster.numbers import Row, course
 from minigan.config import Config
+from minigan.page.pieces import number
 
 KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all cells.
     "plain": ("plain", "--d-similarity dot --d-norm none"),
@@ -15,12 +18,25 @@ KINDS = {  # name of a discriminator: what the page calls it, and its flags. The
     "bound-l2": ("bound + L2", "--d-similarity l2 --d-norm bound"),
 }
 RATES = (1, 2, 5, 10, 20)  # multiples of D's learning rate
-GAMES = {  # name: what the page calls it, its flags, and whether it is played at every rate or at the first alone
-    "default": ("the default loss, with R1 and R2", "", True),
-    "poster": ("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", False),
-    "paper": (
-        "the paper’s loss with bCR and DiffAug, without penalty",
-        "--loss nonsaturating --penalty none --bcr 10 --augment translation,cutout,brightness,contrast --augment-p 0.8",
+
+
+class Game(NamedTuple):
+    """What all five discriminators play."""
+
+    title: str  # what the page calls it
+    flags: str
+    d_lr: float  # D's learning rate at 1 ×
+    every: bool  # whether it is played at every rate, or at the first alone
+
+
+GAMES = {
+    "default": Game("the default loss, with R1 and R2", "", Config.d_lr, True),
+    "poster": Game("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", Config.d_lr, False),
+    "paper": Game(
+        "the paper’s loss, with bCR, DiffAug and equalised learning rates, without penalty",
+        "--loss nonsaturating --penalty none --bcr 10 --augment translation,cutout,brightness,contrast --augment-p 0.8 "
+        "--equalised --g-lr 0.002 --decay constant",
+        2e-3,
         False,
     ),
 }
@@ -37,6 +53,10 @@ class Size:
     rates: tuple[int, ...] = RATES
     games: tuple[str, ...] = tuple(GAMES)
 
+    def rates_of(self, game: str) -> tuple[int, ...]:
+        """The rates at which a game is played."""
+        return self.rates if GAMES[game].every else self.rates[:1]
+
     @property
     def flags(self) -> list[str]:
         width = f"--g-width {self.width} --g-head-width {self.width} --d-width {self.width}"
@@ -48,57 +68,97 @@ def plan(size: Size) -> list[Job]:
     """A job for each cell, rate by rate, so that the first rates are complete first."""
     jobs = []
     for game in size.games:
-        _, flags, every = GAMES[game]
-        for rate in size.rates if every else size.rates[:1]:
+        _, flags, d_lr, _ = GAMES[game]
+        for rate in size.rates_of(game):
             for kind, (_, norm) in KINDS.items():
                 for seed in range(size.seeds):
-                    words = [*norm.split(), *flags.split(), "--d-lr", f"{rate * Config.d_lr:g}", *size.flags]
+                    words = [*norm.split(), *flags.split(), "--d-lr", f"{rate * d_lr:g}", *size.flags]
                     jobs.append(Job(f"{game}-x{rate}-{kind}-{seed}", "mnist", (*words, "--seed", str(seed))))
     return jobs
 
 
-def row(results: dict[str, Result], game: str, rate: int, kind: str) -> Row:
+class Cell(Row):
+    """The seeds of one D at one rate in one game. A seed that diverged is worse than all that did not."""
+
+    @property
+    def diverged(self) -> int:
+        return sum(r.status == "diverged" for r in self.results)
+
+    @property
+    def finite(self) -> list[float]:
+        """The distances over the floor of the seeds that have finished."""
+        return super().ratios
+
+    @property
+    def ratios(self) -> list[float]:
+        """The same, and infinity for each seed that diverged."""
+        return self.finite + [math.inf] * self.diverged
+
+
+def row(results: dict[str, Result], game: str, rate: int, kind: str) -> Cell:
     """The seeds of a cell. A seed has a course once it has finished."""
-    start = f"{game}-x{rate}-{kind}-"
-    seeds = [r for name, r in results.items() if name.rpartition("-")[0] + "-" == start]
-    return Row(kind, seeds, [c for r in seeds if r.status == "finished" and (c := course(r))])
+    seeds = [r for name, r in results.items() if name.rpartition("-")[0] == f"{game}-x{rate}-{kind}"]
+    return Cell(kind, seeds, [c for r in seeds if r.status == "finished" and (c := course(r))])
 
 
-def is_whole(cell: Row) -> bool:
-    """Whether every seed has finished and was measured against a floor, and there are at least two."""
+def is_whole(cell: Cell) -> bool:
+    """Whether every seed has diverged, or has finished and was measured against a floor; and there are at least two."""
     return len(cell.ratios) == len(cell.results) >= 2
 
 
-def verdict(cell: Row, other: Row) -> str:
-    """ "better" or "worse" if all seeds of a whole cell lie on one side of all of another, "within" if not.
+def verdict(cell: Cell, plain: Cell) -> str:
+    """ "better" or "worse" if all seeds of a whole cell lie on one side of all of the plain D's, "within" if not.
 
-    "" where a seed of either is missing: what is not finished is not claimed.
+    "" where a seed of either is missing, because what has not ended is not claimed; and of the plain D itself.
     """
-    return cell.against(other) if is_whole(cell) and is_whole(other) else ""
+    return cell.against(plain) if cell.name != plain.name and is_whole(cell) and is_whole(plain) else ""
+
+
+def comparisons(results: dict[str, Result], size: Size) -> Iterator[tuple[str, int, Cell, Cell]]:
+    """Every game, rate, tool and plain D that have a verdict."""
+    for game in size.games:
+        for rate in size.rates_of(game):
+            plain = row(results, game, rate, "plain")
+            for cell in (row(results, game, rate, kind) for kind in KINDS):
+                if verdict(cell, plain):
+                    yield game, rate, cell, plain
 
 
 def claims(results: dict[str, Result], size: Size) -> list[str]:
     """A sentence for each pair of a tool and the plain D whose seeds do not overlap, with both ranges."""
-    said = []
-    for game in size.games:
-        for rate in size.rates if GAMES[game][2] else size.rates[:1]:
-            plain = row(results, game, rate, "plain")
-            for kind in KINDS:
-                cell = row(results, game, rate, kind)
-                if (found := verdict(cell, plain)) in ("better", "worse"):
-                    said.append(
-                        f"{GAMES[game][0]}, {rate} × D’s rate: {KINDS[kind][0]} is {found} than plain with every "
-                        f"seed ({spread(cell)} against {spread(plain)})"
-                    )
-    return said
+    return [
+        f"{GAMES[game].title}, {rate} × D’s rate: {KINDS[cell.name][0]} is {found} than plain with every seed "
+        f"({spread(cell)} against {spread(plain)})"
+        for game, rate, cell, plain in comparisons(results, size)
+        if (found := verdict(cell, plain)) != "within"
+    ]
 
 
-def spread(cell: Row) -> str:
-    """The range over the seeds."""
-    from minigan.page.pieces import number
+def by_chance(results: dict[str, Result], size: Size) -> str:
+    """How many of the verdicts would be a claim if no tool did anything; "" before the first of them."""
+    made = sum(1 for _ in comparisons(results, size))
+    if not made:
+        return ""
+    once = math.comb(2 * size.seeds, size.seeds) // 2  # orders of all seeds, for each order in which they separate
+    return (
+        f"If a tool changed nothing, its {size.seeds} seeds would all lie below or all lie above the {size.seeds} of "
+        f"the plain D once in {once:,} times. So of the {made} comparisons made here, about {made / once:.1f} would "
+        "separate by chance."
+    )
 
-    low, high = min(cell.ratios), max(cell.ratios)
-    return f"{number(low)} to {number(high)} × the floor"
+
+def spread(cell: Cell) -> str:
+    """The range over the seeds, and how many of them diverged."""
+    seeds = len(cell.results)
+    if not cell.finite:
+        return f"all {seeds} seeds diverged"
+    return f"{span(cell)} × the floor" + (f" and {cell.diverged} of {seeds} seeds diverged" if cell.diverged else "")
+
+
+def span(cell: Cell) -> str:
+    """The least and the greatest distance over the floor, or the only one."""
+    low, high = number(min(cell.finite)), number(max(cell.finite))
+    return low if low == high else f"{low} to {high}"
 
 
 def final(cell: Row, key: str) -> list[float]:

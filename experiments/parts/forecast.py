@@ -31,7 +31,7 @@ def forecast(jobs: list[Job], out: Path, at_once: int, device: str) -> int:
             )
         left, pace = job.steps - result.step, paces[kind]
         needed = left * pace + OVERHEAD + (left // config.eval_every * EVALUATION if config.eval_every else 0)
-        needed = 0.0 if result.status == "finished" else needed
+        needed = 0.0 if result.status in ("finished", "diverged") else needed
         total += needed
         print(f"{job.name:<22} {result.status:<9} {duration(needed):>10}   {shlex.join(job.flags)}", flush=True)
     print(f"{len(jobs)} runs, {at_once} at once: about {duration(total / at_once)}")

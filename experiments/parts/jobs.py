@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from experiments.parts.train import DIVERGED
 from minigan.log import read_config, read_log
 
 
@@ -24,13 +25,17 @@ class Job:
 
 @dataclass
 class Result:
-    """What a job has left behind. `status`: "finished", "stopped" (it can go on), "failed" or "waiting"."""
+    """What a job has left behind.
+
+    `status`: "finished", "diverged" (a loss was no longer a finite number, and would not be again: the same steps give
+    the same numbers), "failed", "stopped" (it can go on) or "waiting".
+    """
 
     job: Job
     directory: Path
     status: str
     step: int
-    words: str = ""  # of a failed run: its error
+    words: str = ""  # of a run that diverged or failed: its error
     config: dict[str, Any] = field(default_factory=dict)  # config.json
     records: list[dict[str, Any]] = field(default_factory=list)  # log.jsonl
 
@@ -46,7 +51,7 @@ def look(job: Job, out: Path) -> Result:
     if step >= job.steps and (directory / "samples.h5").is_file():
         status, words = "finished", ""
     elif words:
-        status = "failed"
+        status = "diverged" if words.startswith(DIVERGED) else "failed"
     else:
         status = "stopped" if step else "waiting"
     return Result(job, directory, status, min(step, job.steps), words, config, records)

@@ -19,18 +19,18 @@ ASK_AGAIN = 5.0  # seconds until a process is told to stop again: while it is lo
 
 
 class Runner:
-    """Runs jobs in the order given, `at_once` at a time, and skips finished ones."""
+    """Runs jobs in the order given, `at_once` at a time, and skips those that have finished or diverged."""
 
     def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO | None):
         self.out, self.at_once, self.device, self.lock = out, at_once, device, lock
         self.results = {job.name: look(job, out) for job in jobs}
-        self.waiting = [r.job for r in self.results.values() if r.status != "finished"]
+        self.waiting = [r.job for r in self.results.values() if r.status not in ("finished", "diverged")]
         self.running: dict[str, subprocess.Popen] = {}
-        self.failed: dict[str, str] = {}
+        self.failed = {name: r.words for name, r in self.results.items() if r.status == "diverged"}
         self.killed = False  # whether the running processes were killed before they could save
 
     def run(self) -> dict[str, str]:
-        """Train everything that is not finished; returns {name: error} of the runs that failed.
+        """Train everything that has not ended; returns {name: error} of the runs that failed or have diverged.
 
         On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
         """
@@ -97,8 +97,9 @@ class Runner:
             with open(output, "a", encoding="utf-8") as f:
                 f.write(f"\nfailed: {words}\n")
             self.failed[name] = words
-            return f"{name} failed: {words}"
         result = self.results[name] = look(self.results[name].job, self.out)
+        if code:
+            return f"{name} {'diverged' if result.status == 'diverged' else 'failed'}: {self.failed[name]}"
         return f"{name}: {describe(last(result.records, 'eval'))}"
 
     def stop(self) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.parts.flags import given_options
 from experiments.parts.jobs import Job, Result, look
-from minigan.config import Config, resolve
+from minigan.config import BEFORE, Config, resolve
 from minigan.errors import InputError
 
 # By command: pixels along a side, and channels, of its images where nothing says otherwise.
@@ -38,6 +38,8 @@ def differences(result: Result) -> list[str]:
     if changed:
         return changed
     recorded = result.config.get("options", {})
+    if recorded:  # of a field that it lacks, as what it was when there was no such field
+        recorded = {**dataclasses.asdict(Config()), **BEFORE, **recorded}
     options = dataclasses.asdict(configuration(result.job, recorded.get("image_size"), recorded.get("channels")))
     return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
 

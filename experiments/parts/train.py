@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from minigan.train import Run
 
+DIVERGED = "training stopped: "  # how the error of a run begins in which a loss is no longer a finite number
+
 
 def train(run: "Run") -> int:
     """Train a run that is held, and print how it ended; returns the exit status, 128 + its number after a signal."""
@@ -15,7 +17,7 @@ def train(run: "Run") -> int:
     try:
         figures = run.train_alone()
     except NonFinite as e:
-        print(f"error: training stopped: {e}", file=sys.stderr)
+        print(f"error: {DIVERGED}{e}", file=sys.stderr)
         return 1
     directory = run.directory
     if run.world.first:

@@ -97,7 +97,8 @@ class Row:
 
     def against(self, base: "Row") -> str:
         """Whether all seeds are "better" or "worse" than all of `base`, or else "within"; "" if there are too few."""
-        if self is base or min(len(self.ratios), len(base.ratios)) < 2 or self.label != base.label:
+        labels = {row.label for row in (self, base) if row.courses}
+        if self is base or min(len(self.ratios), len(base.ratios)) < 2 or len(labels) > 1:
             return ""
         if max(self.ratios) < min(base.ratios):
             return "better"

@@ -55,7 +55,8 @@ def header(figures: dict[str, Result], results: list[Result], scale: str) -> str
 
 def missing(results: list[Result]) -> str:
     """What the page lacks, in words."""
-    says = [f"<b>{escape(r.job.name)}</b> failed: {escape(r.words)}." for r in results if r.status == "failed"]
+    bad = [r for r in results if r.status in ("diverged", "failed")]
+    says = [f"<b>{escape(r.job.name)}</b> {r.status}: {escape(r.words)}." for r in bad]
     stopped = [f"{escape(r.job.name)} at {r.step:,} of {r.job.steps:,} steps" for r in results if r.status == "stopped"]
     says += [f"Not at their end: {', '.join(stopped)}."] if stopped else []
     waiting = sum(r.status == "waiting" for r in results)
@@ -139,7 +140,7 @@ def made(results: list[Result], command: str) -> str:
     facts = " · ".join(f"{escape(key)} {escape(plain(value))}" for key, value in machine.items())
     body = []
     for r in results:
-        words = f"failed: {r.words}" if r.status == "failed" else r.status
+        words = f"{r.status}: {r.words}" if r.words else r.status
         if changed := differences(r):
             words += f"; trained with other settings ({'; '.join(changed)})"
         typed = shlex.join(["python", "-m", f"experiments.{r.job.command}", *r.job.flags])

@@ -73,6 +73,16 @@ def test_runs_that_have_finished_are_not_repeated_and_a_failed_one_does_not_stop
     assert [calls(tmp_path, j.name) for j in jobs] == [["start"], ["start", "start"], ["start"], ["start"]]
 
 
+def test_a_run_that_diverged_is_not_trained_again_and_counts_as_failed(tmp_path):
+    """Its steps would give the same numbers. The error is that of `experiments.parts.train`."""
+    words = "training stopped: step 3: loss_d is nan"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "output.txt").write_text(f"error: {words}\n\nfailed: {words}\n")
+    assert look(job("a"), tmp_path).status == "diverged"
+    assert run([job("a"), job("b")], tmp_path) == {"a": words}
+    assert not (tmp_path / "a" / "log.jsonl").exists() and calls(tmp_path, "b") == ["start"]
+
+
 def test_a_killed_process_is_told_by_its_signal(tmp_path):
     class Killed(Stubs):
         def program(self, job):
@@ -149,6 +159,10 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
     ours = job("figures/vitgan", "--variant", "vitgan")
     configured(tmp_path, ours)
     assert differences(look(ours, tmp_path)) == []
+    (tmp_path / ours.name / "config.json").write_text(
+        (tmp_path / ours.name / "config.json").read_text().replace('"equalised": false, ', "")
+    )
+    assert differences(look(ours, tmp_path)) == []  # of before there was such a field
     assert differences(look(job("figures/new"), tmp_path)) == []
     more = job("figures/vitgan", "--variant", "vitgan", "--data", "mnist", steps=20)
     assert differences(look(more, tmp_path)) == ["--steps 10, now --steps 20", "no --data, now --data mnist"]

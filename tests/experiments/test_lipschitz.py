@@ -1,14 +1,16 @@
 """`python -m experiments.lipschitz`: its cells, what it claims and what not, and a page of what is there."""
 
 import json
+import math
 
 import pytest
 
 from experiments.lipschitz import __main__ as command
 from experiments.lipschitz import plan
-from experiments.lipschitz.page import page
+from experiments.lipschitz.page import cell_text, page
 from experiments.parts.jobs import Result
 from experiments.parts.settings import configuration
+from minigan.config import resolve
 from minigan.errors import InputError
 
 TINY = (
@@ -22,30 +24,40 @@ CHECKED = [f"default-x1-{kind}-0" for kind in plan.KINDS] + ["default-x20-l2-1",
 
 
 def results(distances, size=SIZE):
-    """Finished results of every cell: {cell name without its seed: a ratio for each seed; None has not finished}."""
+    """Results of every cell: {cell name without its seed: a ratio for each seed}.
+
+    None has not finished, infinity has diverged, and "failed" has failed otherwise.
+    """
     made = {}
     for job in plan.plan(size):
         cell, _, seed = job.name.rpartition("-")
         ratio = distances.get(cell, [None] * size.seeds)[int(seed)]
-        evals = [{"kind": "eval", "step": 10, "seconds": 1.0, "digit_fid": 2.0 * (ratio or 1), "floor": 2.0}]
+        distance = 2.0 * ratio if isinstance(ratio, int) else None
+        evals = [{"kind": "eval", "step": 10, "seconds": 1.0, "digit_fid": distance, "floor": 2.0}]
         spectra = [
             {"kind": "spectra", "step": s, "rank embed": 5.0, "sigma embed": 2.0, "slope_real": 0.5, "slope_fake": 0.25}
             for s in (0, 10)
         ]
-        there = ratio is not None
-        made[job.name] = Result(
-            job, None, "finished" if there else "waiting", 10, records=spectra + evals if there else []
-        )
+        if ratio == math.inf:
+            made[job.name] = Result(job, None, "diverged", 3, "training stopped: step 3: loss_d is nan")
+        elif ratio == "failed":
+            made[job.name] = Result(job, None, "failed", 3, "no space is left")
+        elif ratio is None:
+            made[job.name] = Result(job, None, "waiting", 0)
+        else:
+            made[job.name] = Result(job, None, "finished", 10, records=spectra + evals)
     return made
 
 
 def test_the_cells_differ_in_d_alone_and_no_name_is_there_twice():
     jobs = plan.plan(plan.Size())
     assert len({job.name for job in jobs}) == len(jobs) == 5 * 5 * 3 + 2 * 5 * 3
+    assert command.GAMES == tuple(plan.GAMES)
     of = {job.name: configuration(job) for job in jobs if job.name in CHECKED}
     for name, config in of.items():
         game, rate, _ = name.split("-", 2)
-        assert config.d_lr == pytest.approx(3e-3 * int(rate[1:])) and config.g_lr == 3e-3 and config.g_modulated
+        lr = 2e-3 if game == "paper" else 3e-3
+        assert config.d_lr == pytest.approx(lr * int(rate[1:])) and config.g_lr == lr and config.g_modulated
         assert (config.penalty == "none") == (game != "default") and (config.bcr == 10) == (game == "paper")
     assert [(of[f"default-x1-{k}-0"].d_similarity, of[f"default-x1-{k}-0"].d_norm) for k in plan.KINDS] == [
         ("dot", "none"),
@@ -54,6 +66,15 @@ def test_the_cells_differ_in_d_alone_and_no_name_is_there_twice():
         ("l2", "isn"),
         ("l2", "bound"),
     ]
+
+
+def test_the_papers_game_is_that_of_its_preset():
+    """The generator and D's sizes are those of the other games; how they are trained is the paper's."""
+    (job,) = (job for job in plan.plan(plan.Size()) if job.name == "paper-x1-isn-l2-0")
+    config = configuration(job)
+    names = ("loss", "penalty", "bcr", "augment", "augment_p", "g_lr", "d_lr", "equalised", "decay", "beta1", "beta2")
+    assert {n: getattr(config, n) for n in names} == {n: getattr(resolve(preset="paper"), n) for n in names}
+    assert config.equalised and config.g_width == 64
 
 
 SEPARATE = {
@@ -71,6 +92,76 @@ def test_only_what_all_seeds_say_is_claimed():
     said = plan.claims(results(SEPARATE), SIZE)
     assert len(said) == 2 and "ISN is worse" in said[0] and "ISN + L2 is better" in said[1]
     assert "40 to 44 × the floor against 80 to 100 × the floor" in said[1] and "5 × D’s rate" in said[1]
+
+
+INF = math.inf
+DIVERGED = {
+    "default-x1-plain": [10, 11, 12],
+    "default-x1-l2": [8, 9, INF],  # two seeds below all of plain's, and one worse than all
+    "default-x1-isn": [13, INF, 20],
+    "default-x1-isn-l2": [8, 9, "failed"],  # that says nothing about D
+    "default-x5-plain": [90, INF, INF],
+    "default-x5-l2": [INF, INF, INF],
+    "default-x5-isn": [40, 44, 42],
+    "poster-x1-plain": [INF, INF, INF],
+    "poster-x1-isn": [900, 900, 900],
+    "poster-x1-l2": [INF, INF, INF],
+}
+
+
+def test_a_seed_that_diverged_is_worse_than_any_that_did_not():
+    """By order alone: 8, 9, ∞ overlaps 10, 11, 12; 13, 20, ∞ is above it; ∞, ∞, ∞ ties with itself."""
+    there = results(DIVERGED)
+    marks = {
+        (game, rate, kind): plan.verdict(plan.row(there, game, rate, kind), plan.row(there, game, rate, "plain"))
+        for game, rate in (("default", 1), ("default", 5), ("poster", 1))
+        for kind in plan.KINDS
+    }
+    assert {key: mark for key, mark in marks.items() if mark} == {
+        ("default", 1, "l2"): "within",
+        ("default", 1, "isn"): "worse",
+        ("default", 5, "l2"): "within",
+        ("default", 5, "isn"): "better",
+        ("poster", 1, "isn"): "better",
+        ("poster", 1, "l2"): "within",
+    }
+    said = plan.claims(there, SIZE)
+    assert len(said) == 3 and "13 to 20 × the floor and 1 of 3 seeds diverged against 10 to 12" in said[0]
+    assert "40 to 44 × the floor against 90 × the floor and 2 of 3 seeds diverged" in said[1]
+    assert "900 × the floor against all 3 seeds diverged" in said[2]
+
+
+def test_a_cell_says_that_it_diverged_and_not_that_it_failed():
+    there = results(DIVERGED)
+
+    def text(name):
+        game, rate, kind = name.split("-", 2)
+        return cell_text(*(plan.row(there, game, int(rate[1:]), k) for k in (kind, "plain")))
+
+    assert text("default-x5-plain") == "2 of 3 diverged<small>90 ×</small>"  # beside itself no mark
+    assert text("default-x5-l2") == "≈ diverged<small>3 of 3 seeds</small>"
+    assert text("default-x5-isn") == "↓ 42 ×<small>40 to 44</small>"
+    assert text("default-x1-isn") == "↑ 1 of 3 diverged<small>13 to 20 ×</small>"
+    assert text("default-x1-isn-l2") == "8.5 ×<small>8 to 9, 2 of 3 seeds</small>"
+    assert text("poster-x1-bound-l2") == "–"
+
+
+def test_how_many_claims_chance_alone_would_make():
+    """Of the C(6, 3) = 20 orders of two triples two separate them; of C(4, 2) = 6 orders of two pairs, two."""
+    assert "once in 10 times" in (said := plan.by_chance(results(DIVERGED), SIZE))
+    assert "of the 6 comparisons made here, about 0.6 would" in said
+    pairs = plan.Size(steps=10, width=8, seeds=2, rates=(1,), games=("default",))
+    assert "once in 3 times" in plan.by_chance(results({f"default-x1-{k}": [1, 2] for k in plan.KINDS}, pairs), pairs)
+    assert plan.by_chance(results({}), SIZE) == ""
+
+
+@pytest.mark.slow
+def test_the_page_shows_what_diverged():
+    shown = page(results(DIVERGED), SIZE, "python -m experiments.lipschitz")
+    assert "16 of 45 cells finished, 13 diverged" in shown and "A cross: so many seeds diverged." in shown
+    assert "default-x1-isn-l2-2</b> failed: no space is left" in shown
+    assert shown.count("real / generated") == 3  # two rates of the default game, and the poster's
+    assert "default-x5-l2-0</b>" not in shown and "diverged: training stopped: step 3: loss_d is nan" in shown
 
 
 @pytest.mark.slow
@@ -121,3 +212,20 @@ def test_cells_are_trained_once_and_shown(tmp_path, monkeypatch):
     assert command.main([*again, "--device", "cpu"]) == 0 and log.read_bytes() == before
     with pytest.raises(InputError, match="was trained with other settings"):
         command.main([*again, "--steps", "3", "--device", "cpu"])
+
+
+@pytest.mark.slow
+def test_a_cell_that_diverges_is_a_result_and_is_not_repeated(tmp_path, monkeypatch, capsys):
+    """D's weights go to ± 1e30, and the square in its penalty beyond float32."""
+    monkeypatch.setattr(plan.Size, "flags", property(lambda size: [*TINY.split(), "--steps", str(size.steps)]))
+    monkeypatch.setattr(plan, "KINDS", {"plain": plan.KINDS["plain"]})
+    monkeypatch.setitem(plan.GAMES, "default", plan.GAMES["default"]._replace(d_lr=1e30))
+    flags = ["--steps", "4", "--seeds", "1", "--rates", "1", "--games", "default", "--out", str(tmp_path / "out")]
+    for _ in range(2):
+        assert command.main([*flags, "--device", "cpu"]) == 0
+        assert "1 of 1 cells diverged: default-x1-plain-0" in capsys.readouterr().out
+        output = tmp_path / "out" / "default-x1-plain-0" / "output.txt"
+        assert "failed: training stopped: step" in output.read_text(encoding="utf-8")
+        output.write_text(output.read_text(encoding="utf-8").replace("step", "once, step", 1), encoding="utf-8")
+    assert "once, once, step" in output.read_text(encoding="utf-8")  # the second call left the first one's as it was
+    assert "0 of 1 cells finished, 1 diverged" in (tmp_path / "out" / "lipschitz.html").read_text(encoding="utf-8")

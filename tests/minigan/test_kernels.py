@@ -39,7 +39,7 @@ from minigan.accelerate import augment as augment_kernel
 from minigan.accelerate import twins  # noqa: F401 - adds the kernels of minigan to those of autograd
 from minigan.accelerate.gather_images import gather_images
 from minigan.augment import Augment
-from nn import EMA, Adam, Linear
+from nn import EMA, Adam, Linear, he_constants
 from nn.spectral import SpectralBound, SpectralNorm
 
 DEVICES = ["emulator", *(["cuda"] if best_device() == "cuda" else [])]
@@ -254,13 +254,15 @@ def check_spectral_limit(device: str, rng: np.random.Generator) -> None:
         assert (to_host(found) == w).all() == (i % 3 == 0)
 
 
-def check_adam(device: str, rng: np.random.Generator) -> None:
+def check_adam(device: str, rng: np.random.Generator, max_norm: float = 80.0, equalised: bool = False) -> None:
     """Three updates of a layer whose size is no multiple of four; one of them is clipped and two are not."""
-    c = SimpleNamespace(lr=3e-3, betas=(0.5, 0.99), eps=1e-8, max_norm=80.0)
+    c = SimpleNamespace(lr=3e-3, betas=(0.5, 0.99), eps=1e-8, max_norm=max_norm)
     layer = Linear(82, 61)
     for p in layer.parameters():
         p.data = p.data.astype(np.float64)
-    optimiser, ema = Adam(layer.parameters(), c.lr, c.betas, c.eps, c.max_norm), EMA(layer)
+    scales = he_constants(layer) if equalised else None
+    optimiser, ema = Adam(layer.parameters(), c.lr, c.betas, c.eps, c.max_norm, scales), EMA(layer)
+    at_once = None if scales is None else to_device(optimiser.scales.astype(np.float32), device)
     n = optimiser.flat.data.size
     assert n % 4 == 3
     host = [optimiser.flat.data, np.zeros(n), np.zeros(n), ema.flat.data]
@@ -273,11 +275,16 @@ def check_adam(device: str, rng: np.random.Generator) -> None:
         ema.prepare(share)
         ema.update(optimiser.flat)
         numbers, move = (to_device(np.array(list(a), np.float32), device) for a in (optimiser.numbers, ema.share))
-        norm = adam_step(weights, to_device(g, device), m, v, numbers, c.betas, c.eps, c.max_norm)
+        norm = adam_step(weights, to_device(g, device), m, v, numbers, c.betas, c.eps, c.max_norm, at_once)
         move_average(average, weights, move)
         close(to_host(norm)[0], np.asarray(length))
         for a, b in ((weights, host[0]), (m, optimiser.m), (v, optimiser.v), (average, ema.flat.data)):
             close(to_host(a), b)
+
+
+def check_equalised_adam(device: str, rng: np.random.Generator) -> None:
+    """The same with a scale for the weight and another for the bias. Gradients are shorter by He's constant."""
+    check_adam(device, rng, max_norm=12.0, equalised=True)
 
 
 def check_copy_arrays(device: str, rng: np.random.Generator) -> None:
@@ -477,7 +484,7 @@ def test_arguments_are_checked(device):
         launch.kernels()["softmax_forward"].cast([np.zeros((8, 4), np.float32).T, *good[1:]])
     flat = np.zeros(64, np.float32)
     with pytest.raises(ValueError, match="address of weights is not a multiple of 16 bytes"):  # it reads float4
-        launch.kernels()["adam_update"].cast([flat[1:33], flat[:32], flat, flat, flat, 32])
+        launch.kernels()["adam_update"].cast([flat[1:33], flat[:32], flat, flat, None, flat, 32])
     with pytest.raises(TypeError, match="takes 4 arguments, got 3"):
         launch.launch("softmax_forward", (1,), (32,), *good[:3])
     with pytest.raises(ValueError, match="whole warps"):
@@ -627,6 +634,7 @@ def test_shapes_are_checked():
         lambda: spectral_gradient([a[0]], [a[0]], [flat[:5]], [flat], [None], np.zeros((2, 1), np.float32)),
         lambda: adam_step(flat, flat, flat[:4], flat, flat[:2], (0.0, 0.9), 1e-8, None),
         lambda: adam_step(flat, flat, flat, flat, flat[:3], (0.0, 0.9), 1e-8, None),
+        lambda: adam_step(flat, flat, flat, flat, flat[:2], (0.0, 0.9), 1e-8, None, flat[:4]),
         lambda: move_average(flat, flat[:4], flat[:1]),
         lambda: copy_arrays([flat], [flat[:4]]),
     ):

@@ -7,7 +7,7 @@ from tiny_models import image_batch, in_float64, latents, networks, shake, tiny,
 
 from autograd import Tensor, grad
 from minigan.losses import gradient_penalty
-from nn import EMA, Adam
+from nn import EMA, he_constants
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # the arrays are tiny
@@ -103,7 +103,27 @@ STEPS = {
     "bound": {"d_norm": "bound", "d_lr": 0.05},  # so fast that weights reach the bound
     "vanilla": {"variant": "vanilla", "penalty": "exact", "loss": "relativistic"},
     "cnn": {"variant": "cnn", "penalty": "fd", "loss": "relativistic"},
+    "equalised": {"equalised": True, "g_lr": 0.02, "d_lr": 0.02},
 }
+
+
+class Equalised:
+    """PyTorch's Adam on v = w/c in place of the weights w, as Karras et al. have it."""
+
+    def __init__(self, adam, scales):
+        weights = adam.param_groups[0]["params"]
+        self.param_groups, self.pairs = adam.param_groups, list(zip(weights, scales, strict=True))
+        self.v = [(w / c).detach() for w, c in self.pairs]
+        self.adam = torch.optim.Adam(self.v, betas=adam.param_groups[0]["betas"])
+
+    @torch.no_grad()
+    def step(self):
+        for v, (w, c) in zip(self.v, self.pairs, strict=True):
+            v.grad = c * w.grad
+        self.adam.param_groups[0]["lr"] = self.param_groups[0]["lr"]
+        self.adam.step()
+        for v, (w, c) in zip(self.v, self.pairs, strict=True):
+            w.copy_(c * v)
 
 
 def gan_in_float64(**options):
@@ -111,9 +131,8 @@ def gan_in_float64(**options):
     gan = tiny_gan(**options)
     for network in (gan.generator, gan.discriminator):
         shake(in_float64(network))
-    betas, max_norm = (gan.config.beta1, gan.config.beta2), gan.config.max_norm or None
-    gan.adam_g = Adam(gan.generator.parameters(), gan.config.g_lr, betas, max_norm=max_norm)
-    gan.adam_d = Adam(gan.discriminator.parameters(), gan.config.d_lr, betas, max_norm=max_norm)
+    gan.adam_g = gan.optimiser(gan.generator, gan.config.g_lr)
+    gan.adam_d = gan.optimiser(gan.discriminator, gan.config.d_lr)
     gan.ema = EMA(gan.generator)
     return gan
 
@@ -124,6 +143,9 @@ def gan_in_float64(**options):
 def test_whole_steps(options, best):
     gan = gan_in_float64(**{"g_lr": 2e-3, "d_lr": 1e-3, **options})
     twin = TorchGAN(gan, best)
+    if gan.config.equalised:
+        twin.adam_g = Equalised(twin.adam_g, he_constants(gan.generator))
+        twin.adam_d = Equalised(twin.adam_d, he_constants(gan.discriminator))
     start = gan.generator.state_dict(), gan.discriminator.state_dict()
     for _ in range(3):
         weight = gan.penalty_weight()

@@ -21,7 +21,7 @@ CONFIGS = {
     },
     "paper": {
         **{"loss": "nonsaturating", "bcr": 10.0, "penalty": "none", "augment": "translation,cutout", "augment_p": 0.8},
-        **{"g_head": "fourier", "g_position": "sine", "d_position": "sine", "activation": "gelu"},
+        **{"g_head": "fourier", "g_position": "sine", "d_position": "sine", "activation": "gelu", "equalised": True},
     },
     "every second step": {"penalty_every": 2, "d_norm": "sn"},
     "l1, hinge, linear head": {"d_similarity": "l1", "loss": "hinge", "g_head": "linear"},

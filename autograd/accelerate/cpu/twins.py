@@ -221,17 +221,20 @@ def _pooled(over, x, kernel_size, stride, padding):
 
 
 @CPU.routine("nn.optim.adam_update")
-def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm):
+def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm, scales=None):
     """Each parameter is updated from its own gradient, so nothing is gathered."""
     if flat.data.dtype != np.float32:
         return NotImplemented
-    norm = np.sqrt(np.asarray(sum(np.vdot(g, g) for g in grads if g is not None), np.float32))
+    plain = scales is None
+    factors = [1.0 if plain or part.start == part.stop else float(scales[part.start]) for part in flat.parts]
+    squares = sum(c * c * np.vdot(g, g) for c, g in zip(factors, grads, strict=True) if g is not None)
+    norm = np.sqrt(np.asarray(squares, np.float32))
     clip = 1.0 if max_norm is None else min(max_norm / (float(norm) + 1e-12), 1.0)
     rate, root = numbers
-    for part, g in zip(flat.parts, grads, strict=True):
+    for part, g, c in zip(flat.parts, grads, factors, strict=True):
         weights = flat.data[part]
         g = np.zeros_like(weights) if g is None else g
-        adam.adam(weights, g, m[part], v[part], clip, betas, rate, root, eps)
+        adam.adam(weights, g, m[part], v[part], clip * c, betas, rate * c, root, eps)
     return norm
 
 

@@ -340,14 +340,14 @@ def random_integers(xp, stream, ahead, high, shape):
 
 
 @GPU.routine("nn.optim.adam_update")
-def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm):
+def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm, scales=None):
     if m.dtype != "float32":
         return NotImplemented
     g = xp.empty_like(flat.data)
     copy_arrays.copy_arrays(
         [g[part] for part in flat.parts], [x if x is None else xp.ascontiguousarray(x) for x in grads]
     )
-    return adam.adam_step(flat.data, g, m, v, numbers.array, betas, eps, max_norm).reshape(())
+    return adam.adam_step(flat.data, g, m, v, numbers.array, betas, eps, max_norm, scales).reshape(())
 
 
 @GPU.routine("nn.optim.move_average")
