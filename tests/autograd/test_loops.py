@@ -256,7 +256,7 @@ def test_sizes_that_do_not_match_are_refused():
     """A compiled loop looks at no bounds."""
     flat, short = np.ones(10, np.float32), np.ones(4, np.float32)
     with pytest.raises(ValueError, match="not of one size"):
-        adam.adam(flat, short, flat.copy(), flat.copy(), 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
+        adam.adam([(flat, short, flat.copy(), flat.copy(), 1.0)], 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
     with pytest.raises(ValueError, match="cannot follow"):
         adam.average(flat, short, 0.5)
     q, k = np.ones((2, 3, 5, 4), np.float32), np.ones((2, 1, 5, 4), np.float32)

@@ -1,5 +1,7 @@
 """Adam and the average of the weights, each in one pass. Twins: `nn.optim.adam_update` and `move_average`."""
 
+from collections.abc import Iterable
+
 import numpy as np
 
 from autograd.accelerate.cpu.compiling import loop
@@ -24,16 +26,20 @@ def move(start, stop, average, weights, share):
         average[i] += share * (weights[i] - average[i])
 
 
-def adam(weights, g, m, v, clip, betas: tuple[float, float], rate: float, root: float, eps: float) -> None:
-    """m, v and weights (n,) in place; rate: lr/(1 − β₁ᵗ), root: 1/√(1 − β₂ᵗ), clip: what g is multiplied by first.
+def adam(parts: Iterable[tuple], clip: float, betas: tuple[float, float], rate: float, root: float, eps: float) -> None:
+    """Each part is (weights, g, m, v, scale): weights, m and v change in place.
 
-    ValueError unless all have one size.
+    clip: what g is multiplied by first, rate: lr/(1 − β₁ᵗ), both times the scale of the part; root: 1/√(1 − β₂ᵗ).
     """
-    (beta1, beta2), n = betas, weights.size
-    if not n == g.size == m.size == v.size:  # a loop does not check bounds
-        raise ValueError(f"adam: weights {n}, gradient {g.size}, moments {m.size} and {v.size} are not of one size")
-    numbers = (clip, beta1, 1 - beta1, beta2, 1 - beta2, rate, root, eps)
-    in_parts(update, n, n, weights, np.ascontiguousarray(g).reshape(-1), m, v, *map(F, numbers))
+    beta1, beta2 = betas
+    same = [F(number) for number in (beta1, 1 - beta1, beta2, 1 - beta2)]
+    root, eps = F(root), F(eps)
+    for weights, g, m, v, scale in parts:
+        n = weights.size
+        if not n == g.size == m.size == v.size:  # a loop does not check bounds
+            raise ValueError(f"adam: weights {n}, gradient {g.size}, moments {m.size} and {v.size} are not of one size")
+        g = np.ascontiguousarray(g).reshape(-1)
+        in_parts(update, n, n, weights, g, m, v, F(clip * scale), *same, F(rate * scale), root, eps)
 
 
 def average(mean: np.ndarray, weights: np.ndarray, share: float) -> None:

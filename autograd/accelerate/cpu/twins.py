@@ -231,10 +231,9 @@ def adam_update(xp, flat, grads, m, v, numbers, betas, eps, max_norm, scales=Non
     norm = np.sqrt(np.asarray(squares, np.float32))
     clip = 1.0 if max_norm is None else min(max_norm / (float(norm) + 1e-12), 1.0)
     rate, root = numbers
-    for part, g, c in zip(flat.parts, grads, factors, strict=True):
-        weights = flat.data[part]
-        g = np.zeros_like(weights) if g is None else g
-        adam.adam(weights, g, m[part], v[part], clip * c, betas, rate * c, root, eps)
+    given = [np.zeros_like(w) if g is None else g for w, g in zip(flat.views, grads, strict=True)]
+    each = zip(flat.parts, given, factors, strict=True)
+    adam.adam([(flat.data[p], g, m[p], v[p], c) for p, g, c in each], clip, betas, rate, root, eps)
     return norm
 
 
