@@ -10,7 +10,9 @@ gradients is the gradient of the whole batch. Weights need not be sent: equal st
 import io
 import os
 import platform
+import shutil
 import sys
+import sysconfig
 import time
 import zlib
 from collections.abc import Callable, Sequence
@@ -146,6 +148,11 @@ _kept = io.StringIO()  # the stderr of a rank other than 0
 def world() -> One:
     """The world of this process: `One` unless `join` found others."""
     return _world[0] if _world else One()
+
+
+def mpiexec() -> str | None:
+    """MPI's launcher: the one beside this Python, where pip puts it, or the one in PATH."""
+    return shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
 
 
 def launched() -> tuple[int, int]:

@@ -7,12 +7,10 @@ docs/scaling.md: what more ranks would give, from the times of one process and o
 import argparse
 import json
 import os
-import shutil
 import socket
 import statistics
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -22,6 +20,7 @@ from autograd import accelerate
 from experiments.bench.case import Case
 from experiments.bench.steps import QUICK, STEPS, gan_of
 from minigan.pace import take_steps
+from minigan.ranks import mpiexec
 from minigan.step import GAN
 
 RANKS = 2
@@ -62,10 +61,10 @@ def timed(side: str, step: str, seconds: float, loops: bool) -> list[float]:
     threads = RANKS if side == "best" else 1
     env = {**os.environ, "OPENBLAS_NUM_THREADS": f"{threads}", "OMP_NUM_THREADS": f"{threads}"}
     if side == "ours":
-        mpiexec = shutil.which("mpiexec", path=sysconfig.get_path("scripts")) or shutil.which("mpiexec")
-        if mpiexec is None:
+        launcher = mpiexec()
+        if launcher is None:
             raise RuntimeError("there is no mpiexec: pip install -e '.[mpi]'")
-        return result([started([mpiexec, "-n", f"{RANKS}", *python, "mpi4py", "-m", *work], env)])
+        return result([started([launcher, "-n", f"{RANKS}", *python, "mpi4py", "-m", *work], env)])
     if side != "plain":
         return result([started([*python, *work], env)])
     with socket.socket() as free:

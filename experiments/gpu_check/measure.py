@@ -24,7 +24,8 @@ import numpy as np
 from experiments.gpu_check.stages import STEPS
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = "numpy cupy-cuda12x cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc cuda-pathfinder torch triton pytest numba"
+PACKAGES = "numpy cupy-cuda12x cupy-cuda13x nvidia-cublas nvidia-cuda-nvrtc nvidia-nccl-cu12 nvidia-nccl-cu13 "
+PACKAGES += "cuda-pathfinder mpi4py mpich torch triton pytest numba"
 MIB = 2**20
 GROWN = 1000  # steps over which memory may not grow
 SECONDS = 20.0  # fewer steps, if so many take longer
@@ -66,6 +67,7 @@ def environment(folder: Path) -> dict[str, Any]:
 def missing() -> dict[str, str]:
     """What is not here: name → why, in words."""
     from autograd.arrays import DeviceError, use_cuda
+    from minigan.ranks import mpiexec
 
     lacking = {}
     try:
@@ -86,9 +88,20 @@ def missing() -> dict[str, str]:
                 lacking["torch"] = "this PyTorch finds no GPU"
         except Exception as e:
             lacking["torch"] = f"PyTorch is installed, but cannot be used ({e})"
+    if "gpu" not in lacking and len(counts()) < 2:
+        lacking["GPUs"] = "there is one GPU, and ranks share a step only among several"
+    if not importlib.util.find_spec("mpi4py") or not mpiexec():
+        lacking["MPI"] = "mpi4py or mpiexec is not installed (pip install -e '.[mpi]')"
     if not shutil.which("compute-sanitizer"):
         lacking["compute-sanitizer"] = "compute-sanitizer is not there (it comes with the CUDA toolkit)"
     return lacking
+
+
+def counts() -> list[int]:
+    """1, 2, 4 … GPUs, as many as there are."""
+    import cupy
+
+    return [2**k for k in range(cupy.cuda.runtime.getDeviceCount().bit_length())]
 
 
 def libraries() -> dict[str, str]:
@@ -135,7 +148,7 @@ def kernels(folder: Path) -> dict[str, Any]:
     return {"kernels": loaded, "error of attention": errors, "wrong": wrong}
 
 
-def gan_of(name: str, graph: bool) -> Any:
+def gan_of(name: str, graph: bool, world: Any = None) -> Any:
     """The GAN of a configuration in STEPS, on noise."""
     from minigan import accelerate
     from minigan.config import resolve
@@ -145,7 +158,7 @@ def gan_of(name: str, graph: bool) -> Any:
     c = resolve(**STEPS[name])
     shape = (2048, c.image_size, c.image_size) + ((3,) if c.channels == 3 else ())
     images = np.random.default_rng(0).integers(0, 256, shape, dtype=np.uint8)
-    return GAN(c, images, "cuda", graph=graph)
+    return GAN(c, images, "cuda", graph=graph, world=world)
 
 
 def step(folder: Path, name: str, rounding: str) -> dict[str, Any]:
@@ -228,6 +241,46 @@ def grown(gan: Any, ms: float) -> dict[str, float]:
     return {"steps": steps, "grown by, MiB": (free - cupy.cuda.runtime.memGetInfo()[0]) / MIB}
 
 
+def ranks(folder: Path, name: str) -> dict[str, Any]:
+    """A captured step shared by 1, 2, 4 … GPUs: `share` in as many processes, for each number."""
+    from minigan.ranks import mpiexec
+
+    found: dict[str, Any] = {"ms": {}, "wrong": []}
+    for n in counts():
+        place = folder / f"{n}"
+        place.mkdir(exist_ok=True)
+        program = [sys.executable, "-m", "mpi4py", "-m", "experiments.gpu_check.measure", str(place), "share", name]
+        ended = subprocess.run([mpiexec() or "mpiexec", "-n", f"{n}", *program]).returncode
+        said = place / "found.json"
+        part = json.loads(said.read_text(encoding="utf-8")) if said.is_file() else {}
+        if "ms" in part:
+            found["ms"][f"{n}"] = part["ms"]
+        found["wrong"] += [f"{n} GPUs: {wrong}" for wrong in part.get("wrong", [])]
+        if ended and not part.get("wrong"):
+            found["wrong"].append(f"{n} GPUs: exit status {ended}")
+        write(folder, found)
+    return found
+
+
+def share(folder: Path, name: str) -> dict[str, Any]:
+    """One of the ranks of `ranks`: the time of a captured step, and whether all ranks have the same weights after."""
+    from autograd.arrays import device_module, to_host
+    from minigan.errors import InputError
+    from minigan.ranks import join
+
+    world = join()
+    world.one_gpu()
+    world.use_nccl(device_module("cuda"))
+    gan, wrong = gan_of(name, graph=True, world=world), []
+    world.barrier()
+    times = timed(gan, 100)
+    try:
+        world.check_equal([np.asarray(to_host(adam.flat.data)) for adam in (gan.adam_d, gan.adam_g)], "the weights")
+    except InputError as e:
+        wrong.append(str(e))
+    return {**times, "wrong": wrong}
+
+
 def profile(folder: Path, name: str, rounding: str) -> dict[str, Any]:
     """µs of each kernel in a replay. PyTorch's profiler sees every kernel of the process."""
     import cupy
@@ -268,6 +321,8 @@ MEASURES: dict[str, Callable[..., dict[str, Any]]] = {
     "environment": environment,
     "kernels": kernels,
     "step": step,
+    "ranks": ranks,
+    "share": share,
     "profile": profile,
 }
 
@@ -279,9 +334,12 @@ def write(folder: Path, found: dict[str, Any]) -> None:
 
 
 def main(argv: list[str]) -> int:
+    from minigan.ranks import world
+
     folder, what, *args = argv
     found = MEASURES[what](Path(folder), *args)
-    write(Path(folder), found)
+    if world().first:
+        write(Path(folder), found)
     with contextlib.suppress(UnicodeEncodeError):
         print(json.dumps(found, ensure_ascii=False))
     return 1 if found.get("wrong") else 0

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from experiments.bench import show
-from experiments.gpu_check.stages import BESIDE_TORCH, OPS_BESIDE_TORCH, PROFILED, STEPS, Stage
+from experiments.gpu_check.stages import BESIDE_TORCH, OPS_BESIDE_TORCH, PROFILED, SHARED, STEPS, Stage
 from minigan.charts import DARK, LIGHT, Chart, Line, chart_grid, run_colours
 from minigan.files import write_bytes
 from minigan.page import figure, render, section
@@ -65,6 +65,7 @@ def page(record: dict[str, Any], stages: Sequence[Stage], out: Path) -> str:
             header(record, stages),
             section("The default run", training(entries, out)),
             section("A training step", steps(entries)),
+            section("Several GPUs", shared(entries)),
             section("Beside PyTorch", beside_torch(entries)),
             section("Where the time of a replay goes", profiles(entries)),
             section("Every stage", every_stage(entries, stages)),
@@ -201,6 +202,30 @@ def table(record: dict[str, Any]) -> str:
         says += f"\nThe default run took {seconds} and ended at a digit-FID of {number(end['digit_fid'])}; on one core "
         says += f"of a CPU it takes {duration(CPU_SECONDS)} and ends at {CPU[max(CPU)]}."
     return "".join(f"| {' | '.join(line)} |\n" for line in lines) + f"\n{says}\n"
+
+
+def shared(entries: Entries) -> str:
+    """A captured step by the number of GPUs that share it, and what more of them gain."""
+    times = {name: found(entries, f"ranks {name}").get("ms", {}) for name in SHARED}
+    numbers = sorted({int(n) for of_step in times.values() for n in of_step})
+    if not numbers:
+        return ""
+    body = []
+    for name, of_step in times.items():
+        cells = []
+        for n in numbers:
+            ms, alone = of_step.get(f"{n}"), of_step.get("1")
+            gain = f" ({alone / ms:.2f} ×)" if n > 1 and ms and alone else ""
+            cells.append(f"<td>{unit(ms, 'ms') or '–'}{gain}")
+        body.append(f"<tr><th>{name}{''.join(cells)}")
+    wrong = [f"{name}: {words}" for name in SHARED for words in found(entries, f"ranks {name}").get("wrong", [])]
+    verdict = f"<p class=bad>{escape('; '.join(wrong))}.</p>" if wrong else "<p>All ranks end with equal weights.</p>"
+    head = ["step", *(f"{n} GPU{'s' * (n > 1)}" for n in numbers)]
+    return (
+        verdict
+        + tabulated(head, body)
+        + "<p class=quiet>The whole batch stays the same, and each GPU takes a part.</p>"
+    )
 
 
 # PyTorch, profiles, kernels ----------------------------------------------------------------------------------

@@ -12,6 +12,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "exact": {"penalty": "exact"},
     "cnn": {"variant": "cnn"},
 }
+SHARED = ("small", "poster", "paper")  # steps that all GPUs share
 PROFILED = (("small", "float32"), ("poster", "TF32"), ("paper", "TF32"))
 BESIDE_TORCH = {  # names of stages, and the flags of the benchmark: one step each, for torch.compile takes its time
     "bench small": ["--only", "step+small+batch 32"],
@@ -79,6 +80,16 @@ def every_stage() -> list[Stage]:
             [*train, "--out", FOLDER],
             300,
             resume=(*train, "--resume", FOLDER),
+        ),
+        *(
+            Stage(
+                f"ranks {name}",
+                "a captured step that several GPUs share by NCCL, one rank each; that their weights stay equal",
+                measure("ranks", name),
+                240,
+                ("gpu", "GPUs", "MPI"),
+            )
+            for name in SHARED
         ),
         tests("tests of TF32", "that TF32 rounds when it is asked for, and only then", 60, GPU, "-k", "tf32"),
         tests(

@@ -24,6 +24,7 @@ from experiments.gpu_check.runner import ROOT, Runner
 from experiments.gpu_check.stages import Stage, every_stage
 from minigan.errors import InputError
 from minigan.lock import hold_lock
+from minigan.ranks import One
 
 
 def python(name, code, *args, limit=100.0, needs=()):
@@ -307,7 +308,8 @@ def test_stages_run_what_is_there():
     folders = {stage.name.replace(" ", "-").lower() for stage in table}
     assert len(folders) == len(table) and table[0].name == "environment" and table[0].needs == ()
     for stage in table:
-        assert set(stage.needs) <= {"gpu", "tests", "torch", "compute-sanitizer"} and "," not in stage.name
+        assert set(stage.needs) <= {"gpu", "GPUs", "MPI", "tests", "torch", "compute-sanitizer"}
+        assert "," not in stage.name
         assert any(stages.FOLDER in word for word in stage.command)
         assert all((ROOT / word).is_file() for word in stage.command if word.startswith("tests/"))
 
@@ -377,6 +379,67 @@ def test_a_step_that_waits_or_grows_or_diverges_is_wrong(how, stats, wrong, tmp_
     assert left["captured"]["ms"] == 2 and "wrong" not in left
     kept = {"stages": {"step small float32": {"status": "timed out", "why": "", "found": left}}}
     assert "2 ms" in Page(page.page(kept, every_stage(), tmp_path)).text
+
+
+class Ranks(One):
+    """Two ranks, of which this is the first. equal: whether both have the same weights."""
+
+    size = 2
+
+    def __init__(self, equal):
+        self.equal, self.called = equal, []
+
+    def one_gpu(self):
+        self.called.append("one_gpu")
+
+    def use_nccl(self, xp):
+        self.called.append("use_nccl")
+
+    def check_equal(self, arrays, what):
+        assert [a.tolist() for a in arrays] == [[1.0], [2.0]]
+        if not self.equal:
+            raise InputError(f"{what} differ between the ranks")
+
+
+@pytest.mark.parametrize("equal", [True, False])
+def test_ranks_that_end_with_other_weights_are_wrong(equal, stand_in, monkeypatch, tmp_path):
+    world, taken = Ranks(equal), []
+    monkeypatch.setattr("minigan.ranks.join", lambda: world)
+    monkeypatch.setitem(sys.modules, "cupy", stub_cupy())
+    adams = [SimpleNamespace(flat=SimpleNamespace(data=np.array([x]))) for x in (1.0, 2.0)]
+    gan = SimpleNamespace(step=lambda: taken.append(1), adam_d=adams[0], adam_g=adams[1])
+    monkeypatch.setattr(measure, "gan_of", lambda name, graph, world: gan)
+    found = measure.share(tmp_path, "small")
+    assert found["ms"] == 4 and len(taken) == 5 + 100 and world.called == ["one_gpu", "use_nccl"]
+    assert found["wrong"] == ([] if equal else ["the weights differ between the ranks"])
+
+
+def test_a_step_is_shared_by_as_many_gpus_as_there_are(monkeypatch, tmp_path):
+    """Two ranks end with other weights, and four crash."""
+
+    def launch(command):
+        mpiexec, _, n, *program = command
+        assert mpiexec == "/mpiexec" and program[1:5] == ["-m", "mpi4py", "-m", "experiments.gpu_check.measure"]
+        folder, what, name = program[5:]
+        assert (folder, what, name) == (str(tmp_path / n), "share", "poster")
+        if n != "4":
+            left = {"ms": 8.0 / int(n), "wrong": ["the weights differ"] if n == "2" else []}
+            (tmp_path / n / "found.json").write_text(json.dumps(left))
+        return SimpleNamespace(returncode={"1": 0, "2": 1, "4": 139}[n])
+
+    monkeypatch.setattr("minigan.ranks.mpiexec", lambda: "/mpiexec")
+    monkeypatch.setattr(measure, "counts", lambda: [1, 2, 4])
+    monkeypatch.setattr(measure.subprocess, "run", launch)
+    found = measure.ranks(tmp_path, "poster")
+    assert found["ms"] == {"1": 8.0, "2": 4.0}
+    assert found["wrong"] == ["2 GPUs: the weights differ", "4 GPUs: exit status 139"]
+
+
+@pytest.mark.parametrize(("gpus", "numbers"), [(1, [1]), (2, [1, 2]), (3, [1, 2]), (8, [1, 2, 4, 8])])
+def test_ranks_are_counted_in_doubles(gpus, numbers, monkeypatch):
+    runtime = SimpleNamespace(getDeviceCount=lambda: gpus)
+    monkeypatch.setitem(sys.modules, "cupy", SimpleNamespace(cuda=SimpleNamespace(runtime=runtime)))
+    assert measure.counts() == numbers
 
 
 @pytest.fixture
@@ -478,6 +541,7 @@ def gpu_record():
         rows = [(f"void cutlass::Kernel2<cutlass_80_simt_sgemm_{i}_very_long_name_of_a_kernel>()", 900 / (i + 1), 353)
                 for i in range(20)]  # fmt: skip
         leaves(f"profile {name} {rounding}", **{"µs busy": sum(r[1] for r in rows), "µs in all": 3456.0}, kernels=rows)
+    leaves("ranks small", ms={"1": 2.61, "2": 1.45}, wrong=[])
     entries["tests of ops"] |= {"status": "failed", "why": "test_cupy_equals_numpy: DeprecationWarning"}
     entries["bench paper"] |= {"status": "timed out", "why": "killed at its limit of 150 s"}
     entries["memcheck"] |= {"found": {"summary": "ERROR SUMMARY: 0 errors"}}
@@ -520,7 +584,8 @@ def test_the_page_is_well_formed_and_names_every_stage(tmp_path):
     text = Page(page.page(gpu_record(), table, tmp_path)).text
     for words in ("On a GPU", "NVIDIA H100 <made up>", "2.61 ms", "1,155", "no time left", "ERROR SUMMARY", "cutlass"):
         assert words in text
-    assert "29 of 32 stages passed" in text and "What is wrong: bench paper, tests of ops." in text
+    assert "1.45 ms (1.80 ×)" in text and "All ranks end with equal weights" in text
+    assert "32 of 35 stages passed" in text and "What is wrong: bench paper, tests of ops." in text
 
 
 def test_a_wrong_step_is_said_above_the_table(tmp_path):
@@ -538,6 +603,13 @@ def test_a_wrong_step_is_said_above_the_table(tmp_path):
             }
     text = Page(page.page(record, every_stage(), tmp_path)).text
     assert "waits for the device" not in text and "to PyTorch eager" in text
+
+
+def test_ranks_with_other_weights_are_said_above_their_table(tmp_path):
+    record = gpu_record()
+    record["stages"]["ranks small"]["found"]["wrong"] = ["2 GPUs: the weights differ"]
+    text = Page(page.page(record, every_stage(), tmp_path)).text
+    assert "small: 2 GPUs: the weights differ." in text and "All ranks end" not in text
 
 
 def test_the_table_for_the_readme(tmp_path):
