@@ -79,8 +79,6 @@ def test_configurations_that_cannot_be_trained_are_refused(options, message):
 def test_a_value_beyond_its_bound_is_refused(field, name, bound):
     beyond = {"least": bound - 1, "above": bound, "most": bound + 1, "below": bound}[name]
     says = f"--{field.replace('_', '-')} must be .* {bound}, not {beyond}"
-    if field == "image_size":  # it has no flag
-        says = f"images of {beyond} × {beyond} pixels cannot be trained on: the networks take 4 to 4096"
     with pytest.raises(InputError, match=says):
         resolve(**{field: beyond})
 

@@ -72,6 +72,11 @@ def test_step_of_g_changes_d():
     for name, a in gan.discriminator.state_dict().items():
         np.testing.assert_array_equal(a, before[name])
     assert on_real.node is None
+    gan.adam_d.update = lambda gradients: 0.0  # from here on G alone is updated
+    d, g = gan.adam_d.flat.data.copy(), gan.adam_g.flat.data.copy()
+    gan.step()
+    np.testing.assert_array_equal(gan.adam_d.flat.data, d)
+    assert not np.array_equal(gan.adam_g.flat.data, g)
 
 
 def test_consistency_loss_overwritten():

@@ -52,7 +52,7 @@ def test_isn_with_the_ratio_inverted():
 def test_isn_detaches_the_weights_from_the_optimiser():
     """wilile26811249/ViTGAN, Nicolivain/ViTGAN: a new nn.Parameter per forward, while Adam updates the old one."""
     discriminator = networks()[1]
-    parameters, arrays = discriminator.parameters(), [p.data for p in discriminator.parameters()]
+    parameters = discriminator.parameters()
     adam = Adam(parameters, lr=0.01)
     arrays = [p.data for p in parameters]
     x = Tensor(image_batch(tiny()))
