@@ -6,7 +6,7 @@ import numpy as np
 
 from autograd.random import RandomStream
 from minigan.config import Config, build, resolve
-from minigan.step import GAN
+from minigan.step import GAN, STATS
 from nn import Module
 
 VARIANTS = ("vitgan", "vanilla", "relu", "cnn")
@@ -73,3 +73,8 @@ def tiny_gan(*args: Any, device: str = "cpu", graph: bool = False, **options: An
 
 def layers(module: Module, kind: Any) -> list:
     return [m for m in module.modules() if isinstance(m, kind)]
+
+
+def row(gan: GAN, k: int = 0) -> dict[str, float]:
+    """What step k has logged."""
+    return dict(zip(STATS, gan.stats[k].tolist(), strict=True))

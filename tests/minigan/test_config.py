@@ -1,0 +1,119 @@
+"""The configuration: which option wins, which values are refused, what an older file means."""
+
+import argparse
+import dataclasses
+
+import pytest
+from tiny_models import TINY
+
+from experiments.parts.flags import add_config_flags, given_options
+from minigan.config import BEFORE, PRESETS, Config, resolve, saved_config
+from minigan.errors import InputError
+
+
+def test_flags_win_over_the_variant_which_wins_over_the_preset():
+    assert Config() == resolve()
+    poster = resolve(preset="poster")
+    assert poster.activation == PRESETS["poster"]["activation"] == "gelu" and poster.g_width == 512
+    assert resolve(preset="poster", variant="relu").activation == "relu"
+    assert resolve(preset="poster", variant="relu", activation="silu").activation == "silu"
+    assert resolve(preset="poster", variant="vanilla").d_similarity == "dot"
+    assert resolve(variant="vanilla", d_similarity="l1").d_similarity == "l1"
+    assert resolve(preset="poster", g_width=64).g_width == 64
+    assert resolve(preset="poster", g_width=None).g_width == 512  # None: not given
+    colour = resolve(channels=3, image_size=64)
+    assert (colour.background, colour.r1, colour.r2, colour.penalty_end, colour.g_patch) == (0, 2, 2, 1, 16)
+    assert resolve(channels=3, variant="cnn").r1 == resolve(variant="cnn").r1 == 3  # variant and preset come after
+    assert resolve(channels=3, r1=5.0).r1 == 5 and resolve(channels=1).background == -1
+    c = resolve(g_modulated=False, r1=0.0, augment="")  # given, though false
+    assert (c.g_modulated, c.r1, c.augment) == (False, 0.0, "")
+    assert (c.variant, c.preset) == ("vitgan", "small")
+    with pytest.raises(TypeError, match="g_widht"):
+        resolve(g_widht=64)
+
+
+def test_every_field_is_a_flag_with_help_but_what_the_data_decide():
+    parser = argparse.ArgumentParser()
+    add_config_flags(parser)
+    flags = {a.dest: a for a in parser._actions if a.dest != "help"}
+    fields = [f for f in dataclasses.fields(Config) if f.name not in ("image_size", "channels", "classes")]
+    assert list(flags) == [f.name for f in fields]
+    assert given_options(parser.parse_args([])) == {}
+    for f in fields:
+        assert f.metadata["help"] and flags[f.name].default is None
+        if f.type is bool:
+            words, value = [f"--no-{f.name.replace('_', '-')}"], False
+        else:
+            value = (f.metadata["choices"] or [f.type(3)])[-1]
+            words = [f"--{f.name.replace('_', '-')}", str(value)]
+        assert given_options(parser.parse_args(words)) == {f.name: value}
+        assert type(value) is f.type
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"d_mlp_ratio": 0.0}, "--d-mlp-ratio must be greater than 0, not 0.0"),
+        ({"beta2": 1.0}, "--beta2 must be less than 1, not 1.0"),
+        ({"g_width": 18, "g_heads": 4}, "--g-width 18 must be a multiple of --g-heads 4"),
+        ({"d_width": 18, "d_heads": 4}, "--d-width 18 must be a multiple of --d-heads 4"),
+        ({"g_patch": 5}, "--g-patch 5 does not divide the image size 28"),
+        ({"image_size": 30, "g_patch": 5, "d_patch": 7}, "--d-patch 7 does not divide the image size 30"),
+    ],
+)
+def test_configurations_that_cannot_be_trained_are_refused(options, message):
+    with pytest.raises(InputError, match=message) as e:
+        resolve(**{**TINY, **options})
+    assert "\n" not in str(e.value)
+
+
+@pytest.mark.parametrize(
+    "field, name, bound",
+    [
+        (f.name, n, b)
+        for f in dataclasses.fields(Config)
+        for n, b in f.metadata["bounds"].items()
+        if f.name != "image_size"
+    ],
+)
+def test_a_value_beyond_its_bound_is_refused(field, name, bound):
+    beyond = {"least": bound - 1, "above": bound, "most": bound + 1, "below": bound}[name]
+    says = f"--{field.replace('_', '-')} must be .* {bound}, not {beyond}"
+    with pytest.raises(InputError, match=says):
+        resolve(**{field: beyond})
+
+
+@pytest.mark.parametrize("size", [0, 3, 4097])
+def test_a_size_that_no_network_takes_is_refused_without_a_flag_nobody_gave(size):
+    with pytest.raises(InputError, match=f"images of {size}.* pixels") as e:
+        resolve(image_size=size)
+    assert "--image-size" not in str(e.value)
+
+
+def test_every_number_has_bounds_or_choices():
+    numbers = [f for f in dataclasses.fields(Config) if f.type in (int, float)]
+    free = [f.name for f in numbers if not f.metadata["bounds"] and not f.metadata["choices"]]
+    assert free == ["background", "augment_p"]  # Augment checks its probability
+
+
+def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
+    old = dataclasses.asdict(resolve(seed=3, d_norm="isn", d_overlap=3))
+    for name in BEFORE:
+        del old[name]
+    found = saved_config({"config": old}, "old.h5")
+    assert found == resolve(seed=3, d_norm="isn", d_overlap=3, **BEFORE)
+    assert (found.g_tokens, found.g_style_rate, found.g_overlap, found.g_reach) == (False, 1.0, 0, 1.0)
+
+
+def test_overlaps_follow_the_patch_unless_they_are_given():
+    sizes = {size: (c.g_overlap, c.d_overlap) for size in (8, 28, 64) for c in [resolve(image_size=size)]}
+    assert sizes == {8: (0, 1), 28: (2, 6), 64: (2, 6)}
+    assert [resolve(variant="cnn", channels=n).penalty_end for n in (1, 3)] == [0.25, 1.0]
+    assert resolve(image_size=8, d_overlap=3, g_overlap=1).d_overlap == 3
+    assert (resolve(preset="paper").d_overlap, resolve(preset="poster").g_overlap) == (2, 0)
+
+
+@pytest.mark.parametrize("name", ["variant", "preset", "loss", "penalty", "activation", "d_similarity", "decay"])
+def test_unknown_choices_are_one_sentence(name):
+    with pytest.raises(InputError, match=f"--{name.replace('_', '-')} nonsense: use one of"):
+        resolve(**{name: "nonsense"})
