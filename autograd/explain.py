@@ -123,7 +123,10 @@ def tape(y: Tensor) -> list[Node]:
 
 
 def leaf_labels(nodes: Sequence[Node], names: Mapping[str, Tensor] | None) -> dict[Node, str]:
-    """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …; TypeError for names of no Tensors."""
+    """The label of every leaf: its name in `names`, or else leaf 1, leaf 2, …
+
+    TypeError if a name is given to something that is no Tensor.
+    """
     for name, tensor in (names or {}).items():
         if not isinstance(tensor, Tensor):
             raise TypeError(

@@ -9,7 +9,8 @@ values that it takes. Every combination is trained, in processes of their own:
     --seed 0 1 2
 
 A line of flags alone takes one of them at a time. What follows a # is a comment. Call the same command again to go on:
-finished runs are not repeated, and stopped ones are resumed. The page is index.html beside the runs.
+runs that have finished or diverged are not repeated, and stopped ones are resumed. The page is index.html beside the
+runs.
 """
 
 import argparse

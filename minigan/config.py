@@ -106,7 +106,10 @@ class Config:
 
     g_lr: float = option(3e-3, "G: learning rate", least=0)
     d_lr: float = option(3e-3, "D: learning rate", least=0)
-    equalised: bool = option(False, "the learning rate of a weight is multiplied by He's constant, its first spread")
+    equalised: bool = option(
+        False,
+        "the learning rate of a weight is multiplied by He's constant, the standard deviation that it was drawn with",
+    )
     beta1: float = option(0.0, "Adam: decay of the mean", least=0, below=1)
     beta2: float = option(0.99, "Adam: decay of the variance", least=0, below=1)
     warmup: int = option(100, "steps over which the learning rates rise", least=0, most=MOST)

@@ -54,7 +54,7 @@ def image_grid(images: Sequence[np.ndarray] | np.ndarray, columns: int = 10, sca
     other arrays.
     """
     images = np.asarray(images)
-    if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0:
+    if images.dtype != np.uint8 or images.ndim not in (3, 4) or len(images) == 0 or images.shape[3:] not in ((), (3,)):
         raise ValueError(f"expected uint8 (N, H, W) or (N, H, W, 3), got {images.dtype} {images.shape}")
     count, height, width = images.shape[:3]
     columns = min(columns, count)

@@ -207,7 +207,10 @@ def _out_of_time(done: "subprocess.CompletedProcess[bytes]") -> bool:
 
 
 def read_array(f: h5py.File, name: str) -> np.ndarray:
-    """A whole array, of any shape, of a file that this project wrote; ValueError if it claims more than it has."""
+    """A whole array, of any shape, of a file that this project wrote.
+
+    ValueError if it claims to be larger than the file.
+    """
     dataset = f[name]
     if not isinstance(dataset, h5py.Dataset) or not isinstance(f.get(name, getlink=True), h5py.HardLink):
         raise ValueError(f"{name} is not an array of this file")

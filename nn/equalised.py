@@ -12,8 +12,8 @@ def he_constants(module: Module) -> list[float]:
     """c for each of `module.parameters()`: Adam(module.parameters(), scales=he_constants(module)).
 
     It is the standard deviation from which `Linear`, the convolutions and SIREN layers draw their weights, and 1 for
-    every other parameter: biases, gains, tables. The parameters of the module stay the weights w themselves, which are
-    what spectral norms, averages and checkpoints are about. Adam alone knows of φ.
+    every other parameter: biases, gains, tables, and the weights of recurrent cells. The parameters of the module stay
+    the weights w themselves, which are what spectral norms, averages and checkpoints are about. Adam alone knows of φ.
     """
     layers = [vars(layer) for layer in module.modules()]
     drawn = {layer["weight"]: layer["weight_std"] for layer in layers if "weight_std" in layer}

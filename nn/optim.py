@@ -37,7 +37,9 @@ class FlatParameters:
         self.views = [p.data for p in self.parameters]
 
     def spread(self, numbers: Sequence[float]) -> Any:
-        """An array like `data` that holds one number throughout each parameter."""
+        """An array like `data` that holds one number throughout each parameter; ValueError unless each has one."""
+        if len(numbers) != len(self.parts):
+            raise ValueError(f"got {len(numbers)} scales for {len(self.parts)} parameters: give one for each")
         flat = array_module(self.data).empty_like(self.data)
         for part, number in zip(self.parts, numbers, strict=True):
             flat[part] = number
@@ -145,7 +147,7 @@ class Adam(Optimizer):
     m ← β₁ m + (1 − β₁) g,   v ← β₂ v + (1 − β₂) g²,   θ ← θ − lr · m/(1 − β₁ᵗ) / (√(v/(1 − β₂ᵗ)) + ε)
     `max_norm`: gradients of a longer Euclidean norm are scaled down to it.
     `scales`: a number c for each parameter, which is then trained as θ = c φ: g is the gradient c ∂L/∂θ of φ, and θ
-    moves by c times the step of φ (see `nn.equalised`).
+    moves by c times the step of φ (see `nn.equalised`). ValueError unless each parameter has one.
     """
 
     def __init__(
@@ -190,10 +192,11 @@ class AdamW(Adam):
         eps: float = 1e-8,
         weight_decay: float = 1e-2,
         max_norm: float | None = None,
+        scales: Sequence[float] | None = None,
     ):
         self.weight_decay = weight_decay
         self.shrink: Any = None
-        super().__init__(parameters, lr, betas, eps, max_norm)
+        super().__init__(parameters, lr, betas, eps, max_norm, scales)
 
     def prepare(self) -> None:
         super().prepare()

@@ -44,7 +44,7 @@ def batch_norm(x: Any, running_mean: Any, running_var: Any, weight: Any = None, 
 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
-    missing then, if one of the two is, and in training where a channel has a single value."""
+    missing outside training, if only one of the two is given, or if a channel has a single value in training."""
 
 def bias_gelu(x: Any, bias: Any, approximate: Any = 'none') -> Tensor:
     """z = x + b,  y = gelu z      ∂L/∂x = g y'(z),   ∂L/∂b = Σ g y'(z)       x (…, D), b (D)
@@ -325,7 +325,7 @@ def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
 def take_along_axis(x: Any, indices: Any, axis: Any = -1) -> Tensor:
     """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x.
 
-    ValueError unless both have the same number of axes."""
+    With axis None x counts as flat. ValueError unless both have the same number of axes."""
 
 def tanh(x: Any) -> Tensor:
     """y = tanh x                 ∂L/∂x = g (1 − y²)"""

@@ -155,7 +155,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
-    missing then, if one of the two is, and in training where a channel has a single value.
+    missing outside training, if only one of the two is given, or if a channel has a single value in training.
     """
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm outside training needs running_mean and running_var")

@@ -40,7 +40,7 @@ def _triangle(x, k):
 def take_along_axis(x, indices, axis=-1):
     """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x.
 
-    ValueError unless both have the same number of axes.
+    With axis None x counts as flat. ValueError unless both have the same number of axes.
     """
     indices = raw(indices)
     if axis is None:

@@ -22,7 +22,7 @@ def pair(v):
 class Windows(NamedTuple):
     """The geometry of a convolution or a pooling, each field as (rows, columns).
 
-    ValueError for geometries that there are not, and for images that they do not fit.
+    ValueError for sizes below 1 and negative padding, and for images that they do not fit.
     """
 
     kernel: tuple[int, int]

@@ -95,7 +95,7 @@ def _entry(dotted: str, value: Any) -> str:
 
 
 def fields(value: type) -> dict[str, str]:
-    """What a dataclass says of its fields: the help of a flag, or the comment at the end of the line."""
+    """What a dataclass says of its own fields: the help of a flag, or the comment at the end of the line."""
     if not dataclasses.is_dataclass(value):
         return {}
     source = inspect.getsource(value)

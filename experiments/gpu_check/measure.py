@@ -14,6 +14,7 @@ import shutil
 import subprocess
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
@@ -334,10 +335,15 @@ def write(folder: Path, found: dict[str, Any]) -> None:
 
 
 def main(argv: list[str]) -> int:
-    from minigan.ranks import world
+    from minigan.ranks import leave, world
 
     folder, what, *args = argv
-    found = MEASURES[what](Path(folder), *args)
+    try:
+        found = MEASURES[what](Path(folder), *args)
+    except Exception:
+        traceback.print_exc()
+        leave(1, failed=True)  # a rank ends the others with its error; a process alone goes on to the next line
+        return 1
     if world().first:
         write(Path(folder), found)
     with contextlib.suppress(UnicodeEncodeError):

@@ -9,7 +9,7 @@ from experiments.learn.course import Desk, Exercise, digest, write_text
 from experiments.learn.runner import Verdict, run
 
 KEYS = "h hint · n next · l list · r reset · q quit"
-WITHOUT_KEYS = """Here is no terminal, so there are no keys: save the file, and give the command again.
+WITHOUT_KEYS = """There is no terminal here, so there are no keys: save the file, and give the command again.
 Hints come after the second and the third wrong answer. A file that is deleted comes back as it began."""
 
 

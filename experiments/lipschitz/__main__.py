@@ -2,9 +2,10 @@
 
 Trains the same generator against five discriminators (plain, L2 attention, ISN, both, a bound with L2) at growing
 learning rates of D, and in two games without gradient penalty, several seeds each. It measures the distance over its
-floor, σ and stable rank of every layer of D, and D's slope at images. That losses stop being finite numbers is a result
-too: it counts as worse than any distance. Call it again to go on: cells that have finished or diverged are not
-repeated. lipschitz.html claims only what holds between all seeds.
+floor, σ and stable rank of every layer of D, and D's slope at images. A run diverges if a loss or the norm of a
+gradient is no longer a finite number. That is a result too, worse than any distance. Call it again to go on: runs that
+have finished or diverged are not repeated, unless their directories are deleted. lipschitz.html claims only what holds
+between all seeds.
 """
 
 import argparse
@@ -20,10 +21,10 @@ if TYPE_CHECKING:
 
 GAMES = ("default", "poster", "paper")
 EXAMPLES = """examples:
-  python -m experiments.lipschitz --dry-run                          every cell, and how long all of them take
+  python -m experiments.lipschitz --dry-run                          every run, and how long all of them take
   python -m experiments.lipschitz --games default --rates 1 5        the learning rate alone, at two of its values
   python -m experiments.lipschitz --steps 200 --width 32 --seeds 2   small: whether anything separates
-  python -m experiments.lipschitz --page-only                        the page from the cells that are there
+  python -m experiments.lipschitz --page-only                        the page from the runs that are there
 """
 
 
@@ -34,16 +35,16 @@ def parser() -> argparse.ArgumentParser:
         epilog=EXAMPLES,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    p.add_argument("--steps", type=int, default=1000, metavar="N", help="steps of a cell (1000)")
+    p.add_argument("--steps", type=int, default=1000, metavar="N", help="steps of a run (1000)")
     p.add_argument("--width", type=int, default=64, metavar="N", help="features of a token, in G and in D (64)")
-    p.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds of a cell (3)")
+    p.add_argument("--seeds", type=int, default=3, metavar="N", help="seeds of each D, rate and game (3)")
     p.add_argument("--rates", type=int, nargs="+", metavar="N", help="multiples of D's learning rate (1 2 5 10 20)")
     p.add_argument("--games", nargs="+", choices=GAMES, help="default: all rates; poster and paper: the first rate")
-    p.add_argument("--out", type=Path, metavar="DIR", help="where cells and page go (runs/lipschitz-STEPS-WIDTH)")
-    p.add_argument("--jobs", type=int, default=1, metavar="N", help="cells at once (1)")
+    p.add_argument("--out", type=Path, metavar="DIR", help="where runs and page go (runs/lipschitz-STEPS-WIDTH)")
+    p.add_argument("--jobs", type=int, default=1, metavar="N", help="runs at once (1)")
     p.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
     p.add_argument("--page-only", action="store_true", help="train nothing: write the page from what is there")
-    p.add_argument("--dry-run", action="store_true", help="list the cells and the time they take, and stop")
+    p.add_argument("--dry-run", action="store_true", help="list the runs and the time they take, and stop")
     return p
 
 
@@ -79,7 +80,7 @@ def main(argv: list[str]) -> int:
     with hold_directory(out) as lock, stopped_by_signals():
         for job in jobs:
             refuse_changed(job, out)
-        print(f"{len(jobs)} cells, {args.jobs} at once, on {device}; writing to {out}", flush=True)
+        print(f"{len(jobs)} runs, {args.jobs} at once, on {device}; writing to {out}", flush=True)
         try:
             runner = Runner(jobs, out, args.jobs, device, lock)
             failed = runner.run()
@@ -89,15 +90,15 @@ def main(argv: list[str]) -> int:
         write_page(jobs, out, size, command)
     diverged = [name for name in failed if runner.results[name].status == "diverged"]
     if diverged:
-        print(f"{len(diverged)} of {len(jobs)} cells diverged: {', '.join(diverged)}")
+        print(f"{len(diverged)} of {len(jobs)} runs diverged: {', '.join(diverged)}")
     failed = {name: words for name, words in failed.items() if name not in diverged}
     if failed:
-        print(f"error: {len(failed)} of {len(jobs)} cells failed: {', '.join(failed)}", file=sys.stderr)
+        print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
 
 
 def write_page(jobs: list, out: Path, size: "Size", command: str) -> int:
-    """Write lipschitz.html and lipschitz.png from the cells that are there."""
+    """Write lipschitz.html and lipschitz.png from the runs that are there."""
     from experiments.lipschitz.page import page, rates_figure
     from experiments.parts.jobs import look
     from minigan.charts import png

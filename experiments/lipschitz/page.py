@@ -54,7 +54,7 @@ def header(results: Results, size: Size) -> str:
     claimed = f"Seeds separate from the plain D here:<ul>{found}</ul>" if said else f"<p>{nothing(results, size)}</p>"
     chance = f"<p class=quiet>{words}</p>" if (words := by_chance(results, size)) else ""
     state = f"<p class=state>{missing(going)}</p>" if going else ""
-    ended = f"{len(finished)} of {len(results)} cells finished" + (f", {diverged} diverged" if diverged else "")
+    ended = f"{len(finished)} of {len(results)} runs finished" + (f", {diverged} diverged" if diverged else "")
     return (
         f"<header><p class=eyebrow>minigan · {ended}</p>"
         "<h1>What the Lipschitz tools are for</h1>"
@@ -100,7 +100,8 @@ def distances(results: Results, size: Size) -> str:
     return table("numbers", head, body) + (
         "<p class=quiet>The distance over that between two sets of real images: the mean over the seeds, and their "
         "range. ↓ all seeds are below all of the plain D at that rate, ↑ above, ≈ they overlap; no mark where seeds "
-        "are missing. A seed diverged if a loss was no longer a finite number: that is worse than any distance.</p>"
+        "are missing. A seed diverged if a loss or the norm of a gradient was no longer a finite number: that is worse "
+        "than any distance.</p>"
     )
 
 
@@ -115,7 +116,9 @@ def others(results: Results, size: Size) -> str:
     for kind, (name, _) in KINDS.items():
         cells = [cell_text(row(results, g, rate, kind), row(results, g, rate, "plain")) for g in games]
         body.append(("", [f"<th scope=row>{name}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
-    about = f"<p class=quiet>At {rate} × D’s rate, which is {rates}. The marks are those of above.</p>"
+    about = (
+        f"<p class=quiet>At {rate} × D’s rate, which is {rates}. The marks mean what they mean in the table above.</p>"
+    )
     return table("numbers", head, body) + about + slopes(results, [(GAMES[game].title, game, rate) for game in games])
 
 

@@ -1,4 +1,4 @@
-"""The cells of the experiment: which discriminator, at which learning rate, in which game, with which seed."""
+"""The runs of the experiment: which discriminator, at which learning rate, in which game, with which seed."""
 
 import math
 from collections.abc import Iterator
@@ -10,7 +10,7 @@ from experiments.poster.numbers import Row, course
 from minigan.config import Config
 from minigan.page.pieces import number
 
-KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all cells.
+KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all runs.
     "plain": ("plain", "--d-similarity dot --d-norm none"),
     "l2": ("L2", "--d-similarity l2 --d-norm none"),
     "isn": ("ISN", "--d-similarity dot --d-norm isn"),
@@ -45,7 +45,7 @@ MOMENTS = 5  # measurements of the spectra after the first, equally far apart
 
 @dataclass(frozen=True)
 class Size:
-    """What all cells have in common."""
+    """What all runs have in common."""
 
     steps: int = 1000
     width: int = 64
@@ -65,7 +65,7 @@ class Size:
 
 
 def plan(size: Size) -> list[Job]:
-    """A job for each cell, rate by rate, so that the first rates are complete first."""
+    """A job for each run, rate by rate, so that the first rates are complete first."""
     jobs = []
     for game in size.games:
         _, flags, d_lr, _ = GAMES[game]
@@ -141,9 +141,9 @@ def by_chance(results: dict[str, Result], size: Size) -> str:
         return ""
     once = math.comb(2 * size.seeds, size.seeds) // 2  # orders of all seeds, for each order in which they separate
     return (
-        f"If a tool changed nothing, its {size.seeds} seeds would all lie below or all lie above the {size.seeds} of "
-        f"the plain D once in {once:,} times. So of the {made} comparisons made here, about {made / once:.1f} would "
-        "separate by chance."
+        f"If a tool changed nothing, and seeds were independent, its {size.seeds} seeds would all lie below or all lie "
+        f"above the {size.seeds} of the plain D once in {once:,} times. So of the {made} comparisons made here, about "
+        f"{made / once:.1f} would separate by chance."
     )
 
 

@@ -19,6 +19,7 @@ def choose_device(name: str, loops: bool = True) -> str:
 
 
 def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:
+    """InputError if `tf32` is asked for where there is no GPU to do it."""
     from minigan.errors import InputError
 
     if tf32 and device == "cpu":

@@ -96,6 +96,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
 
 
 def add_skip_flag(group: Any) -> None:
+    """--skip-unreadable, for commands that read pictures."""
     group.add_argument(
         "--skip-unreadable",
         action="store_true",

@@ -27,8 +27,8 @@ class Job:
 class Result:
     """What a job has left behind.
 
-    `status`: "finished", "diverged" (a loss was no longer a finite number, and would not be again: the same steps give
-    the same numbers), "failed", "stopped" (it can go on) or "waiting".
+    `status`: "finished", "diverged" (a loss or the norm of a gradient was no longer a finite number: another try would
+    repeat it, until the directory is deleted), "failed", "stopped" (it can go on) or "waiting".
     """
 
     job: Job

@@ -15,13 +15,19 @@ from minigan.errors import InputError
 COMMANDS = {"mnist": (28, 1), "celeba": (64, 3), "cifar10": (32, 3), "images": (64, 3)}
 
 
-def configuration(job: Job, image_size: int | None = None, channels: int | None = None) -> Config:
-    """The configuration that the flags of a job give today, on images of this size or of its command's usual size."""
+def configuration(
+    job: Job, image_size: int | None = None, channels: int | None = None, classes: int | None = None
+) -> Config:
+    """The configuration that the flags of a job give today, on images of this size or of its command's usual size.
+
+    classes: of the labels, if the job has --labels.
+    """
     module = importlib.import_module(f"experiments.{job.command}")
     args = module.parser().parse_args(job.flags)
     size, colours = COMMANDS[job.command]
     image = {"image_size": image_size or getattr(args, "size", None) or size, "channels": channels or colours}
-    return resolve(**{**given_options(args), **image})
+    told = {"classes": classes} if classes and args.labels else {}
+    return resolve(**{**given_options(args), **image, **told})
 
 
 def differences(result: Result) -> list[str]:
@@ -40,7 +46,10 @@ def differences(result: Result) -> list[str]:
     recorded = result.config.get("options", {})
     if recorded:  # of a field that it lacks, as what it was when there was no such field
         recorded = {**dataclasses.asdict(Config()), **BEFORE, **recorded}
-    options = dataclasses.asdict(configuration(result.job, recorded.get("image_size"), recorded.get("channels")))
+    if {"--config", "--init"} & now.keys():  # settings come from another run, whose flag is the same
+        return []
+    of_data = (recorded.get(name) for name in ("image_size", "channels", "classes"))
+    options = dataclasses.asdict(configuration(result.job, *of_data))
     return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from minigan.train import Run
 
-DIVERGED = "training stopped: "  # how the error of a run begins in which a loss is no longer a finite number
+DIVERGED = "training stopped: "  # how the error of a run begins that has diverged
 
 
 def train(run: "Run") -> int:

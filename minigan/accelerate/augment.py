@@ -31,7 +31,8 @@ def augment(x: Any, names: Sequence[str], numbers: Any, fill: float = 0.0) -> An
 
 
 def augment_backward(g: Any, names: Sequence[str], numbers: Any) -> Any:
-    """The gradient of x from g (B, C, H, W). The steps are affine in x, so it does not depend on x; errors as above."""
+    """The gradient of x from g (B, C, H, W). The steps are affine in x, so it does not depend on x; ValueError as
+    from `augment`."""
     return _run(g, names, numbers, 0.0, 1)
 
 

@@ -33,6 +33,8 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     """
     place, files = find_cifar10(path, split)
     if place is None:
+        if split == "test" and (train := find_cifar10(path)[0]):  # training works without the test batch
+            raise NoSuchSplit(f"{train} lacks {_BATCHES[split][0]}")
         if not os.path.exists(path):
             raise InputError(f"{path} does not exist; --download fetches CIFAR-10 into a folder")
         raise InputError(f"{path} holds no CIFAR-10: neither cifar-10-python.tar.gz nor data_batch_1; see --download")
@@ -41,8 +43,7 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
         binary = name not in files
         data = files.get(f"{name}.bin" if binary else name)
         if data is None:
-            error = NoSuchSplit if split == "test" else InputError  # training works without the test batch
-            raise error(f"{place} lacks {name}")
+            raise InputError(f"{place} lacks {name}")
         try:
             batch_planes, batch_labels = _binary(data) if binary else _pickled(data)
         except InputError as e:

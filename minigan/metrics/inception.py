@@ -224,9 +224,9 @@ class Inception:
         return xp.concatenate(parts) if parts else xp.zeros((0, tap), dtype=xp.float32)
 
     def features_and_logits(self, x: Any) -> tuple[Any, Any]:
-        """The features (n, 2048) of such images, and from the same pass the logits (n, 1008) for the Inception score.
+        """The features (n, 2048) of images float32 (n, 3, 299, 299), and from the same pass the logits (n, 1008).
 
-        The logits leave out the bias, like the graph's node softmax/logits/MatMul.
+        The logits are for the Inception score. They leave out the bias, like the graph's node softmax/logits/MatMul.
         """
         features = self.features(x)
         return features, features @ self.fc.T

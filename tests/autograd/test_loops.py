@@ -18,10 +18,11 @@ numba = pytest.importorskip("numba")
 
 import autograd.accelerate.cpu.twins  # noqa: E402, F401 - fills the table
 from autograd.accelerate.cpu import adam, compiling, layout, threads  # noqa: E402
+from autograd.accelerate.cpu import spectral as spectral_loops  # noqa: E402
 from autograd.accelerate.twin import CPU  # noqa: E402
 from autograd.operation import Op  # noqa: E402
 from autograd.registry import OPS  # noqa: E402
-from nn import Adam, Conv2d, Linear, Module, manual_seed, power_iteration  # noqa: E402
+from nn import Adam, Conv2d, Linear, Module, Sequential, manual_seed, power_iteration  # noqa: E402
 
 EPS = np.finfo(np.float32).eps
 
@@ -354,8 +355,25 @@ class Bounded(Module):
         self.layers = layers
 
 
+def counted(monkeypatch):
+    """How often each loop has run, from here on."""
+    ran = {"iterate": 0, "limit": 0}
+
+    def count(name, loop):
+        def run(*args):
+            ran[name] += 1
+            loop(*args)
+
+        return run
+
+    for name in ran:
+        monkeypatch.setattr(spectral_loops, name, count(name, getattr(spectral_loops, name)))
+    return ran
+
+
 @pytest.mark.parametrize("norm", ["bound", "isn"])
-def test_power_iterations_and_bounds_are_those_of_the_readable_form_in_float64(norm):
+def test_power_iterations_and_bounds_are_those_of_the_readable_form_in_float64(norm, monkeypatch):
+    ran = counted(monkeypatch)
     manual_seed(3)
     by_loops = Bounded(norm)
     manual_seed(3)
@@ -371,9 +389,25 @@ def test_power_iterations_and_bounds_are_those_of_the_readable_form_in_float64(n
         largest = abs(theirs.weight.data).max()
         np.testing.assert_allclose(ours.weight.data, theirs.weight.data, rtol=0, atol=40 * EPS * largest)
     np.testing.assert_array_equal(by_loops.layers[1].weight.data, before)  # within its bound: not one bit changes
+    assert ran == {"iterate": 9, "limit": 9 if norm == "bound" else 0}  # the three layers in float32
     grown = readable.layers[0]
     times = np.linalg.svd(grown.weight.data, compute_uv=False)[0] / grown.spectral.sigma_init.data
     assert times > 4 if norm == "isn" else times < 3.5
+
+
+def test_what_no_loop_can_write_into_is_bounded_too(monkeypatch):
+    """A kernel in the order of Fortran, whose matrix would be a copy, and a matrix that is BLAS's affair."""
+    ran = counted(monkeypatch)
+    layers = [Conv2d(3, 8, 3, norm="bound"), Linear(300, 300, norm="bound"), Linear(8, 8, norm="bound")]
+    layers[0].weight.data = np.asfortranarray(layers[0].weight.data)
+    for layer in layers:
+        layer.weight.data *= 20
+    power_iteration(Sequential(*layers))
+    assert ran == {"iterate": 1, "limit": 1}  # of the last
+    for layer in layers:
+        matrix = layer.weight.data.reshape(len(layer.weight.data), -1)
+        grown = np.linalg.svd(matrix, compute_uv=False)[0] / layer.spectral.sigma_init.data
+        assert grown == pytest.approx(3, rel=1e-4)  # u and v start as the singular vectors
 
 
 def test_a_weight_that_is_nan_stays_nan_under_a_bound():

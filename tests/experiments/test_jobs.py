@@ -163,6 +163,12 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
         (tmp_path / ours.name / "config.json").read_text().replace('"equalised": false, ', "")
     )
     assert differences(look(ours, tmp_path)) == []  # of before there was such a field
+    labelled = job("labelled", "--labels")
+    configured(tmp_path, labelled, classes=10)
+    assert differences(look(labelled, tmp_path)) == []  # how many classes there are, the data say
+    varied = job("varied", "--config", "other/config.json")
+    configured(tmp_path, varied, g_lr=1.0)
+    assert differences(look(varied, tmp_path)) == []
     assert differences(look(job("figures/new"), tmp_path)) == []
     more = job("figures/vitgan", "--variant", "vitgan", "--data", "mnist", steps=20)
     assert differences(look(more, tmp_path)) == ["--steps 10, now --steps 20", "no --data, now --data mnist"]

@@ -94,7 +94,8 @@ def test_grid_is_no_wider_than_its_images():
 
 
 def test_grid_refuses_what_is_not_images():
-    for images in (np.zeros((2, 4, 4)), np.zeros((0, 4, 4), np.uint8), np.zeros((4, 4), np.uint8)):
+    sizes = ((0, 4, 4), (4, 4), (4, 3, 3, 7), (4, 3, 3, 1))
+    for images in (np.zeros((2, 4, 4)), *(np.zeros(size, np.uint8) for size in sizes)):
         with pytest.raises(ValueError, match="uint8"):
             image_grid(images)
 

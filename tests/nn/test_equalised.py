@@ -9,6 +9,7 @@ from autograd import Tensor, accelerate, grad, ops
 from autograd.random import RandomStream
 from nn import (
     Adam,
+    AdamW,
     Conv1d,
     Conv2d,
     ConvTranspose2d,
@@ -131,8 +132,9 @@ def test_the_compiled_loop_is_the_formula(monkeypatch):
 
 
 def test_there_is_a_number_for_each_parameter():
-    with pytest.raises(ValueError):
-        Adam([Parameter(np.ones(2)), Parameter(np.ones(3))], scales=[1.0])
+    for optimiser in (Adam, AdamW):
+        with pytest.raises(ValueError, match="got 1 scales for 2 parameters"):
+            optimiser([Parameter(np.ones(2)), Parameter(np.ones(3))], scales=[1.0])
 
 
 DRAWN = {  # a layer with many weights, and He's constant by hand

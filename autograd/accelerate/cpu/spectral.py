@@ -25,7 +25,7 @@ def spectral_gradient(g, weight, u, v, target, sigma) -> np.ndarray:
     return gw
 
 
-LARGEST = 2**16  # numbers of a matrix; above it BLAS is as fast, and has threads
+LARGEST = 2**16  # numbers of a matrix; a larger one is BLAS's affair, which has threads
 
 
 @loop
@@ -71,22 +71,26 @@ def limit(weight, u, v, most):
                 row[j] *= scale
 
 
-def matrices(layers) -> list | None:
-    """(W, u, v) of each layer and its norm, all float32; None if a loop could not read one, or BLAS is as fast."""
-    arrays = [(weight.data.reshape(s.u.size, s.v.size), s.u.data, s.v.data) for weight, s in layers]
-    fit = all(
-        w.size <= LARGEST and w.dtype == u.dtype == v.dtype == np.float32 and w.flags.c_contiguous for w, u, v in arrays
-    )
-    return arrays if fit else None
+def matrix_of(weight, norm) -> tuple | None:
+    """W (out, in), u and v of a layer; None unless a loop can read them, and write into W."""
+    w, u, v = weight.data, norm.u.data, norm.v.data
+    fits = w.size <= LARGEST and w.dtype == u.dtype == v.dtype == np.float32 and w.flags.c_contiguous
+    return (w.reshape(u.size, v.size), u, v) if fits else None
 
 
-def power_iterations(arrays: list) -> None:
-    """u and v in place."""
-    for weight, u, v in arrays:
-        iterate(weight, u, v, F(1e-24))
+def power_iterations(layers) -> None:
+    """u and v of each layer in place."""
+    for weight, norm in layers:
+        if arrays := matrix_of(weight, norm):
+            iterate(*arrays, F(1e-24))
+        else:
+            norm.power_iteration(weight)
 
 
-def limit_weights(arrays: list, most: list) -> None:
-    """The weights in place; most: the bound of each σ."""
-    for (weight, u, v), bound in zip(arrays, most, strict=True):
-        limit(weight, u, v, F(bound))
+def limit_weights(layers) -> None:
+    """The weight of each layer in place, so that σ ≤ κ σ₀."""
+    for weight, norm in layers:
+        if arrays := matrix_of(weight, norm):
+            limit(*arrays, F(norm.bound * norm.sigma_init.data))
+        else:
+            norm.limit(weight)

@@ -245,16 +245,12 @@ def move_average(xp, average, weights, share):
 
 @CPU.routine("nn.spectral.power_iterations")
 def power_iterations(xp, layers):
-    arrays = spectral.matrices(layers)
-    return NotImplemented if arrays is None else spectral.power_iterations(arrays)
+    spectral.power_iterations(layers)
 
 
 @CPU.routine("nn.spectral.limit_weights")
 def limit_weights(xp, layers):
-    arrays = spectral.matrices(layers)
-    if arrays is None:
-        return NotImplemented
-    return spectral.limit_weights(arrays, [s.bound * s.sigma_init.data for _, s in layers])
+    spectral.limit_weights(layers)
 
 
 @CPU.routine("autograd.random.random_words")

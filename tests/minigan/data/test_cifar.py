@@ -14,7 +14,7 @@ import pytest
 from experiments import cifar10
 from minigan.data import load_cifar10
 from minigan.data.download import SOURCES, Source
-from minigan.errors import InputError
+from minigan.errors import InputError, NoSuchSplit
 
 BATCHES = [*(f"data_batch_{i}" for i in range(1, 6)), "test_batch"]
 
@@ -146,6 +146,9 @@ def test_files_that_are_missing_or_damaged(tree):
     (tree / "new/data_batch_3").unlink()
     with pytest.raises(InputError, match="new lacks data_batch_3"):
         load_cifar10(tree / "new")
+    (tree / "cifar-10-batches-py/test_batch").unlink()
+    with pytest.raises(NoSuchSplit, match="cifar-10-batches-py lacks test_batch"):  # training works without it
+        load_cifar10(tree / "cifar-10-batches-py", "test")
     archive = tree / "packed/cifar-10-python.tar.gz"
     for wrong in (archive.read_bytes()[:50_000], b"text", b""):
         archive.write_bytes(wrong)
