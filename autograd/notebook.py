@@ -1,4 +1,4 @@
-"""How things look in a notebook: `_repr_html_` of a Tensor, an op and a failed check, set from outside."""
+"""How a Tensor, an op and a failed check look in a notebook and in IPython. The methods are set from outside."""
 
 import inspect
 from html import escape
@@ -73,5 +73,11 @@ def error_html(error: GradcheckError) -> str:
     return f"<pre style='{CODE}; border-left: 4px solid #c9480b; padding-left: .8em'>{escape(str(error))}</pre>"
 
 
+def error_pretty(error: GradcheckError, printer: Any, cycle: bool) -> None:
+    """For IPython: the message as it is printed."""
+    printer.text(str(error))
+
+
 for _cls, _html in ((Tensor, tensor_html), (Op, op_html), (GradcheckError, error_html)):
     setattr(_cls, "_repr_html_", _html)  # noqa: B010 - a type checker does not see methods that are set
+setattr(GradcheckError, "_repr_pretty_", error_pretty)  # noqa: B010

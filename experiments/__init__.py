@@ -2,11 +2,19 @@
 
 import os
 import sys
+from importlib.util import find_spec
 
 # One BLAS thread: with two a step of the small preset was a tenth shorter on a quiet machine, and nine times longer
 # beside another process. Set the variable yourself for the large presets.
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
 
+if find_spec("numpy") is None:
+    print(
+        f"error: {sys.executable} has no NumPy: activate the environment first, source .venv/bin/activate; the README "
+        "says how to make one",
+        file=sys.stderr,
+    )
+    sys.exit(2)
 try:
     import minigan  # noqa: F401  (it fails where another package is installed in the place of its engine)
 except ImportError as e:

@@ -59,9 +59,18 @@ def minutes(page: str, label: str) -> dict[str, int]:
     return {section: int(n) for section, n in (part.rsplit(" ", 1) for part in parts)}
 
 
-def lecture_notebook(page: str) -> dict[str, Any]:
+def run_it(name: str) -> str:
+    """The paragraph of a lecture that says how to run it."""
+    return (
+        f"**To run it**, paste its blocks into `ipython`, or open [its notebook](notebooks/{name}.ipynb) in Jupyter: "
+        "[what to install](README.md#run-a-lecture)."
+    )
+
+
+def lecture_notebook(name: str, page: str) -> dict[str, Any]:
     """The notebook of a lecture: a first cell that finds the project, and links as seen from its folder."""
-    prose = re.sub(r"\]\((?!https?:|#|/)", "](../", page)
+    prose = page.replace(f"{run_it(name)}\n\n", "")  # whoever reads it runs it
+    prose = re.sub(r"\]\((?!https?:|#|/)", "](../", prose)
     made = notebook(prose)
     made["cells"].insert(0, code_cell(FIRST_CELL, "cell-0"))
     return made
@@ -92,7 +101,8 @@ def timing(lectures: dict[str, str]) -> str:
 def texts(lectures: dict[str, str]) -> dict[Path, str]:
     """Every file of text that is made from the lectures, with what should be in it."""
     made = {
-        FOLDER / "notebooks" / f"{name}.ipynb": json.dumps(lecture_notebook(page), ensure_ascii=False, indent=1) + "\n"
+        FOLDER / "notebooks" / f"{name}.ipynb": json.dumps(lecture_notebook(name, page), ensure_ascii=False, indent=1)
+        + "\n"
         for name, page in lectures.items()
     }
     return made | {FOLDER / "timing.md": timing(lectures)}

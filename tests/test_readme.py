@@ -28,9 +28,11 @@ def test_agree_allows_rounding_and_nothing_else():
         assert not agree(shown.replace(right, wrong), shown), wrong
 
 
-def test_the_first_screen_has_the_picture_and_the_two_commands():
+def test_the_first_screen_has_the_picture_and_the_commands():
     first = README[:2500]
     assert "docs/digits.png" in first
+    assert "python3 -m venv .venv && source .venv/bin/activate\npip install -e '.[fast,lectures]'\n" in first
+    assert "docs/lectures/01-one-op.md" in first
     assert (
         "python3 -m venv .venv && .venv/bin/pip install -e '.[fast]' && .venv/bin/python -m experiments.mnist\n"
         in first

@@ -26,6 +26,7 @@ EPILOG = """keys:
 
 examples:
   python -m experiments.learn                                    the course, in ./exercises
+  python -m experiments.learn 14                                 begin with 14-bug-swish
   python -m experiments.learn --seed ada                         ada's own formulas and bugs, in ./exercises/ada
   python -m experiments.learn --grade DIR --json results.json    grade DIR/01-square.py and so on
   python -m experiments.learn --grade DIR --seed ada             grade ada's own exercises
@@ -45,6 +46,7 @@ def parser() -> argparse.ArgumentParser:
         epilog=EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
+    p.add_argument("name", nargs="?", help="the exercise to begin with, or how its name begins (default: the next)")
     p.add_argument("--out", type=Path, metavar="DIR", help="your folder (default: exercises, or exercises/NAME)")
     p.add_argument("--seed", metavar="NAME", help="exercises made from a name: each student gets different ones")
     p.add_argument("--exercises", type=Path, metavar="DIR", help="exercises of your own, in place of the course")
@@ -88,7 +90,7 @@ def main(argv: list[str]) -> int:
         if args.grade:
             return grade_main(course, args.grade, args.limit, args.json)
         own = args.seed or (args.exercises.resolve().name if args.exercises else "")
-        return learn(course, args.out or Path("exercises", own), args.limit)
+        return learn(course, args.out or Path("exercises", own), args.limit, args.name)
 
 
 def check(args: argparse.Namespace) -> None:
@@ -97,6 +99,10 @@ def check(args: argparse.Namespace) -> None:
 
     if not 0 < args.limit < math.inf:
         raise InputError(f"--limit must be greater than 0 and finite, not {args.limit}")
+    if args.name and (args.grade or args.validate or args.new):
+        raise InputError(
+            f"{args.name} names an exercise to learn from: it does not go with --grade, --validate or --new"
+        )
     if sum(bool(x) for x in (args.grade, args.validate, args.new, args.out)) > 1:
         raise InputError("give one of --grade, --validate, --new and --out")
     if args.new and not args.exercises:
@@ -115,9 +121,9 @@ def check(args: argparse.Namespace) -> None:
         raise InputError(f"--grade {args.grade} is no folder")
 
 
-def learn(course: list["Exercise"], directory: Path, limit: float) -> int:
+def learn(course: list["Exercise"], directory: Path, limit: float, name: str | None) -> int:
     """What a student sees: the course until q, or one look at it where there is no terminal."""
-    from experiments.learn.course import Desk
+    from experiments.learn.course import Desk, named
     from experiments.learn.keyboard import is_terminal, keys
     from experiments.learn.runner import run
     from experiments.learn.session import Session
@@ -127,12 +133,15 @@ def learn(course: list["Exercise"], directory: Path, limit: float) -> int:
         print(f"checking {answer.name} …", flush=True)  # it may loop until the limit
         return run(exercise, answer, limit, steps)
 
-    desk = Desk(directory, course)
+    begin = course.index(named(course, name)) if name else None
+    session = Session(Desk(directory, course), limit, announced if is_terminal() else run)
+    if begin is not None:
+        session.current = begin
     if is_terminal():
         with keys() as read_key:
-            watch(Session(desk, limit, announced), read_key, draw)
+            watch(session, read_key, draw)
     else:
-        look_once(Session(desk, limit), print)
+        look_once(session, print, chosen=begin is not None)
     return 0
 
 

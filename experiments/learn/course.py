@@ -42,6 +42,16 @@ class Exercise:
         return self.task.partition("\n")[0].lstrip("# ")
 
 
+def named(course: list[Exercise], start: str) -> Exercise:
+    """The exercise whose name begins so, such as 14 or 14-bug-swish; InputError if it is none, or several."""
+    found = [exercise for exercise in course if exercise.name.startswith(start)]
+    if not found:
+        raise InputError(f"no exercise begins with {start}: they go from {course[0].name} to {course[-1].name}")
+    if len(found) > 1:
+        raise InputError(f"several exercises begin with {start}: {', '.join(exercise.name for exercise in found)}")
+    return found[0]
+
+
 def read_course(directory: Path) -> list[Exercise]:
     """The exercises in `directory`, in the order of their names; InputError if there are none, or a file is missing."""
     if not directory.is_dir():
@@ -115,6 +125,15 @@ class Desk:
 
     def passed(self, exercise: Exercise) -> bool:
         return bool(self.records[exercise.name].passed)
+
+    def is_checked(self, exercise: Exercise) -> bool:
+        """Whether the student's text, as it is now, is the one that was checked last."""
+        return self.records[exercise.name].tried == digest(self.text(exercise))
+
+    def edited(self) -> list[Exercise]:
+        """The exercises whose text is not their start, in the order in which they were saved."""
+        changed = [exercise for exercise in self.course if self.text(exercise) != exercise.read("start.py")]
+        return sorted(changed, key=lambda exercise: self.answer(exercise).stat().st_mtime_ns)
 
     def save(self) -> None:
         records = {name: asdict(record) for name, record in self.records.items()}

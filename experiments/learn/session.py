@@ -10,7 +10,8 @@ from experiments.learn.runner import Verdict, run
 
 KEYS = "h hint · n next · l list · r reset · q quit"
 WITHOUT_KEYS = """There is no terminal here, so there are no keys: save the file, and give the command again.
-Hints come after the second and the third wrong answer. A file that is deleted comes back as it began."""
+Hints come after the second and the third wrong answer. A file that is deleted comes back as it began.
+A number opens an exercise: python -m experiments.learn 14"""
 
 
 @dataclass
@@ -39,6 +40,11 @@ class Session:
         n = len(self.desk.course)
         order = [(start + i) % n for i in range(n)]
         return next((i for i in order if not self.desk.passed(self.desk.course[i])), start % n)
+
+    def open_from(self, exercise: Exercise) -> None:
+        """Open this exercise, or if it is solved the next that is not."""
+        i = self.desk.course.index(exercise)
+        self.current = self._next_open(i + 1) if self.desk.passed(exercise) else i
 
     # What happens --------------------------------------------------------------------------------------------
 
@@ -100,12 +106,19 @@ class Session:
             parts.append(f"It prints:\n{indented(verdict.printed)}")
         if verdict and verdict.passed:
             parts.append(f"✓ {exercise.name} is right. A solution to compare with: {self.desk.solution(exercise)}")
-            done = all(map(self.desk.passed, self.desk.course))
-            parts.append("The course is done: every exercise is solved." if done else "Press n for the next exercise.")
+            parts.append(self._next())
         elif verdict:
             parts.append(f"✗ {verdict.text}")
         parts += [f"Hint: {hint}" for hint in self.hints()]
         return "\n\n".join([*parts, *filter(None, [self.note]), self.footer])
+
+    def _next(self) -> str:
+        """What to do after an exercise that is right."""
+        if all(map(self.desk.passed, self.desk.course)):
+            return "The course is done: every exercise is solved."
+        if self.footer == KEYS:
+            return "Press n for the next exercise."
+        return f"Next: {self.desk.course[self._next_open(self.current + 1)].name}. Give the command again to see it."
 
     def hints(self) -> list[str]:
         """The hints that are due: those of the task that were asked for, the line of the mistake after a second failure

@@ -7,7 +7,7 @@ sends no events: in WSL, on network drives, in containers.
 from collections.abc import Callable
 from pathlib import Path
 
-from experiments.learn.session import WITHOUT_KEYS, Session, bar
+from experiments.learn.session import WITHOUT_KEYS, Session
 
 PAUSE = 0.2  # seconds between two looks at the files
 
@@ -53,13 +53,19 @@ def watch(session: Session, read_key: Callable[[float], str], show: Callable[[st
         last = now
 
 
-def look_once(session: Session, show: Callable[[str], None]) -> None:
-    """Check the exercises up to the first that fails, and say where the course stands."""
+def look_once(session: Session, show: Callable[[str], None], chosen: bool = False) -> None:
+    """Check what was saved since the last look, and show the exercise that was saved last.
+
+    If nothing was saved, show that one again until it is solved, and then the next that is not solved. chosen: show the
+    exercise that is open, whatever was saved.
+    """
     session.footer = WITHOUT_KEYS
-    while True:
+    edited = [] if chosen else session.desk.edited()
+    new = [exercise for exercise in edited if not session.desk.is_checked(exercise)]
+    for exercise in new:
+        session.changed(exercise)
+    if not new:
+        if edited:
+            session.open_from(edited[-1])
         session.check()
-        solved = session.verdict is not None and session.verdict.passed
-        if not solved or all(map(session.desk.passed, session.desk.course)):
-            break
-        session.current += 1
-    show("\n".join([*session.list(), "", session.screen()]) if not solved else bar(session.desk) + ": all are right")
+    show(session.screen())

@@ -84,6 +84,9 @@ class TestTheForm:
         assert re.fullmatch(rf"!\[.{{20,}}\]\(figures/{name[:-3]}\.png\)", picture)
         assert re.fullmatch(r"\*[^*].*\*", caption)
 
+    def test_it_says_how_to_run_it(self, name):
+        assert read(name).split("\n\n")[4] == lectures.run_it(name[:-3])
+
     def test_it_says_what_the_student_can_do_afterwards(self, name):
         (goals,) = re.findall(r"^\*\*After this lecture you can\*\*\n\n((?:- .+\n)+)", read(name), re.M)
         assert len(goals.splitlines()) >= 2

@@ -364,6 +364,14 @@ def test_a_console_script_is_the_command(module, flags, sentence, monkeypatch, c
     assert stop.value.code == 2 and capsys.readouterr().err.startswith(f"error: {sentence}")
 
 
+def test_outside_the_environment_it_is_said_how_to_enter_it():
+    """-S leaves out what pip has installed, so NumPy is not found; -E leaves out PYTHONPATH."""
+    program = [sys.executable, "-ES", "-m", "experiments.learn"]
+    done = subprocess.run(program, cwd=Path(__file__).parents[2], capture_output=True, text=True)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "has no NumPy: activate the environment first, source .venv/bin/activate" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

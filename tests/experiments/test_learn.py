@@ -19,7 +19,7 @@ from experiments.learn import __main__ as command
 from experiments.learn import grading, seeds
 from experiments.learn.authoring import CHECK, new
 from experiments.learn.checking import Wrong, same
-from experiments.learn.course import SHIPPED, Desk, read_course, write_text
+from experiments.learn.course import SHIPPED, Desk, named, read_course, write_text
 from experiments.learn.grading import grade_main
 from experiments.learn.judge import hints, judge, referee, untouched
 from experiments.learn.keyboard import keys
@@ -324,8 +324,36 @@ def test_without_a_terminal_no_key_is_named(two, tmp_path):
     look_once(session, shown.append)
     assert "0 of 2 solved" in shown[0] and "✗ no" in shown[0]
     assert "h hint" not in shown[0] and "give the command again" in shown[0]
-    session.desk.answer(two[0]).unlink()  # as the last line says
+    session.desk.answer(two[0]).unlink()  # as its third line says
     assert Desk(tmp_path / "desk", two).text(two[0]) == two[0].read("start.py")
+
+
+def looked(course, tmp_path, *verdicts, chosen=None):
+    """What a new process without a terminal shows."""
+    session, _ = student(course, tmp_path, *verdicts)
+    if chosen is not None:
+        session.current = chosen
+    shown = []
+    look_once(session, shown.append, chosen is not None)
+    return shown[0]
+
+
+def test_without_a_terminal_the_file_saved_last_is_looked_at(two, tmp_path):
+    right, wrong = Verdict("passed", ""), Verdict("wrong", "no")
+    said = looked(two, tmp_path, wrong)
+    assert "Edit" in said and "01-first.py" in said and "02-second" not in said  # no list of the course
+    session, _ = student(two, tmp_path)
+    save(session, "a", two[1])
+    for _ in range(2):  # as long as it is wrong, it stays open
+        said = looked(two, tmp_path, wrong)
+        assert "02-second.py and save it" in said and "✗ no" in said
+    save(session, "b", two[1])
+    said = looked(two, tmp_path, right)
+    assert said.index("✓ 02-second is right") < said.index("Next: 01-first") and "✗" not in said and "Press" not in said
+    said = looked(two, tmp_path, wrong)  # nothing was saved since
+    assert "01-first.py and save it" in said and "✗ no" in said
+    said = looked(two, tmp_path, wrong, chosen=1)
+    assert "02-second.py and save it" in said and named(COURSE, "14").name == "14-bug-swish"
 
 
 @pytest.mark.slow
@@ -337,7 +365,8 @@ def test_without_a_terminal_it_looks_once(two, tmp_path, capsys):
     for exercise in two:
         write_text(tmp_path / "desk" / f"{exercise.name}.py", exercise.read("solution.py"))
     assert command.main(flags) == 0
-    assert "2 of 2 solved: all are right" in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert "2 of 2 solved" in said and "The course is done" in said
 
 
 class Terminal:
@@ -524,6 +553,9 @@ def refusal(monkeypatch, capsys, *flags):
         (["--seed", "x", "--exercises", "."], "--seed makes its own exercises"),
         (["--exercises", "nowhere"], "nowhere is not a folder of exercises"),
         (["--validate", "."], "holds no exercises"),
+        (["99"], "no exercise begins with 99: they go from 01-square to"),
+        (["1"], "several exercises begin with 1: 10-attention, 11-"),
+        (["14", "--validate"], "14 names an exercise to learn from"),
     ],
 )
 def test_bad_flags_are_refused(flags, words, monkeypatch, capsys, tmp_path):

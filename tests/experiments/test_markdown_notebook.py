@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from browser import CHROMIUM, Browser
+from pages import run_page
 
 from autograd import Tensor, grad, ops
 from experiments.markdown_notebook import main, notebook, parser
@@ -68,6 +69,12 @@ def test_what_is_no_page_is_refused_in_words(page, name, words, tmp_path):
     with pytest.raises(InputError, match=words):
         main([str(tmp_path / "page.md"), str(tmp_path / name)])
     assert not (tmp_path / name).exists()
+
+
+def test_the_tour_shows_what_ipython_prints():
+    """All but its last block, which trains. By its file name, gradcheck takes a block for a cell of IPython."""
+    tour = TOUR.read_text(encoding="utf-8").partition("## A run")[0]
+    assert run_page(tour, "ipython-input", echo=True) == tour.count("```text\n") >= 7
 
 
 @pytest.fixture(scope="module")

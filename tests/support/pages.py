@@ -1,10 +1,13 @@
 """Pages of Markdown whose code runs: every python block, in order, in one process; a text block is what it prints."""
 
+import ast
 import contextlib
+import functools
 import io
 import linecache
 import re
 from decimal import Decimal
+from types import SimpleNamespace
 
 from autograd.registry import OPS
 
@@ -12,21 +15,22 @@ BLOCK = re.compile(r"^```(python|text)\n(.*?)^```$", re.S | re.M)
 NUMBER = re.compile(r"(?<![\w.])(± )?(-?\d+(?:\.\d*)?(?:e[-+]\d+)?)(?!\w)")
 
 
-def run_page(markdown, title):
+def run_page(markdown, title, echo=False):
     """Run the page and compare what it prints with what it shows. How many outputs were compared.
 
+    echo: a last line that is an expression is printed, as IPython does.
     The ops that the page defines are forgotten afterwards: another page may use their names.
     """
     known = dict(OPS)
     try:
-        return _run(BLOCK.findall(markdown), title)
+        return _run(BLOCK.findall(markdown), title, echo)
     finally:
         OPS.clear()
         OPS.update(known)
 
 
-def _run(blocks, title):
-    names = {"__name__": title}
+def _run(blocks, title, echo):
+    names = {"__name__": title, "_echo": _echo}
     printed, checked = "", 0
     for number, (kind, body) in enumerate(blocks, 1):
         if kind == "text":  # the output of the block before
@@ -37,9 +41,26 @@ def _run(blocks, title):
         linecache.cache[file] = len(body), None, body.splitlines(keepends=True), file  # so that inspect finds it
         out = io.StringIO()
         with contextlib.redirect_stdout(out):
-            exec(compile(body, file, "exec"), names)
+            exec(compile(_echoed(body) if echo else body, file, "exec"), names)
         printed = out.getvalue()
     return checked
+
+
+def _echoed(body):
+    """The block with its last line, if it is an expression, given to _echo."""
+    tree = ast.parse(body)
+    if isinstance(last := tree.body[-1], ast.Expr):
+        tree.body[-1] = ast.copy_location(ast.parse(f"_echo({ast.unparse(last)})").body[0], last)
+    return tree
+
+
+def _echo(value):
+    """Print a value as IPython does: by _repr_pretty_ where there is one."""
+    if hasattr(value, "_repr_pretty_"):
+        printer = SimpleNamespace(text=functools.partial(print, end=""))
+        value._repr_pretty_(printer, False)
+    elif value is not None:
+        print(repr(value))
 
 
 def agree(printed, shown):
