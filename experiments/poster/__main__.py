@@ -2,7 +2,8 @@
 
 Trains what the poster shows: full ViTGAN, vanilla ViT, ReLU variant and CNN on digits, and full ViTGAN on faces. Then
 it trains an ablation with three seeds for each row. Several runs go on at once. Call it again to go on: finished runs
-are not repeated. Without --mnist and --celeba the digits and the faces are drawn; they are neither MNIST nor CelebA.
+are not repeated. Without --data and --faces the digits and the faces are drawn; they are neither MNIST nor CelebA.
+With --data the full ViTGAN is also trained on the same images at the poster's 32 × 32, and on drawn digits.
 """
 
 import argparse
@@ -18,7 +19,9 @@ SCALES = ("quick", "cpu", "gpu")
 EXAMPLES = """examples:
   python -m experiments.poster                              takes an hour on two cores
   python -m experiments.poster --scale cpu                  longer runs: a night
-  python -m experiments.poster --scale gpu --mnist DIR --celeba DIR --inception inception.h5    as the poster, with FID
+  python -m experiments.poster --data DIR --faces DIR       MNIST and any pictures of faces, beside drawn digits
+  python -m experiments.poster --scale gpu --data DIR --faces img_align_celeba.zip --inception inception.h5
+                                                            as the poster, with FID
   python -m experiments.poster --dry-run                    what would run, and how long it takes
   python -m experiments.poster --only figures               no ablation; also cnn, faces, ablation/sn, 'ablation/*-0'
   python -m experiments.poster --page-only                  the page from what is there
@@ -37,8 +40,13 @@ def parser() -> argparse.ArgumentParser:
     p.add_argument("--jobs", type=int, metavar="N", help="runs at once (default: one for each core, one on a GPU)")
     p.add_argument("--only", nargs="+", metavar="NAME", help="train only these: figures, ablation, or names of runs")
     p.add_argument("--no-ablation", action="store_true", help="train the figures alone")
-    p.add_argument("--mnist", type=Path, metavar="DIR", help="MNIST files (default: drawn digits)")
-    p.add_argument("--celeba", type=Path, metavar="PATH", help="CelebA, a folder or its ZIP (default: drawn faces)")
+    p.add_argument("--data", type=Path, metavar="DIR", help="digits as experiments.mnist takes them (default: drawn)")
+    p.add_argument(
+        "--faces",
+        type=Path,
+        metavar="DIR|ZIP|TAR",
+        help="CelebA under its own names, or any pictures of faces (default: drawn faces)",
+    )
     p.add_argument("--inception", type=Path, metavar="FILE", help="weights of experiments.export_inception: FID")
     p.add_argument("--device", default="auto", choices=["cpu", "cuda", "auto"], help="auto: the GPU if there is one")
     p.add_argument("--redo", action="store_true", help="set runs of other settings aside and train them again")
@@ -57,14 +65,14 @@ def main(argv: list[str]) -> int:
 
     if args.jobs is not None and args.jobs < 1:
         raise InputError(f"--jobs must be at least 1, not {args.jobs}")
-    for flag in ("mnist", "celeba", "inception"):
+    for flag in ("data", "faces", "inception"):
         path = getattr(args, flag)
         if path is not None and not path.exists():
             raise InputError(f"--{flag} {path} does not exist")
     device = choose_device(args.device)
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"
-    every = plan.plan(plan.SCALES[args.scale], args.mnist, args.celeba, args.inception)
+    every = plan.plan(plan.SCALES[args.scale], args.data, args.faces, args.inception)
     jobs = plan.chosen(every, args.only, not args.no_ablation)
     shown = plan.chosen(every, None, not args.no_ablation)
     command = command_line().replace(" --page-only", "")

@@ -7,11 +7,20 @@ from pathlib import Path
 from experiments.parts.jobs import Result
 from experiments.parts.settings import differences
 from experiments.poster.numbers import ablation_rows, course, seconds
-from experiments.poster.picture import DIGITS, ablation_figure, distance_charts, figures_of, last_grid, loss_charts
-from experiments.poster.tables import NAMES, ROWS, ablation_table, beside, data_name, table, told
+from experiments.poster.picture import ablation_figure, distance_charts, figures_of, last_grid, loss_charts
+from experiments.poster.tables import DIGITS, NAMES, ROWS, ablation_table, beside, data_name, table, told
 from minigan.charts import chart_grid, run_colours, svg
 from minigan.page import render, section
 from minigan.page.pieces import duration, image_tag, number, plain
+
+BESIDE_TITLES = {  # of the grids that --data adds: the samples, and the real images
+    "size32": ("32 × 32, as on the poster", "Real digits, 32 × 32"),
+    "drawn": ("Drawn digits, not MNIST", "The digits as drawn"),
+}
+ABOUT_SAMPLES = (
+    "<p class=aside>A hundred samples of each averaged generator, from one fixed noise; none of them was chosen. "
+    "Digits and faces of the training data are here too, to compare with.</p>"
+)
 
 
 def page(results: list[Result], scale: str, command: str) -> str:
@@ -65,7 +74,7 @@ def missing(results: list[Result]) -> str:
 
 
 def losses(figures: dict[str, Result]) -> str:
-    drawn = chart_grid(loss_charts(figures))
+    drawn, timed = (chart_grid(loss_charts(figures, minutes)) for minutes in (False, True))
     game = next((r.config.get("options", {}).get("loss") for r in figures.values() if r.config), "")
     about = ""
     if game == "relativistic":
@@ -76,6 +85,7 @@ def losses(figures: dict[str, Result]) -> str:
     return drawn and (
         "<p>As on the poster, red is the full ViTGAN, blue a vanilla ViT without SLN, L2 attention and spectral norm, "
         f"and orange has ReLU in place of GELU.{about}</p>{drawn}"
+        f"<details><summary>The same over the minutes of training</summary>{timed}</details>"
     )
 
 
@@ -95,15 +105,18 @@ def samples(figures: dict[str, Result]) -> str:
 
     if not any(last_grid(r) for r in figures.values()):
         return ""
+    beside = {name: titles for name, titles in BESIDE_TITLES.items() if name in figures}
     cells = [
         grid("vanilla", "Figure 7"),
         grid("vitgan", "Figure 8"),
         grid("cnn", "Figure 9"),
         grid("faces", "Figure 11"),
         grid("relu", "Not on the poster"),
+        *(grid(name, title) for name, (title, _) in beside.items()),
+        *([ABOUT_SAMPLES] if beside else []),
         grid("vitgan", "Real digits", real=True),
-        "<p class=aside>A hundred samples of each averaged generator, from one fixed noise; none of them was chosen. "
-        "Digits and faces of the training data stand beside them to compare with.</p>",
+        *(grid(name, title, real=True) for name, (_, title) in beside.items()),
+        *([] if beside else [ABOUT_SAMPLES]),
         grid("faces", "Real faces", real=True),
     ]
     return f"<div class=grids>{''.join(cells)}</div>"

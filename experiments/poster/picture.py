@@ -8,12 +8,11 @@ import numpy as np
 
 from experiments.parts.jobs import Result
 from experiments.poster.numbers import Row, ablation_rows, course
-from experiments.poster.tables import NAMES, ROWS, trained_on
+from experiments.poster.tables import DIGITS, NAMES, ROWS, trained_on
 from minigan.charts import LIGHT, Chart, Line, draw, dress, last_step, logarithmic, png, run_colours
 from minigan.curves import logged
 from minigan.page.pieces import is_number
 
-DIGITS = ("vitgan", "vanilla", "relu", "cnn")
 COLOURS = {name: run_colours(name)[0] for name in NAMES}
 LOSSES = {"Loss of the discriminator": "loss_d", "Loss of the generator": "loss_g", "D(real) − D(generated)": "gap"}
 GRIDS = {"vanilla": "Figure 7: vanilla ViT", "vitgan": "Figure 8: full ViTGAN", "cnn": "Figure 9: CNN"}
@@ -26,17 +25,18 @@ def figures_of(results: list[Result]) -> dict[str, Result]:
     return {r.job.name.removeprefix("figures/"): r for r in results if r.job.name.startswith("figures/")}
 
 
-def loss_charts(figures: dict[str, Result]) -> list[Chart]:
-    """Figures 4 to 6, in the poster's colours."""
+def loss_charts(figures: dict[str, Result], minutes: bool = False) -> list[Chart]:
+    """Figures 4 to 6, in the poster's colours, over steps or over the minutes of training."""
     charts = []
     for title, key in LOSSES.items():
         lines = []
         for name in ("vitgan", "vanilla", "relu"):
-            steps, values = logged(loss_records(figures.get(name)), key)
+            records = loss_records(figures.get(name))
+            steps, values = logged(over_minutes(records) if minutes else records, key)
             if steps.size:
                 lines.append(Line(NAMES[name], COLOURS[name], steps, values, smoothed=True))
         if lines:
-            charts.append(Chart(title, lines))
+            charts.append(Chart(title, lines, "over minutes" if minutes else ""))
     return charts
 
 
@@ -44,6 +44,11 @@ def loss_records(result: Result | None) -> list[dict]:
     """The "train" records of a run, with the gap between the means of D on real and on generated images."""
     train = [r for r in result.records if r["kind"] == "train"] if result else []
     return [{**r, "gap": r.get("d_real", math.nan) - r.get("d_fake", math.nan)} for r in train]
+
+
+def over_minutes(records: list[dict]) -> list[dict]:
+    """The records of a run that tell their time, with the minutes of training in place of the step."""
+    return [{**r, "step": r["seconds"] / 60} for r in records if is_number(r.get("seconds"))]
 
 
 def distance_charts(figures: dict[str, Result], minutes: bool = False) -> list[Chart]:
@@ -60,9 +65,7 @@ def distance_charts(figures: dict[str, Result], minutes: bool = False) -> list[C
         lines = []
         for name in courses:
             evals = [r for r in figures[name].records if r["kind"] == "eval"]
-            if minutes:
-                evals = [{**r, "step": r["seconds"] / 60} for r in evals if is_number(r.get("seconds"))]
-            steps, values = logged(evals, first.key, above=0)
+            steps, values = logged(over_minutes(evals) if minutes else evals, first.key, above=0)
             if steps.size:
                 lines.append(Line(NAMES[name], COLOURS[name], steps, values, dots=True))
         if lines and (floor := first.record.get("floor")):

@@ -5,6 +5,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 from experiments.parts.jobs import Job
+from minigan.data.celeba import find_celeba
 from minigan.errors import InputError
 
 
@@ -12,7 +13,7 @@ from minigan.errors import InputError
 class Scale:
     """The flags that all runs of a kind get: how long they train, and on which data."""
 
-    figures: str  # the four runs on digits
+    figures: str  # the runs on digits
     faces: str
     ablation: str
 
@@ -35,12 +36,16 @@ SCALES = {
     ),
 }
 
-FIGURES = {  # name: command and flags
-    "faces": ("celeba", ""),  # the longest starts first, so that nothing waits for it at the end
-    "cnn": ("mnist", "--variant cnn"),
-    "vitgan": ("mnist", "--variant vitgan"),
-    "vanilla": ("mnist", "--variant vanilla"),
-    "relu": ("mnist", "--variant relu"),
+FIGURES = {  # name: flags
+    "faces": "",  # the longest starts first, so that nothing waits for it at the end
+    "cnn": "--variant cnn",
+    "vitgan": "--variant vitgan",
+    "vanilla": "--variant vanilla",
+    "relu": "--variant relu",
+}
+BESIDE = {  # the same of the runs that stand beside these where --data gives the digits
+    "size32": "--variant vitgan --size 32",  # the poster's size
+    "drawn": "--variant vitgan",  # without --data
 }
 
 ABLATION = {  # name: flags in addition to those of the full ViTGAN
@@ -60,27 +65,38 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
 SEEDS = 3
 
 
-def plan(
-    scale: Scale, mnist: Path | None = None, celeba: Path | None = None, inception: Path | None = None
-) -> list[Job]:
+def plan(scale: Scale, data: Path | None = None, faces: Path | None = None, inception: Path | None = None) -> list[Job]:
     """The jobs of a scale, in the order in which they start."""
     judge = ["--inception", str(inception)] if inception else []
-    data = {
-        "mnist": (["--data", str(mnist)] if mnist else []) + judge,
-        "celeba": (["--data", str(celeba)] if celeba else []) + judge,
-    }
+    digits = ["--data", str(data)] if data else []
     jobs = []
-    for name, (command, flags) in FIGURES.items():
-        common = scale.faces if command == "celeba" else scale.figures
-        jobs.append(Job(f"figures/{name}", command, (*flags.split(), *common.split(), *data[command])))
+    for name, flags in (FIGURES | BESIDE if data else FIGURES).items():
+        command, common, images = "mnist", scale.figures, [] if name == "drawn" else digits
+        if name == "faces":
+            common, (command, images) = scale.faces, pictures_of(faces)
+        jobs.append(Job(f"figures/{name}", command, (*flags.split(), *common.split(), *images, *judge)))
     common = scale.ablation
-    if mnist:  # no digits are drawn
+    if data:  # no digits are drawn
         common = common.partition(" --digits")[0]
     for name, flags in ABLATION.items():
         for seed in range(SEEDS):
-            words = (*flags.split(), *common.split(), "--seed", str(seed), *data["mnist"])
+            words = (*flags.split(), *common.split(), "--seed", str(seed), *digits, *judge)
             jobs.append(Job(f"ablation/{name}-{seed}", "mnist", words))
     return jobs
+
+
+def pictures_of(faces: Path | None) -> tuple[str, list[str]]:
+    """The command that trains on these faces, and its flags for them. CelebA is known by its published names.
+
+    Its central 140 pixels are taken, as experiments.celeba does. Of other pictures, it would cut the middle out of a
+    large face: they are for experiments.images, which takes the whole square and keeps a tenth for the evaluation.
+    """
+    if faces is None:
+        return "celeba", []
+    source, partition = find_celeba(faces)
+    if partition or source.absolute().stem == "img_align_celeba":
+        return "celeba", ["--data", str(faces)]
+    return "images", ["--data", str(faces), "--holdout", "0.1"]
 
 
 def chosen(jobs: list[Job], only: list[str] | None, ablation: bool = True) -> list[Job]:

@@ -6,30 +6,34 @@ from html import escape
 
 from experiments.parts.jobs import Result
 from experiments.poster.numbers import POSTER, Row, course, seconds
+from experiments.poster.plan import BESIDE
 from minigan.page.pieces import count, duration, number, plain
 
+DIGITS = ("vitgan", "vanilla", "relu", "cnn")  # the runs of the poster's figures on digits
 NAMES = {  # what the page calls the runs of the figures
     "vitgan": "full ViTGAN",
     "vanilla": "vanilla ViT",
     "relu": "ReLU",
     "cnn": "CNN",
     "faces": "full ViTGAN, faces",
+    "size32": "full ViTGAN, 32 × 32",
+    "drawn": "full ViTGAN, drawn digits",
 }
 ROWS = {  # what the page calls the rows of the ablation, and what that means
-    "base": ("Full ViTGAN", "SLN, L2 attention, ISN, overlap, SIREN output, GELU"),
-    "no-sln": ("Without SLN", "plain layer norms; w enters as tokens"),
+    "base": ("Full ViTGAN", "SLN, w as tokens, L2 attention, a bound on σ, overlap, SIREN output, GELU"),
+    "no-sln": ("Without SLN", "plain layer norms; w enters as tokens alone"),
     "linear": ("Linear output", "no implicit representation of a patch"),
     "dot": ("Dot-product attention", "in D, in place of L2"),
     "l1": ("L1 attention", "in D, the poster’s alternative"),
     "l2-printed": ("L2 attention as printed", "in D: the sign reversed, not squared"),
-    "sn": ("SN for ISN", "plain spectral norm in D"),
-    "no-norm": ("No spectral norm", "in D"),
+    "sn": ("SN for the bound", "plain spectral norm in D"),
+    "no-norm": ("No bound", "nor spectral norm in D"),
     "no-overlap": ("No overlap", "between the patches of D"),
     "relu": ("ReLU for GELU", "in the MLPs of G and D"),
     "bcr": ("With bCR", "balanced consistency, weight 10"),
     "diffaug": ("With DiffAug", "shifts, cut-outs, brightness, contrast"),
 }
-DATA = {"stroke-digits": "drawn digits, not MNIST", "drawn faces": "drawn faces, not CelebA"}
+DATA = {"mnist": "MNIST", "stroke-digits": "drawn digits, not MNIST", "drawn faces": "drawn faces, not CelebA"}
 FEATURES = {
     "fid": "Inception (FID)",
     "digit_fid": "64 features of our digit classifier (digit-FID)",
@@ -47,6 +51,12 @@ def trained_on(result: Result | None) -> str:
 def data_name(result: Result | None) -> str:
     """`trained_on` as HTML."""
     return escape(trained_on(result))
+
+
+def at_size(result: Result) -> str:
+    """The images of a run and their size, as HTML; "" before it has begun."""
+    size = result.config.get("options", {}).get("image_size")
+    return f"{data_name(result)}, at {size} × {size}" if size else ""
 
 
 def table(kind: str, head: list[list[str]], body: list[tuple[str, list[str]]]) -> str:
@@ -70,7 +80,8 @@ def beside(figures: dict[str, Result]) -> str:
             "<th>classes<br>found</th><th>training</th>",
         ],
     ]
-    body = [("", [f"<th scope=row>{NAMES[name]}</th>", theirs(name), ours(figures.get(name))]) for name in POSTER]
+    rows = [*POSTER, *(name for name in BESIDE if name in figures)]
+    body = [("", [f"<th scope=row>{NAMES[name]}</th>", theirs(name), ours(figures.get(name))]) for name in rows]
     fid = set(labels.values()) == {"FID"}
     warning = (
         "Both halves say FID, and still it is not one protocol: see below what differs."
@@ -81,13 +92,14 @@ def beside(figures: dict[str, Result]) -> str:
     return (
         f"<p><b>Read each half down, not across.</b> {warning}</p>"
         + table("numbers halves", head, body)
+        + not_alike(figures)
         + differs(figures)
     )
 
 
 def theirs(name: str) -> str:
-    """The cells of a row that show the poster's numbers."""
-    told = POSTER[name]
+    """The cells of a row that show the poster's numbers; dashes for a run that it does not have."""
+    told = POSTER.get(name, {"remark": ""})
     fid = through(f"{x:g}" for x in told["fid"]) if "fid" in told else "–"
     long = f"{told['epochs']} epochs<small>{duration(3600 * told['hours'])}</small>" if "epochs" in told else "–"
     return f"<td class=theirs>{fid}<small>{escape(told['remark'])}</small></td><td class=theirs>{long}</td>"
@@ -113,11 +125,26 @@ def through(values: Iterable[str]) -> str:
     return f"<span class=course>{' <i>→</i> '.join(values)}</span>"
 
 
+def not_alike(figures: dict[str, Result]) -> str:
+    """Why the distances of the runs beside the poster's do not compare with the others; "" where there are none."""
+    if not any(name in figures for name in BESIDE):
+        return ""
+    keys = [c.key for name in ("vitgan", "size32") if (c := course(figures.get(name)))]
+    features = ""
+    if keys == ["digit_fid", "random_fid"]:
+        features = (
+            " The digit classifier takes images of 28 × 28 pixels only, and shrunk ones would measure the shrinking "
+            "too, so the run at 32 × 32 is measured in features of a random network, which know no classes."
+        )
+    return (
+        "<p class=quiet>The last two rows stand beside the poster’s. A distance is to real images of the run’s own "
+        f"kind and size, so theirs do not compare with those of the other rows.{features}</p>"
+    )
+
+
 def differs(figures: dict[str, Result]) -> str:
     """A table of what differs between the two halves."""
-    digits = next(
-        (figures[n] for n in ("vitgan", "vanilla", "relu", "cnn") if n in figures and figures[n].config), None
-    )
+    digits = next((figures[n] for n in DIGITS if n in figures and figures[n].config), None)
     options, parameters = (digits.config.get(k, {}) if digits else {} for k in ("options", "parameters"))
     keys = {c.key for r in figures.values() if (c := course(r))}
     last = c.record if (c := course(digits)) else {}
@@ -125,9 +152,11 @@ def differs(figures: dict[str, Result]) -> str:
     seen = f"{samples} against {reference} real {escape(str(last.get('reference_split', '')))} images"
     loss = plain(options.get("loss", "–")).replace("nonsaturating", "non-saturating")
     penalty = {"fd": ", R1 and R2 by finite differences", "exact": ", R1 and R2"}.get(options.get("penalty"), "")
+    seen_at = dict.fromkeys(at_size(figures[name]) for name in (*DIGITS, *BESIDE, "faces") if name in figures)
+    norm = "bounded" if options.get("d_norm") == "bound" else "on"
     rate = f"learning rate {options.get('g_lr', '–'):g}" if "g_lr" in options else "–"
     points = [
-        ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", f"{data_name(digits)}; {data_name(figures.get('faces'))}"),
+        ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", "; ".join(filter(None, seen_at)) or "–"),
         (
             "Features",
             "Inception, by way of FID",
@@ -148,7 +177,7 @@ def differs(figures: dict[str, Result]) -> str:
         ),
         ("Loss", "non-saturating", escape(loss + penalty)),
         ("Optimiser", "Adam, learning rate 2e-05, batch 128", f"Adam, {rate}, batch {options.get('batch', '–')}"),
-        ("Spectral norm", "meant, but a misspelt argument left it off", "on where the variant has it"),
+        ("Spectral norm", "meant, but a misspelt argument left it off", f"{norm} where the variant has it"),
     ]
     body = [("", [f"<th scope=row>{what}</th><td>{a}</td><td>{b}</td>"]) for what, a, b in points]
     return table("words", [["<th>What differs</th><th>the poster</th><th>here</th>"]], body) + (

@@ -15,11 +15,11 @@ from job_runs import configured, job
 from matplotlib.colors import to_hex
 from PIL import Image
 
-from experiments.parts.jobs import Result, last_step, look
-from experiments.parts.settings import configuration
+from experiments.parts.jobs import Job, Result, last_step, look
+from experiments.parts.settings import configuration, differences
 from experiments.poster import __main__ as command
 from experiments.poster import numbers, page, picture, plan, tables
-from experiments.poster.plan import ABLATION, FIGURES, SCALES, SEEDS, Scale, chosen
+from experiments.poster.plan import ABLATION, BESIDE, FIGURES, SCALES, SEEDS, Scale, chosen
 from minigan.charts import LIGHT
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
@@ -29,11 +29,37 @@ from minigan.figures import image_grid, save_image
 
 @pytest.mark.parametrize("scale", SCALES)
 def test_every_flag_of_a_plan_is_one_its_command_takes(scale):
-    jobs = plan.plan(SCALES[scale], Path("mnist"), Path("celeba"), Path("inception.h5"))
-    assert len(jobs) == len({j.name for j in jobs}) == len(FIGURES) + SEEDS * len(ABLATION)
+    jobs = plan.plan(SCALES[scale], Path("mnist"), Path("faces"), Path("inception.h5"))
+    assert len(jobs) == len({j.name for j in jobs}) == len(FIGURES) + len(BESIDE) + SEEDS * len(ABLATION)
     for j in jobs:
         assert configuration(j).steps == j.steps
-        assert "--digits" not in j.flags and "--data" in j.flags and "--inception" in j.flags
+        assert "--digits" not in j.flags and "--inception" in j.flags
+        assert ("--data" in j.flags) == (j.name != "figures/drawn")
+
+
+def test_data_adds_the_posters_size_and_drawn_digits():
+    alone = {j.name: j for j in plan.plan(SCALES["quick"])}
+    jobs = {j.name: j for j in plan.plan(SCALES["quick"], Path("mnist"))}
+    assert set(jobs) - set(alone) == {"figures/size32", "figures/drawn"} and not set(alone) - set(jobs)
+    full, size32 = (configuration(jobs[f"figures/{name}"]) for name in ("vitgan", "size32"))
+    assert (full.image_size, size32.image_size) == (28, 32)
+    assert dataclasses.replace(size32, image_size=28, g_patch=7, d_patch=7) == full  # 4 × 4 patches in both
+    assert jobs["figures/drawn"].flags == alone["figures/vitgan"].flags
+    assert jobs["figures/faces"] == alone["figures/faces"]  # drawn: no --faces
+
+
+@pytest.mark.parametrize(
+    ("place", "command"),
+    [("celeba", "celeba"), ("celeba/img_align_celeba", "celeba"), ("aligned", "celeba"), ("people", "images")],
+)
+def test_celeba_is_known_by_its_names_and_other_faces_are_whole_pictures(place, command, tmp_path):
+    for folder in ("celeba/img_align_celeba", "aligned", "people"):
+        (tmp_path / folder).mkdir(parents=True)
+    (tmp_path / "aligned" / "list_eval_partition.txt").touch()
+    faces = plan.plan(SCALES["quick"], faces=tmp_path / place)[0]
+    assert (faces.name, faces.command) == ("figures/faces", command)
+    assert ("--holdout" in faces.flags) == (command == "images")  # CelebA has test images of its own
+    assert configuration(faces).image_size == 32
 
 
 def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
@@ -85,6 +111,26 @@ def test_other_settings_are_refused_or_set_aside(tmp_path, capsys):
     command.set_aside([j], tmp_path, redo=True)
     assert not old.exists() and (tmp_path / "figures" / "a-old" / "config.json").exists()
     assert "a-old" in capsys.readouterr().out
+
+
+def test_runs_on_drawn_digits_are_refused_with_data(tmp_path):
+    """The flags of drawn runs are written out: those trained before are known again, and those only."""
+    before = {
+        "faces": Job("figures/faces", "celeba", tuple("--steps 4500 --eval-every 450 --size 32".split())),
+        "vitgan": Job("figures/vitgan", "mnist", tuple("--variant vitgan --steps 4500 --eval-every 450".split())),
+    }
+    for j in before.values():
+        configured(tmp_path, j)
+    again = chosen(plan.plan(SCALES["quick"]), list(before))
+    assert not any(differences(look(j, tmp_path)) for j in again)
+    command.set_aside(again, tmp_path, redo=False)
+    flags = ["--device", "cpu", "--out", str(tmp_path)]
+    with pytest.raises(InputError, match=r"vitgan was trained with other settings \(no --data, now --data .*--redo"):
+        command.main(["--data", str(tmp_path), "--only", "vitgan", *flags])
+    with pytest.raises(
+        InputError, match=r"settings \(experiments.celeba, now experiments.images\): choose another --out"
+    ):
+        command.main(["--faces", str(tmp_path), "--only", "faces", *flags])
 
 
 # The numbers -----------------------------------------------------------------------------------------------
@@ -149,16 +195,16 @@ def test_the_ablation_shows_every_seed_in_the_colour_of_its_verdict():
 # The page --------------------------------------------------------------------------------------------------
 
 
-@pytest.fixture(scope="module")
-def everything(tmp_path_factory):
-    """The directory of a whole poster, as its runs would have left it."""
-    out = tmp_path_factory.mktemp("poster")
+def leave(out, jobs):
+    """Fill the directory with what these runs would have left."""
     rng = np.random.default_rng(0)
-    for j in plan.plan(SCALES["quick"]):
+    for j in jobs:
         directory = configured(out, j)
         config = json.loads((directory / "config.json").read_text())
         faces = j.name == "figures/faces"
-        config["data"] = {"name": "drawn faces" if faces else "stroke-digits"}
+        unknown = faces or j.name == "figures/size32"  # to the digit classifier
+        name = "drawn faces" if faces else "mnist" if "--data" in j.flags else "stroke-digits"
+        config["data"] = {"name": name}
         config["parameters"] = {"generator": 171_073, "discriminator": 99_713}
         config["machine"] = {"device": "cpu", "cores": 2}
         (directory / "config.json").write_text(json.dumps(config))
@@ -182,9 +228,9 @@ def everything(tmp_path_factory):
             "precision": 0.6,
             "recall": 0.5,
         }
-        if not faces:
+        if not unknown:
             measured |= {"classes": 10, "class_shares": [0.1] * 10}
-        key = "random_fid" if faces else "digit_fid"
+        key = "random_fid" if unknown else "digit_fid"
         evals = [record(s, 20 * j.steps / s * rng.uniform(1, 2), key, **measured) for s in (j.steps // 2, j.steps)]
         (directory / "log.jsonl").write_text("\n".join(map(json.dumps, [*train, *evals])))
         (directory / "samples.h5").touch()
@@ -195,8 +241,14 @@ def everything(tmp_path_factory):
     return out
 
 
-def results(out):
-    return [look(j, out) for j in plan.plan(SCALES["quick"])]
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """The directory of a whole poster, as its runs would have left it."""
+    return leave(tmp_path_factory.mktemp("poster"), plan.plan(SCALES["quick"]))
+
+
+def results(out, **given):
+    return [look(j, out) for j in plan.plan(SCALES["quick"], **given)]
 
 
 def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsaid(everything):
@@ -219,9 +271,44 @@ def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsa
     figure = picture.ablation_figure(numbers.ablation_rows(results(everything), list(ABLATION)))
     dots = sum(len(dots.get_offsets()) for dots in figure.axes[0].collections)
     assert dots == SEEDS * len(ABLATION)
-    assert html.count("<svg") == 3 + 2 + 2 + 1  # figures 4 to 6, figure 10 over steps and minutes, the ablation
+    assert html.count("<svg") == 2 * 3 + 2 * 2 + 1  # figures 4 to 6 and 10 over steps and minutes, the ablation
     assert "by chance alone once in ten" in html
     assert set(re.findall(r"https?://[\w.]+", html)) <= {"http://www.w3.org"}  # opens without a network
+
+
+def test_with_data_the_posters_size_and_drawn_digits_stand_beside(tmp_path):
+    jobs = [j for j in plan.plan(SCALES["quick"], Path("mnist")) if j.name.startswith("figures/")]
+    leave(tmp_path, jobs)
+    found = [look(j, tmp_path) for j in jobs]
+    figures = picture.figures_of(found)
+    table = tables.beside(figures)
+    html = (
+        page.header(figures, found, "quick") + page.samples(figures) + table
+    )  # without the charts, which take seconds
+    assert "7 of 7 runs finished" in html and "not there yet" not in html
+    assert html.count('<img src="data:image/') == 7 + 4
+    for title in (
+        "32 × 32, as on the poster",
+        "Drawn digits, not MNIST",
+        "Real digits, 32 × 32",
+        "The digits as drawn",
+    ):
+        assert f"<b>{title}</b>" in html
+    assert "The digit-FID on MNIST: <strong>full ViTGAN" in html
+    assert "MNIST, at 28 × 28; MNIST, at 32 × 32; drawn digits, not MNIST, at 28 × 28; drawn faces" in html
+    assert "measured in features of a random network" in html and "do not compare with those of the other rows" in html
+    rows = table.partition("</table>")[0].split("<tr")[3:]
+    assert [row.partition("</th>")[0].rpartition(">")[2] for row in rows] == list(tables.NAMES.values())
+    assert "random-FID" in rows[5] and "digit-FID" in rows[6] and all("class=theirs>–" in row for row in rows[5:])
+    assert numbers.POSTER.keys() == FIGURES.keys()  # the poster's own numbers stay where they are
+
+
+def test_losses_over_minutes_stand_at_their_times():
+    train = [{"kind": "train", "step": s, "seconds": t, "loss_d": 1.0} for s, t in ((50, 6.0), (100, 120.0))]
+    (chart,) = picture.loss_charts({"vitgan": result("figures/vitgan", train)}, minutes=True)
+    np.testing.assert_allclose(chart.lines[0].steps, [0.1, 2.0])
+    (over_steps,) = picture.loss_charts({"vitgan": result("figures/vitgan", train)})
+    np.testing.assert_array_equal(over_steps.lines[0].steps, [50, 100])
 
 
 def test_distances_over_minutes_stand_at_the_times_of_their_evaluations():
@@ -283,7 +370,8 @@ def test_the_page_alone_from_what_is_there(everything, capsys):
     ("flags", "sentence"),
     [
         (["--jobs", "0"], "--jobs must be at least 1"),
-        (["--mnist", "nowhere"], "--mnist nowhere does not exist"),
+        (["--data", "nowhere"], "--data nowhere does not exist"),
+        (["--faces", "nowhere"], "--faces nowhere does not exist"),
         (["--only", "nothing"], "no run is called that"),
         (["--page-only"], "nothing to show yet"),
     ],
