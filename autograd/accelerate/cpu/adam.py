@@ -33,13 +33,13 @@ def adam(parts: Iterable[tuple], clip: float, betas: tuple[float, float], rate: 
     """
     beta1, beta2 = betas
     same = [F(number) for number in (beta1, 1 - beta1, beta2, 1 - beta2)]
-    root, eps = F(root), F(eps)
+    last = [F(root), F(eps)]
     for weights, g, m, v, scale in parts:
         n = weights.size
         if not n == g.size == m.size == v.size:  # a loop does not check bounds
             raise ValueError(f"adam: weights {n}, gradient {g.size}, moments {m.size} and {v.size} are not of one size")
         g = np.ascontiguousarray(g).reshape(-1)
-        in_parts(update, n, n, weights, g, m, v, F(clip * scale), *same, F(rate * scale), root, eps)
+        in_parts(update, n, n, weights, g, m, v, F(clip * scale), *same, F(rate * scale), *last)
 
 
 def average(mean: np.ndarray, weights: np.ndarray, share: float) -> None:
