@@ -1,9 +1,10 @@
 """The poster's runs, its figures and an ablation on one page: python -m experiments.poster
 
 Trains what the poster shows: full ViTGAN, vanilla ViT, ReLU variant and CNN on digits, and full ViTGAN on faces. Then
-it trains an ablation with three seeds for each row. Several runs go on at once. Call it again to go on: finished runs
-are not repeated. Without --data and --faces the digits and the faces are drawn; they are neither MNIST nor CelebA.
-With --data the full ViTGAN is also trained on the same images at the poster's 32 × 32, and on drawn digits.
+it trains an ablation with three seeds for each row. Several runs go on at once. Call it again to go on: runs that have
+finished or diverged are not repeated. Without --data and --faces the digits and the faces are drawn; they are neither
+MNIST nor CelebA. With --data the full ViTGAN is also trained on the same images at the poster's 32 × 32, and on drawn
+digits.
 """
 
 import argparse

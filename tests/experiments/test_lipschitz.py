@@ -1,4 +1,4 @@
-"""`python -m experiments.lipschitz`: its cells, what it claims and what not, and a page of what is there."""
+"""`python -m experiments.lipschitz`: its runs, what it claims and what not, and a page of what is there."""
 
 import json
 import math
@@ -168,12 +168,12 @@ def test_the_page_shows_what_diverged():
 def test_the_page_claims_the_same():
     shown = page(results(SEPARATE), SIZE, "python -m experiments.lipschitz")
     assert "ISN + L2 is better than plain with every seed" in shown and "2 of 3 seeds" in shown
-    assert "bound + L2 is" not in shown and "20 of 45 cells finished" in shown
+    assert "bound + L2 is" not in shown and "20 of 45 runs finished" in shown
 
 
 def test_a_page_without_cells_claims_nothing():
     shown = page(results({}), SIZE, "python -m experiments.lipschitz")
-    assert "Nothing is claimed" in shown and "0 of 45 cells finished" in shown and "is better" not in shown
+    assert "Nothing is claimed" in shown and "0 of 45 runs finished" in shown and "is better" not in shown
 
 
 @pytest.mark.slow
@@ -205,7 +205,7 @@ def test_cells_are_trained_once_and_shown(tmp_path, monkeypatch):
     again = ["--steps", "2", "--seeds", "1", "--rates", "1", "--games", "default", "--out", str(tmp_path / "out")]
     assert command.main([*again, "--device", "cpu"]) == 0
     shown = (tmp_path / "out" / "lipschitz.html").read_text(encoding="utf-8")
-    assert "1 of 1 cells finished" in shown and "Nothing is claimed" in shown
+    assert "1 of 1 runs finished" in shown and "Nothing is claimed" in shown
     log = tmp_path / "out" / "default-x1-isn-0" / "log.jsonl"
     before = log.read_bytes()
     assert any(json.loads(line)["kind"] == "spectra" for line in before.splitlines())
