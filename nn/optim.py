@@ -92,8 +92,8 @@ class Optimizer:
     def step(self, grads: Sequence[Any] | None = None) -> Any:
         """One update in place from gradients aligned with the parameters, as `autograd.grad` returns them.
 
-        Without `grads`, those that loss.backward() left in the parameters; TypeError if it left none. Returns the norm
-        of the whole gradient before clipping, a 0-d array on the device.
+        Without `grads` it takes the gradients that loss.backward() left in the parameters; TypeError if there are none.
+        Returns the norm of the whole gradient before clipping, a 0-d array on the device.
         """
         if grads is None:
             grads = [p.grad for p in self.flat.parameters]

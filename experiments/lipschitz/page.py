@@ -187,7 +187,7 @@ def charts(cells: dict[str, Cell], keys: dict[str, str]) -> list[Chart]:
 
 
 def rates_figure(results: Results, size: Size) -> Any:
-    """A line for each D over the rates, a dot for each seed, a cross at the top for those that diverged.
+    """A line for each D over the rates, a dot for each seed. A cross at the top counts diverged seeds.
 
     A matplotlib Figure; None before the first distance.
     """

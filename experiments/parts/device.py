@@ -1,4 +1,6 @@
-"""The device of --device, with its fast twins."""
+"""The device of --device with its fast twins, and the cores of this process."""
+
+import os
 
 
 def choose_device(name: str, loops: bool = True) -> str:
@@ -16,6 +18,11 @@ def choose_device(name: str, loops: bool = True) -> str:
         world().use_nccl(xp)
     accelerate.use(None if device == "cpu" and not loops else device)
     return device
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def refuse_tf32_on_cpu(tf32: bool, device: str) -> None:

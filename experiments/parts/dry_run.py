@@ -1,9 +1,10 @@
 """--dry-run: what a run would be, and how long it would take."""
 
 import dataclasses
-import os
 import sys
 from typing import TYPE_CHECKING
+
+from experiments.parts.device import cores
 
 if TYPE_CHECKING:
     from minigan.data import Dataset
@@ -39,7 +40,6 @@ def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
 def ranks_to_use(gan: "GAN") -> int:
     """How many of the cores could share the steps of a process that is alone; 0 where there is one, or a GPU."""
     config = gan.config
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if gan.world.size > 1 or gan.device != "cpu" or config.cnn_batch_norm:
         return 0
-    return max((n for n in range(2, cores + 1) if config.batch % (n * config.accumulate) == 0), default=0)
+    return max((n for n in range(2, cores() + 1) if config.batch % (n * config.accumulate) == 0), default=0)

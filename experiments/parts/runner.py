@@ -19,7 +19,7 @@ ASK_AGAIN = 5.0  # seconds until a process is told to stop again: while it is lo
 
 
 class Runner:
-    """Runs jobs in the order given, `at_once` at a time, and skips those that have finished or diverged."""
+    """Runs jobs in the order given, `at_once` at a time. Jobs that have finished or diverged are left out."""
 
     def __init__(self, jobs: list[Job], out: Path, at_once: int, device: str, lock: IO | None):
         self.out, self.at_once, self.device, self.lock = out, at_once, device, lock

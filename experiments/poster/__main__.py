@@ -8,12 +8,11 @@ digits.
 """
 
 import argparse
-import os
 import sys
 from pathlib import Path
 
 from experiments.cli import command_line, run_main
-from experiments.parts.device import choose_device
+from experiments.parts.device import choose_device, cores
 
 SCALES = ("quick", "cpu", "gpu")
 
@@ -97,11 +96,6 @@ def main(argv: list[str]) -> int:
     if failed:
         print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
     return 1 if failed else 0
-
-
-def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def set_aside(jobs: list, out: Path, redo: bool) -> None:
