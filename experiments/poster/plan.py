@@ -56,9 +56,12 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "l1": "--d-similarity l1",
     "l2-printed": "--d-similarity l2_printed",
     "sn": "--d-norm sn",
+    "isn": "--d-norm isn",
     "no-norm": "--d-norm none",
     "no-overlap": "--d-overlap 0",
     "relu": "--activation relu",
+    "vanilla": "--variant vanilla",
+    "vanilla-paper": "--variant vanilla-paper",
     "bcr": "--bcr 10",
     "diffaug": "--augment translation,cutout,brightness,contrast --augment-p 0.8",
 }

@@ -27,9 +27,12 @@ ROWS = {  # what the page calls the rows of the ablation, and what that means
     "l1": ("L1 attention", "in D, the poster’s alternative"),
     "l2-printed": ("L2 attention as printed", "in D: the sign reversed, not squared"),
     "sn": ("SN for the bound", "plain spectral norm in D"),
+    "isn": ("ISN for the bound", "improved spectral norm in D, as the paper has it"),
     "no-norm": ("No bound", "nor spectral norm in D"),
     "no-overlap": ("No overlap", "between the patches of D"),
     "relu": ("ReLU for GELU", "in the MLPs of G and D"),
+    "vanilla": ("Vanilla ViT", "none of SLN, L2 attention and bound"),
+    "vanilla-paper": ("Vanilla ViT of the paper", "nor overlap, SIREN output and a map of w for each token"),
     "bcr": ("With bCR", "balanced consistency, weight 10"),
     "diffaug": ("With DiffAug", "shifts, cut-outs, brightness, contrast"),
 }

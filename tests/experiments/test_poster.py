@@ -24,6 +24,8 @@ from minigan.charts import LIGHT
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
 
+RUNS = len(FIGURES) + SEEDS * len(ABLATION)  # without --data
+
 # The plan --------------------------------------------------------------------------------------------------
 
 
@@ -65,6 +67,8 @@ def test_celeba_is_known_by_its_names_and_other_faces_are_whole_pictures(place, 
 def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
     jobs = {j.name: configuration(j) for j in plan.plan(SCALES["quick"])}
     base = dataclasses.asdict(jobs["ablation/base-1"])
+    tools = {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"}
+    paper = {"g_tokens_alike": True, "g_overlap": 0, "g_head": "linear", "d_overlap": 0}
     changed = {
         "no-sln": {"g_modulated": False},
         "linear": {"g_head": "linear"},
@@ -72,9 +76,12 @@ def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
         "l1": {"d_similarity": "l1"},
         "l2-printed": {"d_similarity": "l2_printed"},
         "sn": {"d_norm": "sn"},
+        "isn": {"d_norm": "isn"},
         "no-norm": {"d_norm": "none"},
         "no-overlap": {"d_overlap": 0},
         "relu": {"activation": "relu"},
+        "vanilla": {"variant": "vanilla", **tools},
+        "vanilla-paper": {"variant": "vanilla-paper", **tools, **paper},
         "bcr": {"bcr": 10.0},
         "diffaug": {"augment": "translation,cutout,brightness,contrast", "augment_p": 0.8},
     }
@@ -260,7 +267,7 @@ def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsa
         "Figure 9",
         "Figure 11",
         "figure 10",
-        "41 of 41 runs finished",
+        f"{RUNS} of {RUNS} runs finished",
     ):
         assert words in html
     for measured in ("118.7", "120.5", "210.4", "254.2", "297", "281", "296"):
@@ -331,14 +338,14 @@ def test_with_inception_the_page_says_fid_and_still_what_differs(everything):
 
 def test_a_page_of_nothing_and_of_little(tmp_path, everything):
     html = page.page(results(tmp_path), "quick", "x")
-    assert "Nothing has been evaluated yet" in html and "41 runs are not trained yet" in html
+    assert "Nothing has been evaluated yet" in html and f"{RUNS} runs are not trained yet" in html
     assert picture.poster_picture(results(tmp_path)) is None and picture.ablation_picture(results(tmp_path)) is None
     some = [
         r if r.job.name in ("figures/cnn", "ablation/base-0", "ablation/sn-1") else look(r.job, tmp_path)
         for r in results(everything)
     ]
     html = page.page(some, "quick", "x")
-    assert "38 runs are not trained yet" in html and html.count("not there yet") >= 5
+    assert f"{RUNS - 3} runs are not trained yet" in html and html.count("not there yet") >= 5
     assert html.count("<svg") == 3  # the CNN's distance over steps and over minutes, and the ablation
 
 
@@ -392,8 +399,8 @@ def test_dry_run_lists_the_runs_and_their_time(tmp_path, monkeypatch, capsys):
     monkeypatch.setitem(SCALES, "quick", scale)
     assert command.main(["--dry-run", "--device", "cpu", "--jobs", "2", "--out", str(tmp_path / "poster")]) == 0
     printed = capsys.readouterr().out.splitlines()
-    assert len(printed) == 42 and printed[0].startswith("figures/faces") and "--variant cnn" in printed[1]
-    assert re.fullmatch(r"41 runs, 2 at once: about \d.*", printed[-1])
+    assert len(printed) == RUNS + 1 and printed[0].startswith("figures/faces") and "--variant cnn" in printed[1]
+    assert re.fullmatch(rf"{RUNS} runs, 2 at once: about \d.*", printed[-1])
     assert not (tmp_path / "poster").exists()
 
 
