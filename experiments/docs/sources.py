@@ -72,7 +72,7 @@ def front(names: set[str]) -> str:
             "**[The ops](ops/index.md)**: every op with its formula, its code, its picture, and its name elsewhere.",
             "**[Reference](api/index.md)**: every public class and function of `autograd`, `nn` and `minigan`.",
             "**[Install, train, generate](README.md)**: the README, from the first command to a trained generator.",
-            "![digits drawn by the default run](docs/digits.png)",
+            "![digits drawn by the default run, and beside them by the same command on real MNIST](docs/digits.png)",
             _toctree("Begin", ["README.md", "docs/tour.md", "docs/exercises.md"]),
             _toctree("Lectures", [*([teach] if "lectures" in teach else []), *lectures, *rest]),
             _toctree("Reference", ["ops/index.md", "api/index.md"]),
