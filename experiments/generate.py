@@ -101,10 +101,10 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
+    from minigan.directories import free_directory
     from minigan.errors import InputError
     from minigan.ranks import world
     from minigan.sampling import find_checkpoint, truncate
-    from minigan.train import free_directory
 
     asked = args.folder or args.grid or args.hdf5 or args.interpolation is not None or args.project
     if not (asked or args.export):

@@ -8,6 +8,7 @@ import numpy as np
 
 from minigan.errors import InputError
 from minigan.hdf5 import array_names, read_array, reading_hdf5, text, writing_hdf5
+from minigan.page.pieces import is_number
 
 FORMAT = "minigan checkpoint 1"
 
@@ -41,3 +42,15 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
                 raise ValueError(f"the array {group} is in no group")
             arrays.setdefault(group, {})[name] = read_array(f, place)
         return arrays, meta
+
+
+def check_counters(meta: dict[str, Any]) -> None:
+    """ValueError unless the numbers of a checkpoint could have been written by a run."""
+    rng, best = meta.get("rng"), meta.get("best")
+    whole = [meta.get("steps_done"), *(rng if isinstance(rng, list) and len(rng) == 2 else [None])]
+    if any(type(n) is not int or not 0 <= n < 2**63 for n in whole):
+        raise ValueError(f"its steps {whole[0]!r} or its random state {rng!r} are not whole numbers")
+    if not is_number(meta.get("seconds")) or meta["seconds"] < 0:
+        raise ValueError(f"its seconds are {meta.get('seconds')!r}")
+    if best is not None and not (isinstance(best, dict) and all(is_number(value) for value in best.values())):
+        raise ValueError("its best evaluation is not made of numbers")

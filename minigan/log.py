@@ -1,6 +1,7 @@
-"""Reading what a run writes: `config.json`, and `log.jsonl`, one JSON object a line, of kind "train" or "eval"."""
+"""What a run writes, read and told: `config.json`, and `log.jsonl`, a JSON object a line, of kind "train" or "eval"."""
 
 import json
+import math
 import shlex
 from pathlib import Path
 from typing import Any
@@ -105,3 +106,23 @@ def distance(record: dict) -> tuple[str, str] | None:
 def class_count(record: dict) -> int:
     """How many classes an "eval" record counts; ten where it does not say."""
     return len(record.get("class_shares") or range(10))
+
+
+def describe(figures: dict[str, Any]) -> str:
+    """The record of an evaluation in one line for the terminal."""
+    named = distance(figures)
+    if not named:
+        return "no figures"
+    key, label = named
+    ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
+    parts = [
+        f"{label} {figures[key]:.1f} ({ratio:.1f} × real against real) of {figures['samples']:,} samples",
+        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}",
+        f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
+    ]
+    if "classes" in figures:
+        noun = "class" if figures["classes"] == 1 else "classes"
+        parts.append(f"{figures['classes']} {noun}, {100 * figures['confident']:.1f} % confident")
+    if "label_accuracy" in figures:
+        parts.append(f"{100 * figures['label_accuracy']:.1f} % of the class asked for")
+    return "; ".join(parts)

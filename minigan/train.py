@@ -13,47 +13,36 @@ import platform
 import signal
 import sys
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from autograd import hook, use_tf32
-from autograd.arrays import array_module, is_array, to_host
-from autograd.random import RandomStream
+from autograd import use_tf32
+from autograd.arrays import to_host
 from minigan import checkpoint
 from minigan.accelerate import in_use
 from minigan.curves import curves_png
 from minigan.data import Dataset, content_hash
+from minigan.directories import hold_run
 from minigan.errors import InputError
-from minigan.figures import evenly, image_grid, save_animation, save_image
-from minigan.files import cannot_write, reading, remove, sweep, why, write_bytes
+from minigan.figures import image_grid, save_animation, save_image
+from minigan.files import cannot_write, reading, remove, why, write_bytes
 from minigan.hdf5 import writing_hdf5
 from minigan.labels import one_hot
-from minigan.lock import hold_lock
-from minigan.log import distance, read_log
+from minigan.log import describe, distance, read_log
+from minigan.non_finite import NonFinite, explain
 from minigan.pace import TimeLimit
-from minigan.page.pieces import is_number
 from minigan.progress import Progress
 from minigan.report import write_report
+from minigan.showing import COLUMNS, GRID, Showing
 from minigan.spectra import spectra
 from minigan.step import GAN, STATS, gather_batch
 from minigan.track import TensorBoard
 
-GRID = 100  # images of a sample grid, from fixed z
-COLUMNS = 10  # images of a class, in a grid with a row for each class
-MOST_ROWS = 20  # rows of such a grid: of more classes, as many as this are shown
-EVAL_SEED = 2**33  # added to the seed: z of grids and evaluations come from another stream than training's
-LABEL_SEED = 3 * 2**33  # likewise, of the labels of evaluations
-
 # (uint8 samples, their labels or None), on all ranks -> the figures of an "eval" record
 Evaluate = Callable[..., dict[str, Any]]
-
-
-class NonFinite(RuntimeError):
-    """A loss or a gradient norm is no longer a finite number; the message says since when, and in which op it began."""
 
 
 class Run:
@@ -79,6 +68,7 @@ class Run:
         self.gan, self.directory, self.data, self.command = gan, Path(directory), data, command
         self.world = gan.world  # of its ranks, the first alone writes files and shows anything
         self.evaluate, self.data_options, self.tf32, self.limit = evaluate, data_options or {}, tf32, limit
+        self.showing = Showing(gan, data)
         self.track = track
         self.board: TensorBoard | None = None
         self.data_hash = data.digest or content_hash(np.asarray(data.images))
@@ -123,7 +113,7 @@ class Run:
             raise InputError(f"{self.directory}: the run was trained on other images than these ({self.data.name})")
         name = "checkpoint.h5" if (self.directory / "checkpoint.h5").is_file() else "best.h5"
         with reading(self.directory / name, "does not fit this run"):
-            check_counters(meta)
+            checkpoint.check_counters(meta)
             self.gan.load_state(arrays, meta)
         self.seconds, self.best = meta["seconds"], meta.get("best")
 
@@ -180,47 +170,11 @@ class Run:
 
     # Samples and evaluations ---------------------------------------------------------------------
 
-    def fixed_z(self, n: int) -> Any:
-        """n latents (n, latent), always the same ones."""
-        return RandomStream(self.gan.config.seed + EVAL_SEED, self.gan.device).normal((n, self.gan.config.latent))
-
-    def fixed_labels(self, n: int) -> np.ndarray | None:
-        """n labels (n,), always the same ones, drawn from those of the real images; None for a run without classes."""
-        if not self.gan.config.classes:
-            return None
-        assert self.data.labels is not None  # or there would be no classes
-        return self.data.labels[RandomStream(self.gan.config.seed + LABEL_SEED).integers(len(self.data), n)]
-
-    def make_samples(self, z: Any, labels: np.ndarray | None, shared: bool = False) -> np.ndarray:
-        """Images of the averaged generator for z (n, latent) and, in a run with classes, labels (n,).
-
-        They are uint8 (n, H, W) or (n, H, W, 3), on the host. shared: all ranks call this together.
-        """
-        classes = None if labels is None else one_hot(labels, self.gan.config.classes)
-        return self.gan.sample(z, classes, shared)
-
-    def grid_samples(self) -> np.ndarray:
-        """The images of a sample grid, uint8 (n, H, W[, 3]). With classes a row is a class, and a column is one z."""
-        if not self.gan.config.classes:
-            return self.gan.sample(self.fixed_z(GRID))
-        assert self.data.labels is not None  # or there would be no classes
-        shown = evenly(np.unique(self.data.labels).tolist(), MOST_ROWS)
-        xp, z = self.gan.xp, self.fixed_z(COLUMNS)
-        return self.make_samples(xp.concatenate([z] * len(shown)), np.repeat(shown, COLUMNS))
-
-    def shown_rows(self) -> np.ndarray:
-        """The rows (n,) of the real images that are shown, laid out as in `grid_samples`."""
-        if not self.gan.config.classes:
-            return np.array(evenly(range(len(self.data)), GRID))  # evenly: files are often sorted by class
-        assert self.data.labels is not None
-        shown = evenly(np.unique(self.data.labels).tolist(), MOST_ROWS)
-        return np.concatenate([np.resize(np.flatnonzero(self.data.labels == k), COLUMNS) for k in shown])
-
     def save_samples(self) -> None:
         """Write the sample grid of this step as PNG."""
         if not self.world.first:
             return
-        grid = image_grid(self.grid_samples(), COLUMNS)
+        grid = image_grid(self.showing.grid(), COLUMNS)
         save_image(grid, self.directory / "samples" / f"step-{self.gan.steps_done:06d}.png")
         if self.board:
             self.board.grid(grid, self.gan.steps_done)
@@ -246,9 +200,9 @@ class Run:
         """Append what D is like inside, at real images and at those of a sample grid; training is not touched."""
         if not self.world.first:
             return
-        rows, xp, k = self.shown_rows(), self.gan.xp, self.gan.config.classes
-        labels = self.fixed_labels(GRID)
-        real, fake = np.asarray(self.data.images[rows]), self.make_samples(self.fixed_z(GRID), labels)
+        rows, xp, k = self.showing.rows(), self.gan.xp, self.gan.config.classes
+        real = np.asarray(self.data.images[rows])
+        fake, labels = self.showing.samples(GRID)
         classes: tuple[Any, Any] = (None, None)
         if labels is not None:
             assert self.data.labels is not None
@@ -281,15 +235,14 @@ class Run:
             write_bytes(self.directory / "curves.png", drawn)
 
     def _last_samples(self) -> None:
-        save_image(image_grid(self.grid_samples(), COLUMNS, scale=3), self.directory / "samples.png")
+        save_image(image_grid(self.showing.grid(), COLUMNS, scale=3), self.directory / "samples.png")
 
     def finish(self) -> dict[str, Any]:
         """The last evaluation, the report, and `eval_samples` images in samples.h5.
 
         That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
-        labels = self.fixed_labels(self.gan.config.eval_samples)
-        samples = self.make_samples(self.fixed_z(self.gan.config.eval_samples), labels, shared=True)
+        samples, labels = self.showing.samples(self.gan.config.eval_samples, shared=True)
         figures = self.log_evaluation(samples, labels)
         self.summarise()
         if not self.world.first:
@@ -326,7 +279,7 @@ class Run:
         if not self.world.same((self.directory / "checkpoint.h5").exists()):
             self.save()  # before the first line of the log, so that a run that is killed at any moment can go on
         if self.world.first:
-            save_image(image_grid(self.data.images[self.shown_rows()], COLUMNS), self.directory / "real.png")
+            save_image(image_grid(self.data.images[self.showing.rows()], COLUMNS), self.directory / "real.png")
         if gan.steps_done == 0:
             self.save_samples()
             if c.spectra_every:
@@ -355,9 +308,7 @@ class Run:
                 if c.spectra_every and (k % c.spectra_every == 0 or ended):
                     self.log_spectra()
                 if c.eval_every and k % c.eval_every == 0 and not ended:
-                    labels = self.fixed_labels(c.eval_samples)
-                    samples = self.make_samples(self.fixed_z(c.eval_samples), labels, shared=True)
-                    if figures := self.log_evaluation(samples, labels):
+                    if figures := self.log_evaluation(*self.showing.samples(c.eval_samples, shared=True)):
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:
                     self.save()
@@ -419,80 +370,9 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            raise NonFinite(self.world.first_alone(lambda: self._explain(rows, k - count)))
+            explained = lambda: explain(self.gan, self.data, self.directory, rows, k - count, self.tf32)  # noqa: E731
+            raise NonFinite(self.world.first_alone(explained))
         return rows
-
-    def _explain(self, rows: np.ndarray, first: int) -> str:
-        """The step and the op in which a number stopped being finite, by replaying the steps since the checkpoint."""
-        row, column = np.argwhere(~np.isfinite(rows))[0]
-        says = [f"step {first + row + 1}: {STATS[column]} is {rows[row, column]}"]
-        path = self.directory / "checkpoint.h5"
-        config = dataclasses.replace(self.gan.config, accumulate=self.gan.part.parts)  # those of all ranks, in turn
-        replay = GAN(config, self.data.images, self.gan.device, labels=self.data.labels)
-        saved = 0
-        if path.is_file():
-            replay.load_state(*checkpoint.load(path))
-            saved = replay.steps_done
-        try:
-            with hook(_stop_at_non_finite), np.errstate(all="ignore"), use_tf32(self.tf32):
-                while replay.steps_done <= first + row:
-                    replay.step()
-        except NonFinite as e:
-            says.append(f"it began at step {replay.steps_done + 1} {e}")
-        says.append("lower --g-lr and --d-lr, or set --max-norm 1")
-        if saved:
-            says.append(f"the checkpoint of step {saved} is kept")
-        return "; ".join(says)
-
-
-def _stop_at_non_finite(op: Any, kind: str, call: Callable[[], Any]) -> Any:
-    """A hook that raises NonFinite after the first op whose result is not finite."""
-    out = call()
-    for x in out if isinstance(out, tuple) else (out,):
-        if is_array(x) and x.dtype.kind == "f" and not bool(array_module(x).isfinite(x).all()):
-            raise NonFinite(f"the result {x.dtype}{list(x.shape)} is not finite")  # the engine adds the name of the op
-    return out
-
-
-def check_counters(meta: dict[str, Any]) -> None:
-    """ValueError unless the numbers of a checkpoint could have been written by a run."""
-    rng, best = meta.get("rng"), meta.get("best")
-    whole = [meta.get("steps_done"), *(rng if isinstance(rng, list) and len(rng) == 2 else [None])]
-    if any(type(n) is not int or not 0 <= n < 2**63 for n in whole):
-        raise ValueError(f"its steps {whole[0]!r} or its random state {rng!r} are not whole numbers")
-    if not is_number(meta.get("seconds")) or meta["seconds"] < 0:
-        raise ValueError(f"its seconds are {meta.get('seconds')!r}")
-    if best is not None and not (isinstance(best, dict) and all(is_number(value) for value in best.values())):
-        raise ValueError("its best evaluation is not made of numbers")
-
-
-def describe(figures: dict[str, Any]) -> str:
-    """The record of an evaluation in one line for the terminal."""
-    named = distance(figures)
-    if not named:
-        return "no figures"
-    key, label = named
-    ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
-    parts = [
-        f"{label} {figures[key]:.1f} ({ratio:.1f} × real against real) of {figures['samples']:,} samples",
-        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}",
-        f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
-    ]
-    if "classes" in figures:
-        noun = "class" if figures["classes"] == 1 else "classes"
-        parts.append(f"{figures['classes']} {noun}, {100 * figures['confident']:.1f} % confident")
-    if "label_accuracy" in figures:
-        parts.append(f"{100 * figures['label_accuracy']:.1f} % of the class asked for")
-    return "; ".join(parts)
-
-
-@contextmanager
-def hold_run(directory: Path) -> Iterator[None]:
-    """Hold the lock of a run's directory, and sweep out what killed processes left; InputError if another holds it."""
-    with hold_lock(directory / ".lock", f"{directory}: another process is training this run"):
-        sweep(directory)
-        sweep(directory / "samples")
-        yield
 
 
 def stop_signals() -> list[int]:
@@ -500,22 +380,3 @@ def stop_signals() -> list[int]:
     hangup = getattr(signal, "SIGHUP", None)
     ignored = hangup is None or signal.getsignal(hangup) == signal.SIG_IGN
     return [signal.SIGINT, signal.SIGTERM] + ([] if hangup is None or ignored else [hangup])
-
-
-def new_directory(directory: Path) -> Path:
-    """Make `free_directory(directory)`. Two processes never get the same one."""
-    while True:
-        try:
-            (free := free_directory(directory)).mkdir(parents=True)
-            return free
-        except FileExistsError:  # another process made it first
-            continue
-
-
-def free_directory(directory: Path, unless: Callable[[Path], bool] = lambda path: False) -> Path:
-    """The first of directory, directory-2, directory-3, … that does not exist, or that is free all the same."""
-    candidate, n = directory, 1
-    while candidate.exists() and not unless(candidate):
-        n += 1
-        candidate = directory.with_name(f"{directory.name}-{n}")
-    return candidate

@@ -9,8 +9,7 @@ from pathlib import Path
 from typing import IO
 
 from experiments.parts.jobs import Job, last_step, look
-from minigan.log import last
-from minigan.train import describe
+from minigan.log import describe, last
 
 NO_BARS = {"TQDM_DISABLE": "1", "TQDM_MININTERVAL": "60"}  # the environment of a run, whose output is a file
 POLL = 0.5  # seconds between looks at the running processes

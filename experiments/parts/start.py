@@ -30,9 +30,9 @@ def start(args: argparse.Namespace, load: Load, options: Options, name: str) -> 
     them are "seed" and "note", a sentence for the report or None. `name` is the command's module in `experiments`.
     """
     from minigan import accelerate
+    from minigan.directories import hold_run
     from minigan.pace import TimeLimit
     from minigan.ranks import world
-    from minigan.train import hold_run
 
     device = choose_device(args.device, loops=not args.no_loops)
     check_flags(args, device)
@@ -66,10 +66,11 @@ def start_plan(
 ) -> int:
     """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
+    from minigan.directories import hold_run, new_directory
     from minigan.evaluate import make_evaluator
     from minigan.ranks import world
     from minigan.step import GAN
-    from minigan.train import Run, hold_run, new_directory
+    from minigan.train import Run
 
     config, data = plan.config, plan.data
     graph = device != "cpu" and not args.no_graph

@@ -12,7 +12,8 @@ DIVERGED = "training stopped: "  # how the error of a run begins that has diverg
 
 def train(run: "Run") -> int:
     """Train a run that is held, and print how it ended; returns the exit status, 128 + its number after a signal."""
-    from minigan.train import NonFinite, describe
+    from minigan.log import describe
+    from minigan.non_finite import NonFinite
 
     try:
         figures = run.train_alone()

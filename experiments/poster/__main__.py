@@ -102,8 +102,8 @@ def set_aside(jobs: list, out: Path, redo: bool) -> None:
     """InputError if a run in `out` has other settings than its job; with `redo`, its directory is renamed."""
     from experiments.parts.jobs import look
     from experiments.parts.settings import differences
+    from minigan.directories import free_directory
     from minigan.errors import InputError
-    from minigan.train import free_directory
 
     changed = [(result, what) for result in (look(job, out) for job in jobs) if (what := differences(result))]
     if changed and not redo:

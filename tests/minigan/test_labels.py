@@ -24,8 +24,9 @@ from minigan.labels import ClassInput, ClassProjection, class_shares, draw_label
 from minigan.log import read_log
 from minigan.report import write_report
 from minigan.sampling import image_labels, load_generator
+from minigan.showing import COLUMNS
 from minigan.step import GAN
-from minigan.train import COLUMNS, Run
+from minigan.train import Run
 
 K = 5
 
@@ -232,12 +233,12 @@ BLACK = np.zeros((100, 28, 28), np.uint8)
 def test_a_row_of_the_grid_is_a_class_and_a_column_one_z(run, tmp_path, monkeypatch):
     made = start(tmp_path)
     asked = []
-    monkeypatch.setattr(made.gan, "sample", lambda z, c, shared: asked.append((z, c)) or BLACK[: len(z)])
-    assert made.grid_samples().shape == (100, 28, 28)
+    monkeypatch.setattr(made.gan, "sample", lambda z, c: asked.append((z, c)) or BLACK[: len(z)])
+    assert made.showing.grid().shape == (100, 28, 28)
     [(z, classes)] = asked
     np.testing.assert_array_equal(classes.argmax(axis=1).reshape(10, COLUMNS), np.arange(10)[:, None] + np.zeros(10))
     np.testing.assert_array_equal(z.reshape(10, COLUMNS, -1), np.broadcast_to(z[:COLUMNS], (10, COLUMNS, z.shape[1])))
-    np.testing.assert_array_equal(LABELS[made.shown_rows()].reshape(10, COLUMNS), classes.argmax(1).reshape(10, -1))
+    np.testing.assert_array_equal(LABELS[made.showing.rows()].reshape(10, COLUMNS), classes.argmax(1).reshape(10, -1))
     with Image.open(run / "samples" / "step-000012.png") as grid:
         assert grid.size == (298, 298)
 

@@ -9,19 +9,21 @@ import numpy as np
 import pytest
 from PIL import Image
 from slow import slow_but_the_first
-from tiny_runs import IMAGES, LABELS, TINY, resume, start
+from tiny_runs import IMAGES, LABELS, TINY, resume, start, without_report
 
 from autograd import Tensor
 from autograd.modes import state
 from minigan import checkpoint
 from minigan.config import resolve
 from minigan.data import Dataset, content_hash
+from minigan.directories import free_directory, new_directory
 from minigan.errors import InputError
 from minigan.lock import hold_lock
 from minigan.log import read_log
+from minigan.non_finite import NonFinite
 from minigan.pace import TIMED, WARM_UP, TimeLimit, seconds_per_step
 from minigan.step import GAN
-from minigan.train import NonFinite, Run, free_directory, new_directory
+from minigan.train import Run
 
 
 def assert_same_state(a, b):
@@ -197,7 +199,7 @@ def test_a_truncated_checkpoint_is_one_sentence(tmp_path, unbroken):
 def test_the_averaged_generator_is_what_is_sampled(tmp_path):
     run = start(tmp_path / "run")
     run.gan.step()
-    z = run.fixed_z(4)
+    z = run.showing.fixed_z(4)
     before = run.gan.sample(z)
     run.gan.generator.head.out.bias.data[...] = 100.0
     np.testing.assert_array_equal(run.gan.sample(z), before)
@@ -215,7 +217,7 @@ def test_free_directory_never_reuses(tmp_path):
 def test_new_directories_are_never_shared(tmp_path, monkeypatch):
     taken = iter([tmp_path / "a", tmp_path / "a-2"])  # the first one is another process's by the time it is made
     (tmp_path / "a").mkdir()
-    monkeypatch.setattr("minigan.train.free_directory", lambda directory: next(taken))
+    monkeypatch.setattr("minigan.directories.free_directory", lambda directory: next(taken))
     assert new_directory(tmp_path / "a") == tmp_path / "a-2" and (tmp_path / "a-2").is_dir()
 
 
@@ -239,9 +241,8 @@ def test_a_run_killed_in_its_last_evaluation_is_not_finished(tmp_path, unbroken)
 
 def test_the_real_images_shown_are_from_all_over_the_data(tmp_path):
     images = np.repeat(np.arange(250, dtype=np.uint8), 2)[:, None, None] * np.ones((28, 28), np.uint8)  # sorted
-    run = start(tmp_path / "run", steps=1)
-    run.data = Dataset(images, None, "sorted", None)
-    run.train()
+    gan = start(tmp_path / "run", steps=1).gan
+    without_report(Run(gan, tmp_path / "run", Dataset(images, None, "sorted", None), "")).train()
     with Image.open(tmp_path / "run" / "real.png") as file:
         shown = np.unique(np.asarray(file))
     assert len(shown) > 90 and {0, 249} <= set(shown.tolist())
