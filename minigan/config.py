@@ -201,8 +201,8 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away.
-COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0}
+# end, or D runs away. ISN keeps D from going flat halfway, as it did on faces with a bound on σ alone.
+COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "d_norm": "isn"}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
