@@ -201,7 +201,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away. ISN keeps D from going flat halfway, as it did on faces with a bound on σ alone.
+# end, or D runs away. With ISN D did not go flat halfway on faces, as it did with a bound.
 COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "d_norm": "isn"}
 
 VARIANTS: dict[str, dict[str, Any]] = {

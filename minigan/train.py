@@ -370,8 +370,8 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            explained = lambda: explain(self.gan, self.data, self.directory, rows, k - count, self.tf32)  # noqa: E731
-            raise NonFinite(self.world.first_alone(explained))
+            found = rows, k - count, self.tf32
+            raise NonFinite(self.world.first_alone(lambda: explain(self.gan, self.data, self.directory, *found)))
         return rows
 
 
