@@ -12,8 +12,9 @@ from pathlib import Path
 def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
     """Call `main(arguments)` and exit with its status. An error is one sentence on stderr, never a traceback.
 
-    Exit statuses: 2 for bad input, 3 for a failed computation, 130 after Ctrl-C. shared: `mpiexec` may start several
-    processes of this command, which then share its work; an error in one of them ends all.
+    Exit statuses: 1 if a training diverged or a part of the work failed, 2 for bad input, 3 for a failed computation,
+    128 + its number after a signal, which is 130 after Ctrl-C. shared: `mpiexec` may start several processes of this
+    command, which then share its work; an error in one of them ends all.
     """
     from minigan import ranks
     from minigan.streams import protect
@@ -36,9 +37,13 @@ def run_main(main: Callable[[list[str]], int], shared: bool = False) -> None:
 def report(error: BaseException) -> int:
     """Print an error as one sentence; returns the exit status. One that no input should raise goes on as it is."""
     from autograd.arrays import DeviceError
+    from experiments.parts.holding import Stopped
     from minigan import ranks
     from minigan.errors import InputError, NumericalError
 
+    if isinstance(error, Stopped):
+        print(error, file=sys.stderr)
+        return 128 + error.number
     if isinstance(error, KeyboardInterrupt):  # outside training, which catches Ctrl-C and saves
         print("interrupted", file=sys.stderr)
         return 130

@@ -17,7 +17,6 @@ import argparse
 import itertools
 import re
 import shlex
-import sys
 from pathlib import Path
 
 from experiments.cli import run_main
@@ -68,18 +67,12 @@ def main(argv: list[str]) -> int:
     device = choose_device(args.device)
     with hold_directory(out) as lock, stopped_by_signals():
         print(f"{len(jobs)} runs, {args.jobs} at once, on {device}; writing to {out}", flush=True)
-        try:
-            runner = Runner(jobs, out, args.jobs, device, lock)
-            failed = runner.run()
-        except KeyboardInterrupt:
-            print("stopped and saved; the same command goes on", file=sys.stderr)
-            return 130
+        runner = Runner(jobs, out, args.jobs, device, lock)
+        runner.run()
         if there := [out / job.name for job in jobs if (out / job.name / "log.jsonl").is_file()]:
             write_page(out / "index.html", there, args.file.stem)
             print(f"look at {out / 'index.html'}")
-    if failed:
-        print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    return runner.sum_up()
 
 
 def read_grid(path: Path) -> list[Job]:

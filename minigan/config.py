@@ -201,7 +201,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away. With ISN D did not go flat halfway on faces, as it did with a bound.
+# end, or D runs away. On faces D went flat halfway with a bound; with ISN it did not.
 COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "d_norm": "isn"}
 
 VARIANTS: dict[str, dict[str, Any]] = {

@@ -9,17 +9,24 @@ from minigan.lock import hold_lock
 
 
 def new_directory(directory: Path) -> Path:
-    """Make `free_directory(directory)`. Two processes never get the same one."""
+    """Make `free_directory(directory)`. Two processes never get the same one.
+
+    OSError if it cannot be made: FileExistsError for a link that leads nowhere, as to a disk that is not mounted.
+    """
+    directory.parent.mkdir(parents=True, exist_ok=True)
     while True:
+        free = free_directory(directory)
         try:
-            (free := free_directory(directory)).mkdir(parents=True)
+            free.mkdir()
             return free
-        except FileExistsError:  # another process made it first
-            continue
+        except FileExistsError:
+            if not free.exists():
+                raise
+            # Another process made it first.
 
 
 def free_directory(directory: Path, unless: Callable[[Path], bool] = lambda path: False) -> Path:
-    """The first of directory, directory-2, directory-3, … that does not exist, or that is free all the same."""
+    """The first of directory, directory-2, directory-3, … that does not exist, or for which `unless` is true."""
     candidate, n = directory, 1
     while candidate.exists() and not unless(candidate):
         n += 1

@@ -1,4 +1,6 @@
-"""What a run writes, read and told: `config.json`, and `log.jsonl`, a JSON object a line, of kind "train" or "eval"."""
+"""What a run writes, read and told: `config.json`, and `log.jsonl`, a JSON object a line, of kind "train",
+"eval", "spectra" or "schedule" (its schedules are laid over another number of steps from there on).
+"""
 
 import json
 import math

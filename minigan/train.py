@@ -370,7 +370,7 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            found = rows, k - count, self.tf32
+            found = rows, k - count, self.tf32, lambda: self.asked is not None
             raise NonFinite(self.world.first_alone(lambda: explain(self.gan, self.data, self.directory, *found)))
         return rows
 

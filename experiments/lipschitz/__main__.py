@@ -9,7 +9,6 @@ between all seeds.
 """
 
 import argparse
-import sys
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -81,20 +80,10 @@ def main(argv: list[str]) -> int:
         for job in jobs:
             refuse_changed(job, out)
         print(f"{len(jobs)} runs, {args.jobs} at once, on {device}; writing to {out}", flush=True)
-        try:
-            runner = Runner(jobs, out, args.jobs, device, lock)
-            failed = runner.run()
-        except KeyboardInterrupt:
-            print("stopped and saved; the same command goes on, --page-only shows what is there", file=sys.stderr)
-            return 130
+        runner = Runner(jobs, out, args.jobs, device, lock)
+        runner.run()
         write_page(jobs, out, size, command)
-    diverged = [name for name in failed if runner.results[name].status == "diverged"]
-    if diverged:
-        print(f"{len(diverged)} of {len(jobs)} runs diverged: {', '.join(diverged)}")
-    failed = {name: words for name, words in failed.items() if name not in diverged}
-    if failed:
-        print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    return runner.sum_up(diverging_fails=False)
 
 
 def write_page(jobs: list, out: Path, size: "Size", command: str) -> int:

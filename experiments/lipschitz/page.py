@@ -51,7 +51,9 @@ def header(results: Results, size: Size) -> str:
     begun = next((r for r in results.values() if r.config), None)
     said = claims(results, size)
     found = "".join(f"<li>{escape(sentence)}</li>" for sentence in said)
-    claimed = f"Seeds separate from the plain D here:<ul>{found}</ul>" if said else f"<p>{nothing(results, size)}</p>"
+    claimed = f"<p>{nothing(results, size)}</p>"
+    if said:
+        claimed = f"All seeds of a tool lie on one side of all seeds of the plain D:<ul>{found}</ul>"
     chance = f"<p class=quiet>{words}</p>" if (words := by_chance(results, size)) else ""
     state = f"<p class=state>{missing(going)}</p>" if going else ""
     ended = f"{len(finished)} of {len(results)} runs finished" + (f", {diverged} diverged" if diverged else "")
@@ -60,7 +62,7 @@ def header(results: Results, size: Size) -> str:
         "<h1>What the Lipschitz tools are for</h1>"
         "<p class=lead>One generator against five discriminators: plain, with L2 attention, with improved spectral "
         "norm (ISN), with both, and with a bound on σ beside L2 attention. Trained on "
-        f"{data_name(begun)} for {size.steps:,} steps at width {size.width}, {size.seeds} "
+        f"{data_name(begun)}, for {size.steps:,} steps at width {size.width}, {size.seeds} "
         f"seeds each.</p><div class=verdict>{claimed}{chance}</div>{state}</header>"
     )
 
@@ -222,6 +224,6 @@ def rates_figure(results: Results, size: Size) -> Any:
     figure.text(0.07, 0.94, title, color=LIGHT["ink"], fontsize=13, fontweight="bold")
     about = "A dot for each seed, a line through their means. Lower is better."
     if any(cell.diverged for cell in cells.values()):
-        about += " A cross: so many seeds diverged."
+        about += " The number below a cross says how many seeds diverged."
     figure.text(0.07, 0.02, about, color=LIGHT["quiet"])
     return figure

@@ -17,12 +17,20 @@ def hold_directory(out: Path) -> Iterator[IO | None]:
         yield lock
 
 
+class Stopped(KeyboardInterrupt):
+    """A signal has ended a command; `number` is the signal's."""
+
+    def __init__(self, number: int, words: str = "interrupted"):
+        super().__init__(words)
+        self.number = number
+
+
 @contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """SIGTERM and a closed terminal raise KeyboardInterrupt, as Ctrl-C does."""
+    """Ctrl-C, SIGTERM and a closed terminal raise Stopped."""
 
     def stop(number: int, frame: Any) -> None:
-        raise KeyboardInterrupt
+        raise Stopped(number)
 
     numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if s == signal.SIGTERM or not _ignored(s)]
     previous = {s: signal.signal(s, stop) for s in numbers}

@@ -8,6 +8,7 @@ import time
 from pathlib import Path
 from typing import IO
 
+from experiments.parts.holding import Stopped
 from experiments.parts.jobs import Job, last_step, look
 from minigan.log import describe, last
 
@@ -31,8 +32,18 @@ class Runner:
     def run(self) -> dict[str, str]:
         """Train everything that has not ended; returns {name: error} of the runs that failed or have diverged.
 
-        On KeyboardInterrupt the processes are told to stop, they save, and it is raised again.
+        On Ctrl-C and other signals the processes are told to stop, they save, and Stopped says so.
         """
+        try:
+            self.train()
+        except KeyboardInterrupt as e:
+            how = "killed: the runs go on from their last checkpoints" if self.killed else "stopped and saved"
+            number = e.number if isinstance(e, Stopped) else signal.SIGINT
+            raise Stopped(number, f"{how}; the same command goes on") from None
+        return self.failed
+
+    def train(self) -> None:
+        """`run`, which on KeyboardInterrupt stops the processes and raises it again."""
         from minigan.progress import Progress
 
         total = sum(r.job.steps for r in self.results.values())
@@ -60,7 +71,6 @@ class Runner:
         finally:
             bar.close()
             self.stop()
-        return self.failed
 
     def start(self, job: Job) -> subprocess.Popen:
         """Start the process of a job: it resumes the run if there is a checkpoint."""
@@ -120,6 +130,22 @@ class Runner:
                     process.kill()
                     process.wait()
                 raise
+
+    def sum_up(self, diverging_fails: bool = True) -> int:
+        """Say which runs diverged and which failed otherwise; returns the exit status of the command.
+
+        diverging_fails: a run that diverged counts as failed. Without it, that is a result like any other.
+        """
+        ends: dict[str, list[str]] = {"diverged": [], "failed": []}
+        for name, words in self.failed.items():
+            ends["diverged" if self.results[name].status == "diverged" else "failed"].append(f"  {name}: {words}")
+        for how, lines in ends.items():
+            if lines:
+                fails = how == "failed" or diverging_fails
+                again = ", and are not repeated unless their directories are deleted" if how == "diverged" else ""
+                says = f"{len(lines)} of {len(self.results)} runs {how}{again}:"
+                print("\n".join(["error: " * fails + says, *lines]), file=sys.stderr if fails else sys.stdout)
+        return 1 if ends["failed"] or (ends["diverged"] and diverging_fails) else 0
 
     def steps_done(self) -> int:
         return sum(r.step for r in self.results.values())

@@ -8,7 +8,6 @@ digits.
 """
 
 import argparse
-import sys
 from pathlib import Path
 
 from experiments.cli import command_line, run_main
@@ -17,7 +16,7 @@ from experiments.parts.device import choose_device, cores
 SCALES = ("quick", "cpu", "gpu")
 
 EXAMPLES = """examples:
-  python -m experiments.poster                              takes an hour on two cores
+  python -m experiments.poster                              takes an hour and a half on two cores
   python -m experiments.poster --scale cpu                  longer runs: a night
   python -m experiments.poster --data DIR --faces DIR       MNIST and any pictures of faces, beside drawn digits
   python -m experiments.poster --scale gpu --data DIR --faces img_align_celeba.zip --inception inception.h5
@@ -85,17 +84,10 @@ def main(argv: list[str]) -> int:
     with hold_directory(out) as lock, stopped_by_signals():
         set_aside(jobs, out, args.redo)
         print(f"{len(jobs)} runs, {at_once} at once, on {device}; writing to {out}", flush=True)
-        try:
-            runner = Runner(jobs, out, at_once, device, lock)
-            failed = runner.run()
-        except KeyboardInterrupt:
-            how = "killed: the runs go on from their last checkpoints" if runner.killed else "stopped and saved"
-            print(f"{how}; the same command goes on, --page-only shows what is there", file=sys.stderr)
-            return 130
+        runner = Runner(jobs, out, at_once, device, lock)
+        runner.run()
         write_page(shown, out, args.scale, command)
-    if failed:
-        print(f"error: {len(failed)} of {len(jobs)} runs failed: {', '.join(failed)}", file=sys.stderr)
-    return 1 if failed else 0
+    return runner.sum_up()
 
 
 def set_aside(jobs: list, out: Path, redo: bool) -> None:

@@ -141,9 +141,10 @@ def ablation(results: list[Result]) -> str:
     steps, seeds = base.results[0].job.steps, len(base.results)
     dots = f"<figure class='chart dots'>{svg(figure)}</figure>" if figure else ""
     return (
-        f"<p>One change at a time to the full ViTGAN on {data_name(base.results[0])}: {seeds} seeds each, {steps:,} "
-        "steps with the whole schedule laid over them. The numbers are means over the seeds, ± their standard "
-        f"deviation.</p>{dots}{told(rows, base)}{ablation_table(rows, base)}"
+        f"<p>The full ViTGAN on {data_name(base.results[0])}, and each row one change to it; the vanilla rows change "
+        f"several things at once. {seeds} seeds each, {steps:,} steps with the whole schedule laid over them. The "
+        f"numbers are means over the seeds, ± their standard deviation.</p>"
+        f"{dots}{told(rows, base)}{ablation_table(rows, base)}"
     )
 
 
@@ -162,7 +163,7 @@ def made(results: list[Result], command: str) -> str:
         body.append((r.status, [f"<th scope=row>{escape(r.job.name)}</th>", *(f"<td>{cell}</td>" for cell in cells)]))
     return (
         f"<pre><code>{escape(command)}</code></pre><p class='quiet machine'>{facts}. The runs trained for "
-        f"{duration(sum(map(seconds, results)))} together; several went on at a time.</p>"
+        f"{duration(sum(map(seconds, results)))} in all.</p>"
         f"<details><summary>All {len(results)} runs, and the command of each</summary>"
         + table("words", [["<th>run</th><th>state</th><th>steps</th><th>training</th><th>command</th>"]], body)
         + "</details>"

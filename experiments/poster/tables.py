@@ -156,7 +156,6 @@ def differs(figures: dict[str, Result]) -> str:
     loss = plain(options.get("loss", "–")).replace("nonsaturating", "non-saturating")
     penalty = {"fd": ", R1 and R2 by finite differences", "exact": ", R1 and R2"}.get(options.get("penalty"), "")
     seen_at = dict.fromkeys(at_size(figures[name]) for name in (*DIGITS, *BESIDE, "faces") if name in figures)
-    norm = "bounded" if options.get("d_norm") == "bound" else "on"
     rate = f"learning rate {options.get('g_lr', '–'):g}" if "g_lr" in options else "–"
     points = [
         ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", "; ".join(filter(None, seen_at)) or "–"),
@@ -180,13 +179,25 @@ def differs(figures: dict[str, Result]) -> str:
         ),
         ("Loss", "non-saturating", escape(loss + penalty)),
         ("Optimiser", "Adam, learning rate 2e-05, batch 128", f"Adam, {rate}, batch {options.get('batch', '–')}"),
-        ("Spectral norm", "meant, but a misspelt argument left it off", f"{norm} where the variant has it"),
+        ("Spectral norm", "meant, but a misspelt argument left it off", spectral_norms(figures)),
     ]
     body = [("", [f"<th scope=row>{what}</th><td>{a}</td><td>{b}</td>"]) for what, a, b in points]
     return table("words", [["<th>What differs</th><th>the poster</th><th>here</th>"]], body) + (
         "<p class=quiet>The poster’s numbers are read from the TensorBoard files published with its code; which file "
         "belongs to which of its curves is inferred from names and dates. Its CNN has none.</p>"
     )
+
+
+def spectral_norms(figures: dict[str, Result]) -> str:
+    """What holds σ of D in the full ViTGAN, on digits and on faces."""
+    names = {"bound": "a bound", "isn": "ISN", "sn": "SN", "none": "none"}
+    norms = {}
+    for run, images in (("vitgan", "digits"), ("faces", "faces")):
+        if run in figures and figures[run].config:
+            norms[images] = names[figures[run].config["options"]["d_norm"]]
+    if len(set(norms.values())) == 1:
+        return f"{norms.popitem()[1]}, where the variant has one"
+    return ", ".join(f"{norm} on {images}" for images, norm in norms.items()) or "–"
 
 
 # The ablation ----------------------------------------------------------------------------------------------

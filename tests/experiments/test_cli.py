@@ -22,6 +22,7 @@ from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
 from experiments.parts import drawn as drawn_images
+from experiments.parts.holding import stopped_by_signals
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.config import Config, usual_patch
@@ -402,6 +403,17 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(interrupted)
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_command_that_a_signal_stopped_ends_with_its_number(capsys, number):
+    def stopped(arguments):
+        with stopped_by_signals():
+            os.kill(os.getpid(), number)
+
+    with pytest.raises(SystemExit) as stop:
+        run_main(stopped)
+    assert stop.value.code == 128 + number and capsys.readouterr().err == "interrupted\n"
 
 
 @pytest.mark.slow

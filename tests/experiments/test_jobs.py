@@ -2,13 +2,15 @@
 
 import dataclasses
 import json
+import os
+import signal
 import sys
 
 import pytest
 from job_runs import configured, job
 
 from experiments.parts import runner
-from experiments.parts.holding import hold_directory
+from experiments.parts.holding import Stopped, hold_directory, stopped_by_signals
 from experiments.parts.jobs import last_step, look
 from experiments.parts.runner import Runner
 from experiments.parts.settings import differences, refuse_changed
@@ -105,7 +107,28 @@ def test_as_many_at_once_as_asked(tmp_path):
     assert max(most) == 3
 
 
-def test_ctrl_c_stops_the_processes_and_the_next_call_goes_on(tmp_path, monkeypatch):
+def test_what_diverged_and_what_failed_is_said_with_its_error(tmp_path, capsys):
+    words = "training stopped: step 3: loss_d is nan"
+    (tmp_path / "a").mkdir()
+    (tmp_path / "a" / "output.txt").write_text(f"error: {words}\n\nfailed: {words}\n")
+    with hold_directory(tmp_path) as lock:
+        diverged = Stubs([job("a"), job("c")], tmp_path, 1, "cpu", lock)
+        diverged.run()
+        capsys.readouterr()
+        assert diverged.sum_up() == 1
+        said = f"1 of 2 runs diverged, and are not repeated unless their directories are deleted:\n  a: {words}\n"
+        assert capsys.readouterr().err == "error: " + said
+        assert diverged.sum_up(diverging_fails=False) == 0 and capsys.readouterr() == (said, "")
+        failed = Stubs([job("a"), job("b", "--bad")], tmp_path, 1, "cpu", lock)
+        failed.run()
+        capsys.readouterr()
+        assert failed.sum_up(diverging_fails=False) == 1
+    error = "error: 1 of 2 runs failed:\n  b: the images <b>are</b> no images\n"
+    assert capsys.readouterr() == (said, error)
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_processes_and_the_next_call_goes_on(tmp_path, number):
     jobs = [job("a", "--slow"), job("b", "--slow"), job("c")]
     started = []
 
@@ -116,11 +139,12 @@ def test_ctrl_c_stops_the_processes_and_the_next_call_goes_on(tmp_path, monkeypa
 
         def describe(self):
             if all((tmp_path / n / "log.jsonl").exists() for n in "ab"):
-                raise KeyboardInterrupt
+                os.kill(os.getpid(), number)
             return ""
 
-    with hold_directory(tmp_path) as lock, pytest.raises(KeyboardInterrupt):
+    with hold_directory(tmp_path) as lock, stopped_by_signals(), pytest.raises(Stopped) as stopped:
         Interrupted(jobs, tmp_path, 2, "cpu", lock).run()
+    assert stopped.value.number == number and str(stopped.value) == "stopped and saved; the same command goes on"
     assert [p.poll() for p in started] == [130, 130]
     assert [look(j, tmp_path).status for j in jobs] == ["stopped", "stopped", "waiting"]
     assert run(jobs, tmp_path) == {}

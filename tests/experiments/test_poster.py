@@ -436,7 +436,7 @@ def test_real_runs_interrupted_resumed_and_shown(tmp_path, pytestconfig):
         f"plan.SCALES['quick'] = {scale!r}; ".replace("Scale(", "plan.Scale(")
     )
     waiting = f"runner.Runner.program = lambda self, job: [sys.executable, '-c', {WAITING!r}]; "
-    main = "sys.exit(__main__.main(sys.argv[1:]))"
+    main = "__main__.run()"
     python = [sys.executable, "-W", "error", "-c"]
     arguments = ["--only", "vitgan", "--no-ablation", "--device", "cpu", "--jobs", "2", "--out", str(out)]
     process = subprocess.Popen(
