@@ -1,7 +1,7 @@
 """Inputs for every op: what the contract tests and the op's page run it on. An op without an entry fails the suite.
 
 An input is a recipe (a function of a random generator, which makes a float64 array) or a constant passed as it is.
-Values keep away from kinks and ties, where there is no one derivative: those have tests of their own in test_ops.py.
+Values keep away from kinks and ties, where there is no one derivative: test_ops_kinks.py tests those.
 """
 
 import math

@@ -1,10 +1,10 @@
-"""Random arrays, leaves and ops that tests make."""
+"""Random arrays, leaves, cotangents and ops that tests make, and gradients at given values."""
 
 from typing import Any
 
 import numpy as np
 
-from autograd import Tensor
+from autograd import Tensor, grad
 from autograd.operation import Op
 from autograd.random import RandomStream
 
@@ -30,6 +30,19 @@ def leaves(*values: Any) -> list[Tensor]:
 def vector(*values: float) -> Tensor:
     """One leaf, of these numbers."""
     return Tensor(np.array(values), requires_grad=True)
+
+
+def cotangent(y: Tensor, seed: int = 1) -> np.ndarray:
+    """A random one, of the shape and dtype of y."""
+    return np.asarray(np.random.default_rng(seed).standard_normal(y.shape), y.dtype)
+
+
+def gradients(f, *arrays, g=None):
+    """y and the gradients at these values (float64), with the cotangent 1, 2, 3, … unless given."""
+    xs = [Tensor(np.asarray(a, float), requires_grad=True) for a in arrays]
+    y = f(*xs)
+    g = np.arange(1.0, y.size + 1).reshape(y.shape) if g is None else g
+    return (y.data, *grad(y, xs, g=g))
 
 
 def made(forward: Any, backward: Any, **more: Any) -> Op:
