@@ -1,6 +1,8 @@
 """Fixtures that several test files of the commands use."""
 
+import numpy as np
 import pytest
+from image_files import folder, hdf5
 
 from experiments.learn.authoring import new
 from experiments.learn.course import read_course
@@ -12,3 +14,15 @@ def two(tmp_path):
     for name in ("first", "second"):
         new(name, tmp_path / "two")
     return read_course(tmp_path / "two")
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory):
+    """A folder of drawn digits, others in an HDF5 file, and noise in colour: what `experiments.fid` compares."""
+    from fid_sets import FAKE, REAL  # drawn only for the tests that ask
+
+    directory = tmp_path_factory.mktemp("files")
+    folder(directory / "fake", FAKE)
+    hdf5(directory / "real.h5", images=REAL)
+    np.save(directory / "colour.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 12, 3), dtype=np.uint8))
+    return directory
