@@ -1,7 +1,7 @@
 """What only a GPU can show: graphs that replay what eager steps do, and the numbers of PyTorch on the same device.
 
 These tests have been written without a GPU at hand, and not been run on one yet. Everywhere else they are skipped; what
-can be checked there is in test_kernels, test_blas, test_capture and test_device_step.
+can be checked there is in test_kernels, test_kernel_launch, test_blas, test_capture and test_device_step.
 """
 
 import re

@@ -26,7 +26,8 @@ BESIDE_TORCH = {  # names of stages, and the flags of the benchmark: one step ea
 OPS_BESIDE_TORCH = "bench ops"  # the stage of the hot ops
 PYTEST = ["-p", "no:cacheprovider", "-m", "", "-o", "filterwarnings=default", "--tb=short"]
 PYTEST += [f"--junitxml={FOLDER}/junit.xml"]
-KERNELS, BLAS, GPU = "tests/minigan/test_kernels.py", "tests/autograd/test_blas.py", "tests/test_gpu.py"
+KERNELS = ("tests/minigan/test_kernels.py", "tests/minigan/test_kernel_launch.py")
+BLAS, GPU = "tests/autograd/test_blas.py", "tests/test_gpu.py"
 PLAIN = "import cupy, pytest, sys; cupy.cuda.set_allocator(None); sys.exit(pytest.main(sys.argv[1:]))"
 
 
@@ -66,7 +67,7 @@ def every_stage() -> list[Stage]:
             measure("kernels"),
             90,
         ),
-        tests("tests of kernels", "every kernel against its readable twin", 120, KERNELS, "-k", "cuda"),
+        tests("tests of kernels", "every kernel against its readable twin", 120, *KERNELS, "-k", "cuda"),
         tests("tests of cuBLAS", "products of every layout against NumPy", 60, BLAS, "-k", "cuda"),
         tests("tests of graphs", "replays against eager steps, bit for bit", 180, GPU, "-k", "not tf32 and not torch"),
         *(
@@ -115,6 +116,6 @@ def every_stage() -> list[Stage]:
         ),
         Stage(OPS_BESIDE_TORCH, "the hot ops beside PyTorch’s", [*bench, "--only", "ops"], 300, ("gpu", "torch")),
         tests("tests of ops", "every op in float64 against NumPy", 150, "tests/autograd/test_ops.py", "-k", "cupy"),
-        sanitizer("memcheck", "that kernels and products stay inside their arrays", 180, KERNELS, BLAS),
-        sanitizer("racecheck", "that no kernel has a race in shared memory", 180, KERNELS),
+        sanitizer("memcheck", "that kernels and products stay inside their arrays", 180, *KERNELS, BLAS),
+        sanitizer("racecheck", "that no kernel has a race in shared memory", 180, *KERNELS),
     ]
