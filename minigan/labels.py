@@ -17,10 +17,14 @@ from nn import Buffer, Linear, Module
 
 
 class ClassInput(Module):
-    """w + E c, (B, D): the class beside z in a generator. `shares` (K,) are those of the classes in the real images."""
+    """w + E c, (B, D): the class beside z in a generator. `shares` (K,) are those of the classes in the real images.
+
+    E begins with numbers of N(0, 0.3²), small beside w. With N(0, 1), which is the size of w, the class outweighed z:
+    digits of one class looked alike to the end of a run (docs/experiments.md).
+    """
 
     def __init__(self, classes: int, features: int, *, rng: RandomStream):
-        self.embedding = Linear(classes, features, bias=False, gain=classes**0.5, rng=rng)  # each E of N(0, 1), as w
+        self.embedding = Linear(classes, features, bias=False, gain=0.3 * classes**0.5, rng=rng)
         self.shares = Buffer(np.full(classes, 1 / classes, np.float32))
 
     def forward(self, w: Tensor, c: Tensor) -> Tensor:
