@@ -14,6 +14,7 @@ from experiments.parts.holding import Stopped, hold_directory, stopped_by_signal
 from experiments.parts.jobs import last_step, look
 from experiments.parts.runner import Runner
 from experiments.parts.settings import differences, refuse_changed
+from minigan.config import LABELLED
 from minigan.errors import InputError
 
 STUB = """
@@ -188,7 +189,7 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
     )
     assert differences(look(ours, tmp_path)) == []  # of before there was such a field
     labelled = job("labelled", "--labels")
-    configured(tmp_path, labelled, classes=10)
+    configured(tmp_path, labelled, classes=10, **LABELLED)
     assert differences(look(labelled, tmp_path)) == []  # how many classes there are, the data say
     varied = job("varied", "--config", "other/config.json")
     configured(tmp_path, varied, g_lr=1.0)
