@@ -101,7 +101,7 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
-    from minigan.directories import free_directory
+    from minigan.directories import free_directory, refuse_dangling
     from minigan.errors import InputError
     from minigan.ranks import world
     from minigan.sampling import find_checkpoint, truncate
@@ -128,10 +128,12 @@ def main(argv: list[str]) -> int:
             pass
         return 0
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
+    refuse_dangling(out)
     if out.exists() and not is_unfinished(out):
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
-    print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}; device {device}", flush=True)
+    told = f"; label {', '.join(map(str, args.label))}" if args.label else ""
+    print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}{told}; device {device}", flush=True)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, labels_of, directory)
         if args.project:

@@ -1,9 +1,11 @@
 """The directory of a run: a free name for it, and its lock."""
 
+import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from minigan.errors import InputError
 from minigan.files import sweep
 from minigan.lock import hold_lock
 
@@ -11,8 +13,9 @@ from minigan.lock import hold_lock
 def new_directory(directory: Path) -> Path:
     """Make `free_directory(directory)`. Two processes never get the same one.
 
-    OSError if it cannot be made: FileExistsError for a link that leads nowhere, as to a disk that is not mounted.
+    InputError as from `refuse_dangling`, OSError if it cannot be made.
     """
+    refuse_dangling(directory)
     directory.parent.mkdir(parents=True, exist_ok=True)
     while True:
         free = free_directory(directory)
@@ -20,9 +23,7 @@ def new_directory(directory: Path) -> Path:
             free.mkdir()
             return free
         except FileExistsError:
-            if not free.exists():
-                raise
-            # Another process made it first.
+            refuse_dangling(free)  # or another process made it first
 
 
 def free_directory(directory: Path, unless: Callable[[Path], bool] = lambda path: False) -> Path:
@@ -32,6 +33,13 @@ def free_directory(directory: Path, unless: Callable[[Path], bool] = lambda path
         n += 1
         candidate = directory.with_name(f"{directory.name}-{n}")
     return candidate
+
+
+def refuse_dangling(path: Path) -> None:
+    """InputError if the path, or a folder above it, is a link that leads nowhere, as to a disk that is not mounted."""
+    for part in (path, *path.parents):
+        if part.is_symlink() and not part.exists():
+            raise InputError(f"{path} cannot be made: {part} is a link to {os.readlink(part)}, which does not exist")
 
 
 @contextmanager

@@ -74,11 +74,11 @@ def main(argv: list[str]) -> int:
             raise InputError(f"{out} does not exist: there is nothing to show yet")
         return write_page(jobs, out, size, command)
     device = choose_device(args.device)
+    for job in jobs:
+        refuse_changed(job, out)
     if args.dry_run:
         return forecast(jobs, out, args.jobs, device)
     with hold_directory(out) as lock, stopped_by_signals():
-        for job in jobs:
-            refuse_changed(job, out)
         print(f"{len(jobs)} runs, {args.jobs} at once, on {device}; writing to {out}", flush=True)
         runner = Runner(jobs, out, args.jobs, device, lock)
         runner.run()

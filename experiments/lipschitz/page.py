@@ -63,12 +63,14 @@ def header(results: Results, size: Size) -> str:
         "<p class=lead>One generator against five discriminators: plain, with L2 attention, with improved spectral "
         "norm (ISN), with both, and with a bound on σ beside L2 attention. Trained on "
         f"{data_name(begun)}, for {size.steps:,} steps at width {size.width}, {size.seeds} "
-        f"seeds each.</p><div class=verdict>{claimed}{chance}</div>{state}</header>"
+        f"{'seed' if size.seeds == 1 else 'seeds'} each.</p><div class=verdict>{claimed}{chance}</div>{state}</header>"
     )
 
 
 def nothing(results: Results, size: Size) -> str:
     """The sentence of a page without a claim."""
+    if size.seeds == 1:
+        return "Nothing is claimed: one seed of each D separates nothing."
     plain = [row(results, game, rate, "plain") for game in size.games for rate in size.rates]
     if any(is_whole(cell) for cell in plain):
         return "No tool’s seeds separate from those of the plain D, in any cell that is complete."

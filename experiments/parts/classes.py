@@ -28,8 +28,8 @@ def count_classes(data: "Dataset") -> int:
 
     if data.labels is None:
         raise InputError(
-            f"--labels: {data.name} has no labels; give IDX files with labels, or a folder with a sub-folder for each "
-            "class"
+            f"--labels: {data.name} has no labels; give IDX or CSV files with labels, or a folder with a sub-folder "
+            "for each class"
         )
     if len(np.unique(data.labels)) < 2:
         raise InputError(f"--labels: all images of {data.name} have one label, so there is nothing to tell apart")

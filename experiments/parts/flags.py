@@ -24,7 +24,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
         help="on a GPU: round the factors of matrix products in training to 10 bits of mantissa, which is faster and "
         "right to three digits; evaluations are exact; a resumed run needs the flag again",
     )
-    run.add_argument("--labels", action="store_true", help="tell both networks the class of every image")
+    run.add_argument("--labels", action="store_true", help="tell both networks the class of each image")
     run.add_argument("--out", type=Path, metavar="DIR", help="directory of the run (default: a new one in runs/)")
     run.add_argument(
         "--resume",

@@ -19,7 +19,7 @@ def forecast(jobs: list[Job], out: Path, at_once: int, device: str) -> int:
     from minigan.step import GAN
 
     paces: dict[str, float] = {}
-    total = 0.0
+    times: list[float] = []
     for job in jobs:
         result = look(job, out)
         kind = job.name.rpartition("-")[0] or job.name  # runs of another seed take as long
@@ -32,7 +32,8 @@ def forecast(jobs: list[Job], out: Path, at_once: int, device: str) -> int:
         left, pace = job.steps - result.step, paces[kind]
         needed = left * pace + OVERHEAD + (left // config.eval_every * EVALUATION if config.eval_every else 0)
         needed = 0.0 if result.status in ("finished", "diverged") else needed
-        total += needed
+        times.append(needed)
         print(f"{job.name:<22} {result.status:<9} {duration(needed):>10}   {shlex.join(job.flags)}", flush=True)
-    print(f"{len(jobs)} runs, {at_once} at once: about {duration(total / at_once)}")
+    count = "1 run" if len(jobs) == 1 else f"{len(jobs)} runs"
+    print(f"{count}, {at_once} at once: about {duration(max(sum(times) / at_once, *times, 0.0))}")
     return 0

@@ -6,12 +6,17 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any
 
+from minigan.directories import refuse_dangling
 from minigan.lock import hold_lock
 
 
 @contextmanager
 def hold_directory(out: Path) -> Iterator[IO | None]:
-    """Hold the lock of `out`. The processes of the runs inherit it: two calls would spoil each other's files."""
+    """Hold the lock of `out`. The processes of the runs inherit it: two calls would spoil each other's files.
+
+    InputError if another call holds it, or as from `refuse_dangling`.
+    """
+    refuse_dangling(out)
     out.mkdir(parents=True, exist_ok=True)
     with hold_lock(out / ".lock", f"another call is at work in {out}") as lock:
         yield lock

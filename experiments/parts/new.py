@@ -51,9 +51,11 @@ def new_plan(
 
 
 def refuse_existing(directory: Path) -> None:
-    """InputError if the directory holds a run, or is a file."""
+    """InputError if the directory holds a run, is a file, or lies behind a link that leads nowhere."""
+    from minigan.directories import refuse_dangling
     from minigan.errors import InputError
 
+    refuse_dangling(directory)
     if directory.exists() and not directory.is_dir():
         raise InputError(f"--out {directory} is not a directory")
     if any((directory / file).exists() for file in ("checkpoint.h5", "best.h5", "log.jsonl")):

@@ -89,8 +89,8 @@ def beside(figures: dict[str, Result]) -> str:
     warning = (
         "Both halves say FID, and still it is not one protocol: see below what differs."
         if fid
-        else f"The poster measured FID. Here it is {' and '.join(sorted(set(labels.values())))}: other features, other "
-        "images, another scale. What compares is which runs learn and which fail."
+        else f"The poster measured FID. Here it is {' and '.join(sorted(set(labels.values()))) or 'not measured yet'}: "
+        "other features, other images, another scale. What compares is which runs learn and which fail."
     )
     return (
         f"<p><b>Read each half down, not across.</b> {warning}</p>"

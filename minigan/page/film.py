@@ -10,11 +10,12 @@ FEWEST = 40  # pictures a film should have: if fewer fit, they are compressed wi
 STRIP = 8  # pictures below the slider
 
 
-def film(frames: list[tuple[int, Path]], beside: str = "", budget: int = BUDGET) -> str:
+def film(frames: list[tuple[int, Path]], beside: str = "", order: str = "", budget: int = BUDGET) -> str:
     """The HTML of a film: (step, path) of each picture, in order. As many as `budget` bytes allow are evenly chosen.
 
-    `beside` is HTML to stand beside the large picture; it is all that is returned if no picture can be read. The page's
-    script moves the slider. Without scripts the page shows the last picture and the strip.
+    order: how the pictures are laid out, for the caption. `beside` is HTML to stand beside the large picture; it is all
+    that is returned if no picture can be read. The page's script moves the slider. Without scripts the page shows the
+    last picture and the strip.
     """
     pictures = []
     for step, data in _within([frame for frame in frames if _size(frame[1])], budget):
@@ -28,7 +29,7 @@ def film(frames: list[tuple[int, Path]], beside: str = "", budget: int = BUDGET)
     strip = "" if len(pictures) == 1 else _controls(len(pictures), last) + _strip(pictures)
     return (
         f"<div class=film><div class=pair><figure class=shown>{image}<figcaption>Generated from the same noise, "
-        f"<span class=now>step {last:,}</span></figcaption></figure>{beside}</div>{strip}</div>"
+        f"<span class=now>step {last:,}</span>{order}</figcaption></figure>{beside}</div>{strip}</div>"
     )
 
 

@@ -305,6 +305,14 @@ def test_an_existing_run_is_never_overwritten(tmp_path, folder):
     assert (tmp_path / "run" / "checkpoint.h5").read_bytes() == before
 
 
+@pytest.mark.parametrize("dry", [[], ["--dry-run"]])
+def test_a_directory_behind_a_link_that_leads_nowhere_is_refused_before_any_data_are_made(tmp_path, monkeypatch, dry):
+    monkeypatch.setattr(mnist, "load", None)
+    (tmp_path / "link").symlink_to(tmp_path / "disk")
+    with pytest.raises(InputError, match="link is a link to .*disk, which does not exist"):
+        mnist.main([*DEVICE, *dry, "--out", str(tmp_path / "link" / "run")])
+
+
 @pytest.mark.slow
 @pytest.mark.usefixtures("no_report")
 def test_resume_takes_no_other_training_flag(tmp_path, folder):

@@ -10,6 +10,7 @@ import pytest
 from job_runs import configured, job
 
 from experiments.parts import runner
+from experiments.parts.forecast import forecast
 from experiments.parts.holding import Stopped, hold_directory, stopped_by_signals
 from experiments.parts.jobs import last_step, look
 from experiments.parts.runner import Runner
@@ -175,6 +176,14 @@ def test_the_step_is_read_from_the_last_whole_line(tmp_path):
     lines = [json.dumps({"kind": "train", "step": i, "text": "x" * 100}) for i in range(500)]
     (tmp_path / "log.jsonl").write_text("\n".join(lines) + '\n{"kind": "train", "st')
     assert last_step(tmp_path) == 499
+
+
+def test_a_forecast_is_no_shorter_than_its_longest_run(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr("minigan.pace.seconds_per_step", lambda *args, **options: 60.0)
+    tiny = ("--g-width", "8", "--d-width", "8", "--eval-every", "0")
+    for jobs, minutes in (([job("a", *tiny)], 10), ([job(name, *tiny) for name in "abc"], 15)):
+        assert forecast(jobs, tmp_path, 2, "cpu") == 0
+        assert f"at once: about {minutes} min" in capsys.readouterr().out.splitlines()[-1]
 
 
 # Other settings --------------------------------------------------------------------------------------------

@@ -211,8 +211,9 @@ def test_cells_are_trained_once_and_shown(tmp_path, monkeypatch):
     before = log.read_bytes()
     assert any(json.loads(line)["kind"] == "spectra" for line in before.splitlines())
     assert command.main([*again, "--device", "cpu"]) == 0 and log.read_bytes() == before
-    with pytest.raises(InputError, match="was trained with other settings"):
-        command.main([*again, "--steps", "3", "--device", "cpu"])
+    for dry in ([], ["--dry-run"]):
+        with pytest.raises(InputError, match="was trained with other settings"):
+            command.main([*again, "--steps", "3", "--device", "cpu", *dry])
 
 
 @pytest.mark.slow
