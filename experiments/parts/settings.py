@@ -8,7 +8,7 @@ from pathlib import Path
 
 from experiments.parts.flags import given_options
 from experiments.parts.jobs import Job, Result, look
-from minigan.config import BEFORE, Config, resolve
+from minigan.config import BEFORE, Config, flag_of, resolve
 from minigan.errors import InputError
 
 # By command: pixels along a side, and channels, of its images where nothing says otherwise.
@@ -38,19 +38,21 @@ def differences(result: Result) -> list[str]:
     if command[2] != f"experiments.{result.job.command}":
         return [f"{command[2]}, now experiments.{result.job.command}"]
     then, now = _by_name(command[3:]), _by_name(result.job.flags)
-    changed = [
-        f"{_flag(name, then)}, now {_flag(name, now)}" for name in {**then, **now} if then.get(name) != now.get(name)
-    ]
-    if changed:
-        return changed
+    flags = {
+        name: f"{_flag(name, then)}, now {_flag(name, now)}"
+        for name in {**then, **now}
+        if then.get(name) != now.get(name)
+    }
     recorded = result.config.get("options", {})
-    if recorded:  # of a field that it lacks, as what it was when there was no such field
-        recorded = {**dataclasses.asdict(Config()), **BEFORE, **recorded}
-    if {"--config", "--init"} & now.keys():  # settings come from another run, whose flag is the same
-        return []
+    if not recorded or {"--config", "--init"} & now.keys():  # of another run, settings come that the flags do not say
+        return [*flags.values()]
+    recorded = {**dataclasses.asdict(Config()), **BEFORE, **recorded}  # a field that it lacks is what it was before
     of_data = (recorded.get(name) for name in ("image_size", "channels", "classes"))
-    options = dataclasses.asdict(configuration(result.job, *of_data))
-    return [f"{k} {recorded.get(k)}, now {v}" for k, v in options.items() if recorded.get(k) != v]
+    today = dataclasses.asdict(configuration(result.job, *of_data))
+    options = [f"{k} {recorded.get(k)}, now {v}" for k, v in today.items() if recorded.get(k) != v]
+    if not options:  # a flag may say what is the default anyway
+        return [words for name, words in flags.items() if name not in map(flag_of, today)]
+    return [*flags.values()] or options
 
 
 def _by_name(words: Sequence[str]) -> dict[str, list[str]]:

@@ -8,6 +8,8 @@ from minigan.metrics.kid import SUBSET_SIZE
 
 FEW, PUBLISHED = 2048, 10_000  # images: as many as Inception has features, and the least that publications use
 
+FEW_NEIGHBOURS = 1000  # images below which precision was seen to take noise for digits: 1.0 with 100, 0.03 with 300
+
 
 def comparison_warnings(
     a: ImageSet, b: ImageSet, extractor: Extractor | None, values: dict[str, float], num: int | None, k: int
@@ -56,6 +58,11 @@ def _about_counts(sets: dict[str, ImageSet], values: dict[str, float], num: int 
         found.append(f"the Inception score uses parts of {known['A'] // SPLITS:,} images, which makes it too low")
     if "precision" in values and least <= k:
         found.append(f"precision, recall, density and coverage use k = {least - 1}: there are only {least} images")
+    elif "precision" in values and least < FEW_NEIGHBOURS:
+        found.append(
+            f"few images ({below(FEW_NEIGHBOURS)}) lie far apart, so precision and density can be high for images that "
+            "are not like them"
+        )
     if "frechet_infinity" in values and known.get("A", 0) < 10 * dimensions:
         found.append(
             f"distance at infinity: below {10 * dimensions:,} generated images the line in 1/N does not hold well"

@@ -197,6 +197,8 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
         (tmp_path / ours.name / "config.json").read_text().replace('"equalised": false, ', "")
     )
     assert differences(look(ours, tmp_path)) == []  # of before there was such a field
+    typed = job("figures/vitgan", "--variant", "vitgan", "--d-norm", "bound")  # what is the default anyway
+    assert differences(look(typed, tmp_path)) == []
     labelled = job("labelled", "--labels")
     configured(tmp_path, labelled, classes=10, **LABELLED)
     assert differences(look(labelled, tmp_path)) == []  # how many classes there are, the data say
