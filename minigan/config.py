@@ -200,9 +200,6 @@ PRESETS: dict[str, dict[str, Any]] = {
     },
 }
 
-# By class, images vary less. Under the usual penalty D went flat on digits of one class, and G then drew them alike.
-LABELLED: dict[str, Any] = {"r1": 1.0, "r2": 1.0}
-
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
 # end, or D runs away. On faces D went flat halfway with a bound; with ISN it did not.
 COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "d_norm": "isn"}
@@ -247,8 +244,6 @@ def resolve(**flags: Any) -> Config:
         image = {"g_patch": patch, "d_patch": patch, "g_overlap": min(2, patch // 3), "d_overlap": min(6, patch - 1)}
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = dict(VARIANTS.get(given.get("variant", "vitgan"), {}))
-    if given.get("classes"):
-        image |= LABELLED
     if given.get("channels") == 3:
         image |= COLOUR
         variant.pop("penalty_end", None)

@@ -19,8 +19,8 @@ from nn import Buffer, Linear, Module
 class ClassInput(Module):
     """w + E c, (B, D): the class beside z in a generator. `shares` (K,) are those of the classes in the real images.
 
-    E begins with numbers of N(0, 0.3²), small beside w. With N(0, 1), which is the size of w, the class outweighed z:
-    digits of one class looked alike to the end of a run (docs/experiments.md).
+    E begins with numbers of N(0, 0.3²), small beside w. With N(0, 1) the class outweighed z, and digits of one class
+    looked alike to the end of a run (docs/experiments.md).
     """
 
     def __init__(self, classes: int, features: int, *, rng: RandomStream):

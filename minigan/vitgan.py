@@ -93,11 +93,14 @@ def _norm(features: int, latent: int | None, rng: RandomStream) -> Module:
 
 
 class Mapping(Module):
-    """w = MLP(z), (B, latent) to (B, features), with leaky ReLUs of slope 0.2, as in StyleGAN (1812.04948)."""
+    """w = MLP(z), (B, latent) to (B, features), with leaky ReLUs of slope 0.2, as in StyleGAN (1812.04948).
 
-    def __init__(self, latent: int, features: int, layers: int, *, rng: RandomStream):
+    gain: of the last layer, about the standard deviation of w.
+    """
+
+    def __init__(self, latent: int, features: int, layers: int, gain: float = 1.0, *, rng: RandomStream):
         sizes = [latent] + [features] * layers
-        gains = [1.4] * (layers - 1) + [1.0]
+        gains = [1.4] * (layers - 1) + [gain]
         self.layers = [Linear(i, o, gain=g, rng=rng) for i, o, g in zip(sizes, sizes[1:], gains, strict=False)]
 
     def forward(self, z: Tensor) -> Tensor:
@@ -252,7 +255,9 @@ class Generator(Module):
         self.modulated = modulated
         modulation = width if modulated else None
         self.style_rate, self.reach = style_rate, reach
-        self.mapping = Mapping(latent, width, mapping, rng=rng)
+        # Without classes w has to tell them apart, and grows. With classes nothing made it grow, and images of a class
+        # looked alike, unless it is large from the start.
+        self.mapping = Mapping(latent, width, mapping, gain=3.0 if classes else 1.0, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
         maps = 1 if tokens_alike else self.grid**2  # of w, D features each
         self.tokens = Linear(width, maps * width, rng=rng) if tokens or not modulated else None

@@ -70,7 +70,7 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for every field of the configuration. It is None if it is not given."""
-    from minigan.config import COLOUR, LABELLED, Config, flag_of
+    from minigan.config import COLOUR, Config, flag_of
 
     groups = {  # by their first field
         "variant": parser.add_argument_group("what to train"),
@@ -90,9 +90,8 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
             kind = {"action": argparse.BooleanOptionalAction}
         elif not kind["choices"]:
             kind["metavar"] = metavars[field.type]
-        defaults = {"small": {field.name: field.default}, "with --labels": LABELLED, "colour": COLOUR}
-        known = [f"{kind}: {values[field.name]}" for kind, values in defaults.items() if field.name in values]
-        default = "" if field.default == "" else f" ({'; '.join(known)})"
+        colour = f"; colour: {COLOUR[field.name]}" if field.name in COLOUR else ""
+        default = "" if field.default == "" else f" (small: {field.default}{colour})"
         text = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument(flag_of(field.name), default=None, help=text, **kind)
 

@@ -15,7 +15,6 @@ from experiments.parts.holding import Stopped, hold_directory, stopped_by_signal
 from experiments.parts.jobs import last_step, look
 from experiments.parts.runner import Runner
 from experiments.parts.settings import differences, refuse_changed
-from minigan.config import LABELLED
 from minigan.errors import InputError
 
 STUB = """
@@ -200,7 +199,7 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
     typed = job("figures/vitgan", "--variant", "vitgan", "--d-norm", "bound")  # what is the default anyway
     assert differences(look(typed, tmp_path)) == []
     labelled = job("labelled", "--labels")
-    configured(tmp_path, labelled, classes=10, **LABELLED)
+    configured(tmp_path, labelled, classes=10)
     assert differences(look(labelled, tmp_path)) == []  # how many classes there are, the data say
     varied = job("varied", "--config", "other/config.json")
     configured(tmp_path, varied, g_lr=1.0)

@@ -25,9 +25,6 @@ def test_flags_win_over_the_variant_which_wins_over_the_preset():
     assert (colour.background, colour.r1, colour.r2, colour.penalty_end, colour.g_patch) == (0, 2, 2, 1, 16)
     assert resolve(channels=3, variant="cnn").r1 == resolve(variant="cnn").r1 == 3  # variant and preset come after
     assert resolve(channels=3, r1=5.0).r1 == 5 and resolve(channels=1).background == -1
-    assert resolve(classes=10).r1 == resolve(classes=10, variant="vanilla").r2 == 1
-    assert (resolve(classes=10, r1=4.0).r1, resolve(classes=10, variant="cnn").r1) == (4, 3)
-    assert resolve(classes=10, channels=3).r1 == 2
     assert colour.d_norm == "isn" and resolve(channels=3, variant="vanilla").d_norm == "none"
     c = resolve(g_modulated=False, r1=0.0, augment="")  # given, though false
     assert (c.g_modulated, c.r1, c.augment) == (False, 0.0, "")
