@@ -1,5 +1,7 @@
 """Fixtures that several test files of the commands use."""
 
+import signal
+
 import numpy as np
 import pytest
 from image_files import folder, hdf5
@@ -26,3 +28,11 @@ def files(tmp_path_factory):
     hdf5(directory / "real.h5", images=REAL)
     np.save(directory / "colour.npy", np.random.default_rng(0).integers(0, 256, (40, 16, 12, 3), dtype=np.uint8))
     return directory
+
+
+@pytest.fixture
+def heard():
+    """Ctrl-C is heard: a shell that runs the tests in the background has it ignored, and they inherit that."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)

@@ -414,7 +414,7 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_command_that_a_signal_stopped_ends_with_its_number(capsys, number):
+def test_a_command_that_a_signal_stopped_ends_with_its_number(capsys, heard, number):
     def stopped(arguments):
         with stopped_by_signals():
             os.kill(os.getpid(), number)

@@ -129,7 +129,7 @@ def test_what_diverged_and_what_failed_is_said_with_its_error(tmp_path, capsys):
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
-def test_a_signal_stops_the_processes_and_the_next_call_goes_on(tmp_path, number):
+def test_a_signal_stops_the_processes_and_the_next_call_goes_on(tmp_path, heard, number):
     jobs = [job("a", "--slow"), job("b", "--slow"), job("c")]
     started = []
 
