@@ -370,9 +370,12 @@ class Run:
             count = every
         rows = to_host(self.gan.stats)[:count]
         if not np.isfinite(rows).all():
-            found = rows, k - count, self.tf32, lambda: self.asked is not None
-            raise NonFinite(self.world.first_alone(lambda: explain(self.gan, self.data, self.directory, *found)))
+            raise NonFinite(self.world.first_alone(lambda: self._explain(rows, k - count)))
         return rows
+
+    def _explain(self, rows: np.ndarray, first: int) -> str:
+        """What went wrong in the steps after `first`; a signal ends the search."""
+        return explain(self.gan, self.data, self.directory, rows, first, self.tf32, lambda: self.asked is not None)
 
 
 def stop_signals() -> list[int]:

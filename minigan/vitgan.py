@@ -255,8 +255,8 @@ class Generator(Module):
         self.modulated = modulated
         modulation = width if modulated else None
         self.style_rate, self.reach = style_rate, reach
-        # Without classes w has to tell them apart, and grows. With classes nothing made it grow, and images of a class
-        # looked alike, unless it is large from the start.
+        # Without classes w has to tell them apart, and grows. With classes it did not, and images of a class looked
+        # alike. So it begins larger.
         self.mapping = Mapping(latent, width, mapping, gain=3.0 if classes else 1.0, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
         maps = 1 if tokens_alike else self.grid**2  # of w, D features each
