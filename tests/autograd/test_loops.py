@@ -1,35 +1,25 @@
-"""The loops that numba compiles, beside the rules they stand in for."""
+"""The loops that numba compiles give what the rules they stand in for give."""
 
 import os
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
-from slow import slow_but_the_first
-from tiny_models import VARIANTS, tiny_gan
+from tensors import EPS
 
-from autograd import Tensor, accelerate, grad, gradcheck, ops, use_fused
+from autograd import Tensor, accelerate, grad, ops, use_fused
 from autograd.ops.examples import EXAMPLES
-from autograd.random import RandomStream
 
 numba = pytest.importorskip("numba")
 
 import autograd.accelerate.cpu.twins  # noqa: E402, F401 - fills the table
-from autograd.accelerate.cpu import adam, compiling, layout, threads  # noqa: E402
-from autograd.accelerate.cpu import spectral as spectral_loops  # noqa: E402
+from autograd.accelerate.cpu import layout, threads  # noqa: E402
 from autograd.accelerate.twin import CPU  # noqa: E402
 from autograd.operation import Op  # noqa: E402
 from autograd.registry import OPS  # noqa: E402
-from nn import Adam, Conv2d, Linear, Module, Sequential, manual_seed, power_iteration  # noqa: E402
 
-EPS = np.finfo(np.float32).eps
-
-
-@pytest.fixture(autouse=True)
-def loops(numpy_alone):
-    assert accelerate.use("cpu")
+pytestmark = pytest.mark.usefixtures("loops")
 
 
 def normal(*shape, seed=0, scale=1.0):
@@ -253,28 +243,6 @@ def test_a_batch_is_turned(shape):
         np.testing.assert_array_equal(found, np.moveaxis(part, 0, -1))
 
 
-def test_sizes_that_do_not_match_are_refused():
-    """A compiled loop looks at no bounds."""
-    flat, short = np.ones(10, np.float32), np.ones(4, np.float32)
-    with pytest.raises(ValueError, match="not of one size"):
-        adam.adam([(flat, short, flat.copy(), flat.copy(), 1.0)], 1.0, (0.0, 0.9), 0.1, 1.0, 1e-8)
-    with pytest.raises(ValueError, match="cannot follow"):
-        adam.average(flat, short, 0.5)
-    q, k = np.ones((2, 3, 5, 4), np.float32), np.ones((2, 1, 5, 4), np.float32)
-    for similarity in ("dot", "l2"):  # keys shared by all heads: NumPy's affair
-        y = ops.attention(q, k, k, similarity=similarity)
-        np.testing.assert_allclose(y.data, 1, rtol=1e-6)
-
-
-def test_nothing_and_single_numbers_are_left_to_numpy():
-    empty, one = np.zeros((0, 3, 8), np.float32), np.asarray(2.0, np.float32)
-    rows = np.zeros((0, 1, 8), np.float32)
-    assert ops.normalize(empty, rows, rows, axes=(-1,), eps=1e-5).shape == (0, 3, 8)
-    assert ops.gelu(np.zeros((3, 0), np.float32)).shape == (3, 0)
-    assert ops.leaky_relu(one).shape == () and ops.gelu(one).shape == ()
-    assert ops.max_pool2d(np.zeros((0, 2, 4, 4), np.float32), 2).shape == (0, 2, 2, 2)
-
-
 def test_gelu_far_out():
     far = np.array([-np.inf, -1e30, -1e20, -7, 1e20, 1e30, np.inf, np.nan], np.float32)
     for approximate in ("none", "tanh"):  # the limits of x Φ(x) and of its slope, and NaN stays NaN
@@ -295,169 +263,12 @@ def test_second_derivatives_go_by_the_rule():
     np.testing.assert_allclose(found, expected, rtol=1e-4, atol=1e-6)
 
 
-def test_float64_and_what_does_not_fit_run_on_numpy():
-    assert ops.softmax(Tensor(normal(3, 4), requires_grad=True)).node.op is ops.softmax
-    assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True), axis=0).node.op is ops.softmax
-    gradcheck(ops.gelu, normal(3, 4))
-    accelerate.use(None)
-    assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True)).node.op is ops.softmax
-
-
-def test_mistakes_read_as_without_loops():
-    x, w = np.ones((9, 3, 5, 5), np.float32), np.ones((2, 4, 3, 3), np.float32)
-    for call in (
-        lambda: ops.conv2d(x, w),
-        lambda: ops.conv2d(x[0], w),
-        lambda: ops.conv_transpose2d(x, w),
-        lambda: ops.conv2d_weight(x, (2, 3, 3, 3), x),
-        lambda: ops.max_pool2d(x, 2, padding=2),
-        lambda: ops.avg_pool2d(x, 9),
-        lambda: ops.pixel_shuffle(x, 2),
-        lambda: ops.pixel_unshuffle(x, 2),
-    ):
-        said = []
-        for on in (True, False):
-            accelerate.use("cpu" if on else None)
-            with pytest.raises(ValueError) as e:
-                call()
-            said.append(str(e.value))
-        assert said[0] == said[1]
-
-
-def test_an_unknown_option_is_refused_by_the_op():
-    with pytest.raises(TypeError, match=r"^in pixel_shuffle\(float32\[9, 4, 3, 3\], .* keyword argument 'bogus'"):
-        ops.pixel_shuffle(np.ones((9, 4, 3, 3), np.float32), 2, bogus=1)
-
-
-def test_random_words_are_those_of_numpy():
-    for seed, start, n in ((0, 0, 9), (2**63 + 11, 2**32 - 2, 1000), (7, 2**40, 1)):
-        found = RandomStream(seed)
-        found.state = (seed, start)
-        accelerate.use("cpu")
-        words = found.bits(n)
-        accelerate.use(None)
-        found.state = (seed, start)
-        np.testing.assert_array_equal(words, found.bits(n))
-
-
-class Bounded(Module):
-    """Layers under one norm; the weights of the first have outgrown any bound."""
-
-    def __init__(self, norm, dtype="float32"):
-        layers = [Linear(33, 17, norm=norm), Conv2d(3, 8, 3, norm=norm), Linear(5, 64, norm=norm)]
-        layers[0].weight.data *= 7
-        for k, layer in enumerate(layers):
-            for buffer in (layer.spectral.u, layer.spectral.v):
-                unit = normal(*buffer.shape, seed=k)
-                buffer.data = (unit / np.linalg.norm(unit)).astype(dtype)
-            layer.spectral.sigma_init.data = layer.spectral.sigma_init.data.astype(dtype)
-            layer.weight.data = layer.weight.data.astype(dtype)
-        self.layers = layers
-
-
-def counted(monkeypatch):
-    """How often each loop has run, from here on."""
-    ran = {"iterate": 0, "limit": 0}
-
-    def count(name, loop):
-        def run(*args):
-            ran[name] += 1
-            loop(*args)
-
-        return run
-
-    for name in ran:
-        monkeypatch.setattr(spectral_loops, name, count(name, getattr(spectral_loops, name)))
-    return ran
-
-
-@pytest.mark.parametrize("norm", ["bound", "isn"])
-def test_power_iterations_and_bounds_are_those_of_the_readable_form_in_float64(norm, monkeypatch):
-    ran = counted(monkeypatch)
-    manual_seed(3)
-    by_loops = Bounded(norm)
-    manual_seed(3)
-    readable = Bounded(norm, "float64")
-    before = by_loops.layers[1].weight.data.copy()
-    for _ in range(3):
-        power_iteration(by_loops)
-        power_iteration(readable)
-    for ours, theirs in zip(by_loops.layers, readable.layers, strict=True):
-        assert ours.weight.data.dtype == "float32" and theirs.weight.data.dtype == "float64"
-        for a, b in ((ours.spectral.u, theirs.spectral.u), (ours.spectral.v, theirs.spectral.v)):
-            np.testing.assert_allclose(a.data, b.data, atol=20 * EPS)
-        largest = abs(theirs.weight.data).max()
-        np.testing.assert_allclose(ours.weight.data, theirs.weight.data, rtol=0, atol=40 * EPS * largest)
-    np.testing.assert_array_equal(by_loops.layers[1].weight.data, before)  # within its bound: not one bit changes
-    assert ran == {"iterate": 9, "limit": 9 if norm == "bound" else 0}  # the three layers in float32
-    grown = readable.layers[0]
-    times = np.linalg.svd(grown.weight.data, compute_uv=False)[0] / grown.spectral.sigma_init.data
-    assert times > 4 if norm == "isn" else times < 3.5
-
-
-def test_what_no_loop_can_write_into_is_bounded_too(monkeypatch):
-    """A kernel in the order of Fortran, whose matrix would be a copy, and a matrix that is BLAS's affair."""
-    ran = counted(monkeypatch)
-    layers = [Conv2d(3, 8, 3, norm="bound"), Linear(300, 300, norm="bound"), Linear(8, 8, norm="bound")]
-    layers[0].weight.data = np.asfortranarray(layers[0].weight.data)
-    for layer in layers:
-        layer.weight.data *= 20
-    power_iteration(Sequential(*layers))
-    assert ran == {"iterate": 1, "limit": 1}  # of the last
-    for layer in layers:
-        matrix = layer.weight.data.reshape(len(layer.weight.data), -1)
-        grown = np.linalg.svd(matrix, compute_uv=False)[0] / layer.spectral.sigma_init.data
-        assert grown == pytest.approx(3, rel=1e-4)  # u and v start as the singular vectors
-
-
-def test_a_weight_that_is_nan_stays_nan_under_a_bound():
-    layer = Linear(4, 4, norm="bound")
-    layer.weight.data[1, 2] = np.nan
-    power_iteration(layer)
-    assert np.isnan(layer.weight.data).any() and np.isnan(layer.spectral.u.data).all()
-
-
-@pytest.mark.parametrize("variant", slow_but_the_first(VARIANTS))
-def test_three_training_steps_agree(variant):
-    gans = []
-    for on in (True, False):
-        accelerate.use("cpu" if on else None)
-        gan = tiny_gan(variant=variant)
-        gan.adam_d.eps = gan.adam_g.eps = 0.01  # 1e-8 would make ±lr of a gradient that is 0 but for rounding
-        for _ in range(3):
-            gan.step()
-        gans.append(gan)
-    found, expected = gans
-    np.testing.assert_allclose(found.stats[:3], expected.stats[:3], rtol=1e-4, atol=1e-5)
-    a, b = found.state()[0], expected.state()[0]
-    for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
-        for name, x in b[group].items():
-            close = 3e-4 * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
-            np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
-
-
 def test_numpy_alone_keeps_attention_from_denormals():
     accelerate.use(None)
     x = Tensor(np.linspace(0, 20, 200, dtype=np.float32).reshape(1, 1, 200, 1), requires_grad=True)
     y = ops.attention(x, x, x, similarity="l2")
     p = y.node.saved["p"]
     assert p.min() > 1e-25
-
-
-@pytest.mark.parametrize("changed", ["loops/b.py", "numerics.py"])
-def test_a_changed_file_makes_all_loops_compile_anew(changed, tmp_path):
-    loops, past = tmp_path / "loops", time.time() - 10
-    (loops / "__pycache__").mkdir(parents=True)
-    kept = loops / "__pycache__" / "a.nbi"
-    for path in (kept, loops / "__pycache__" / "a.cpython-311.pyc", loops / "b.py", tmp_path / "numerics.py"):
-        path.write_text("")
-    for source in (loops / "b.py", tmp_path / "numerics.py"):
-        os.utime(source, (past, past))
-    compiling.forget_stale(loops, (tmp_path / "numerics.py",))
-    assert kept.exists()
-    os.utime(tmp_path / changed, (time.time() + 10,) * 2)
-    compiling.forget_stale(loops, (tmp_path / "numerics.py",))
-    assert not kept.exists() and len(list((loops / "__pycache__").iterdir())) == 1
 
 
 BITS = """
@@ -481,61 +292,3 @@ def test_what_came_from_the_disk_computes_the_same_bits(tmp_path):
         subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout for _ in range(2)
     )
     assert compiled == kept and compiled.count("\n") == 7 and any(tmp_path.rglob("*.nbc"))
-
-
-def test_the_first_loop_that_is_compiled_is_announced():
-    said = []
-    f, g = (compiling.each(lambda x: x + 1) for _ in range(2))  # compiled once more, and kept nowhere
-    with accelerate.when_compiling(lambda: said.append("now")):
-        assert f(1.0) == 2.0 and said == ["now"]
-        assert g(1.0) == 2.0 and said == ["now"]
-    with accelerate.when_compiling(lambda: said.append("again")):
-        assert f(1.0) == 2.0 and said == ["now"]  # it is there already
-    accelerate.use(None)
-    with accelerate.when_compiling(lambda: said.append("without loops")):
-        assert f(1) == 2 and said == ["now"]
-
-
-def test_without_numba_there_are_no_loops_and_nothing_else_changes():
-    script = (
-        "import sys; sys.modules['numba'] = None\n"
-        "import importlib.util\n"
-        "find = importlib.util.find_spec\n"
-        "importlib.util.find_spec = lambda name: None if name == 'numba' else find(name)\n"
-        "from autograd import accelerate, ops\n"
-        "import numpy as np\n"
-        "print(accelerate.use('cpu'), ops.softmax(np.zeros((2, 2), np.float32)).data.sum())\n"
-    )
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.split() == ["False", "2.0"]
-
-
-def test_importing_the_engine_does_not_import_numba():
-    script = "import sys, autograd, minigan.step; print('numba' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
-def test_loops_are_in_use_where_the_table_says_so():
-    assert accelerate.in_use("cpu")
-    assert not accelerate.use(None) and not accelerate.in_use("cpu")
-
-
-def test_a_parameter_with_another_array_is_noticed():
-    """The optimiser would go on with the old array, which nothing reads."""
-    layer = Linear(3, 2)
-    optimiser = Adam(layer.parameters())
-    layer.weight.data = layer.weight.data.copy()
-    with pytest.raises(RuntimeError, match="given another array"):
-        optimiser.step([np.ones_like(p.data) for p in layer.parameters()])
-
-
-@pytest.mark.parametrize("call", [lambda: ops.softmax(), lambda: ops.gelu(None), lambda: ops.normalize(np.ones(3))])
-def test_missing_inputs_read_as_without_loops(call):
-    said = []
-    for on in (True, False):
-        accelerate.use("cpu" if on else None)
-        with pytest.raises(Exception) as e:
-            call()
-        said.append(f"{type(e.value).__name__}: {e.value}")
-    assert said[0] == said[1]

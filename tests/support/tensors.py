@@ -1,4 +1,4 @@
-"""Random arrays, leaves, cotangents and ops that tests make, and gradients at given values."""
+"""Random arrays, leaves, cotangents and ops that tests make, gradients at given values, and how float32 rounds."""
 
 from typing import Any
 
@@ -7,6 +7,8 @@ import numpy as np
 from autograd import Tensor, grad
 from autograd.operation import Op
 from autograd.random import RandomStream
+
+EPS = np.finfo(np.float32).eps
 
 
 def normal(*shape: int, seed: int = 0, dtype: str = "float64") -> np.ndarray:
