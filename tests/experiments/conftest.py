@@ -31,6 +31,16 @@ def files(tmp_path_factory):
 
 
 @pytest.fixture
+def torch():
+    """PyTorch on one thread, where it is installed."""
+    torch = pytest.importorskip("torch")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield torch
+    torch.set_num_threads(threads)
+
+
+@pytest.fixture
 def heard():
     """Ctrl-C is heard: a shell that runs the tests in the background has it ignored, and they inherit that."""
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
