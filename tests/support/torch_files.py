@@ -8,6 +8,9 @@ import pickle
 import struct
 import zipfile
 
+import numpy as np
+import pytest
+
 MAGIC, PROTOCOL = 0x1950A86A20F9469CFC6C, 1001
 
 
@@ -81,3 +84,15 @@ def stream_file(path, graph, storages, itemsize=4, little_endian=True, magic=MAG
         parts += [struct.pack("<q", len(raw) // itemsize), raw]
     path.write_bytes(b"".join(parts))
     return path
+
+
+def many_dicts(n):
+    """n dicts made of one list of n items, in about 14 n bytes."""
+    pairs = b"](" + b"".join(b"](" + number(i) + b"Ne" for i in range(n)) + b"e"
+    return program(found("collections", "OrderedDict") + b"q\x000" + pairs + b"\x85q\x010(" + b"h\x00h\x01R" * n + b"t")
+
+
+CONTAINERS = pytest.mark.parametrize("write", [zip_file, stream_file])
+VALUES = np.arange(12, dtype=np.float32) * 0.5
+FLOATS = storage("FloatStorage", "0", 12)
+RAW = {"0": VALUES.tobytes()}
