@@ -56,7 +56,7 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "l1": "--d-similarity l1",
     "l2-printed": "--d-similarity l2_printed",
     "sn": "--d-norm sn",
-    "isn": "--d-norm isn",
+    "bound": "--d-norm bound",
     "no-norm": "--d-norm none",
     "no-overlap": "--d-overlap 0",
     "relu": "--activation relu",

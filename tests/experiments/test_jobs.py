@@ -196,7 +196,7 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
         (tmp_path / ours.name / "config.json").read_text().replace('"equalised": false, ', "")
     )
     assert differences(look(ours, tmp_path)) == []  # of before there was such a field
-    typed = job("figures/vitgan", "--variant", "vitgan", "--d-norm", "bound")  # what is the default anyway
+    typed = job("figures/vitgan", "--variant", "vitgan", "--d-norm", "isn")  # what is the default anyway
     assert differences(look(typed, tmp_path)) == []
     labelled = job("labelled", "--labels")
     configured(tmp_path, labelled, classes=10)
@@ -214,7 +214,7 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
 def test_a_default_that_has_changed_since_is_noticed(tmp_path):
     ours = job("a")
     configured(tmp_path, ours, g_lr=0.5, d_norm="sn")
-    assert differences(look(ours, tmp_path)) == ["d_norm sn, now bound", "g_lr 0.5, now 0.003"]
+    assert differences(look(ours, tmp_path)) == ["d_norm sn, now isn", "g_lr 0.5, now 0.003"]
 
 
 def test_a_run_of_other_settings_is_refused(tmp_path):

@@ -76,7 +76,7 @@ def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
         "l1": {"d_similarity": "l1"},
         "l2-printed": {"d_similarity": "l2_printed"},
         "sn": {"d_norm": "sn"},
-        "isn": {"d_norm": "isn"},
+        "bound": {"d_norm": "bound"},
         "no-norm": {"d_norm": "none"},
         "no-overlap": {"d_overlap": 0},
         "relu": {"activation": "relu"},

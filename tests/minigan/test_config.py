@@ -25,7 +25,7 @@ def test_flags_win_over_the_variant_which_wins_over_the_preset():
     assert (colour.background, colour.r1, colour.r2, colour.penalty_end, colour.g_patch) == (0, 2, 2, 1, 16)
     assert resolve(channels=3, variant="cnn").r1 == resolve(variant="cnn").r1 == 3  # variant and preset come after
     assert resolve(channels=3, r1=5.0).r1 == 5 and resolve(channels=1).background == -1
-    assert colour.d_norm == "isn" and resolve(channels=3, variant="vanilla").d_norm == "none"
+    assert resolve(channels=3, variant="vanilla").d_norm == "none"
     c = resolve(g_modulated=False, r1=0.0, augment="")  # given, though false
     assert (c.g_modulated, c.r1, c.augment) == (False, 0.0, "")
     assert (c.variant, c.preset) == ("vitgan", "small")
@@ -98,11 +98,11 @@ def test_every_number_has_bounds_or_choices():
 
 
 def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
-    old = dataclasses.asdict(resolve(seed=3, d_norm="isn", d_overlap=3))
+    old = dataclasses.asdict(resolve(seed=3, d_overlap=3))
     for name in BEFORE:
         del old[name]
     found = saved_config({"config": old}, "old.h5")
-    assert found == resolve(seed=3, d_norm="isn", d_overlap=3, **BEFORE)
+    assert found == resolve(seed=3, d_overlap=3, **BEFORE)
     assert (found.g_tokens, found.g_style_rate, found.g_overlap, found.g_reach) == (False, 1.0, 0, 1.0)
 
 
