@@ -15,24 +15,18 @@ from autograd.writes import WRITES
 
 
 class Parameter(Tensor):
-    """A Tensor that is trained."""
+    """A Tensor that is trained. Without `requires_grad` it is frozen: an optimiser leaves it as it is."""
 
     __slots__ = ()
 
-    def __init__(self, data: Any):
-        super().__init__(data, requires_grad=True)
-
-    def __deepcopy__(self, memo: dict) -> "Parameter":
-        return Parameter(self.data.copy())
+    def __init__(self, data: Any, requires_grad: bool = True):
+        super().__init__(data, requires_grad=requires_grad)
 
 
 class Buffer(Tensor):
     """A Tensor that belongs to the state of a layer (and to checkpoints) but is not trained."""
 
     __slots__ = ()
-
-    def __deepcopy__(self, memo: dict) -> "Buffer":
-        return Buffer(self.data.copy())
 
 
 class Running:

@@ -17,7 +17,7 @@ from nn.module import Module, Parameter
 class FlatParameters:
     """The parameters of a model as one array `data` (n,): each parameter's own array becomes a view of it.
 
-    ValueError if there are none, or one stands there twice; TypeError for float16.
+    ValueError if there are none, or one stands there twice; TypeError for float16 and for several dtypes.
     """
 
     def __init__(self, parameters: Sequence[Parameter]):
@@ -28,6 +28,8 @@ class FlatParameters:
             raise ValueError("a parameter stands in the list twice: module.parameters() has each once")
         if any(p.dtype.itemsize < 4 for p in self.parameters):
             raise TypeError("float16 weights would lose small updates: keep the weights in float32")
+        if len(dtypes := sorted({str(p.dtype) for p in self.parameters})) > 1:
+            raise TypeError(f"the parameters are {' and '.join(dtypes)}: give all of them one dtype")
         xp = array_module(*(p.data for p in self.parameters))
         self.data = xp.concatenate([p.data.reshape(-1) for p in self.parameters])
         ends = list(itertools.accumulate(p.size for p in self.parameters))
@@ -48,10 +50,13 @@ class FlatParameters:
     def check(self) -> None:
         """RuntimeError if the parameters are no longer views of `data`."""
         if any(p.data is not view for p, view in zip(self.parameters, self.views, strict=True)):
-            raise RuntimeError("a parameter was given another array (by .to() or .data =): move first, then optimise")
+            raise RuntimeError(
+                "a parameter was given another array, by .to(), by .data = or by another optimiser: move it first, and "
+                "then give it to one optimiser"
+            )
 
     def check_gradients(self, grads: Sequence[Any]) -> None:
-        """ValueError unless there is one for each parameter, in its shape; None counts as zero."""
+        """ValueError unless there is one for each parameter, in its shape, or None."""
         if len(grads) != len(self.parameters):
             raise ValueError(
                 f"got {len(grads)} gradients for {len(self.parameters)} parameters: give one for each, or None"
@@ -82,7 +87,8 @@ class Optimizer:
     """What optimisers share: parameters in one flat array, `lr`, and how many steps `t` were made.
 
     `optimizer.step()` after `loss.backward()`, and `optimizer.zero_grad()` before the next one; or, without touching
-    any `.grad`, `optimizer.step(grad(loss, model.parameters()))`.
+    any `.grad`, `optimizer.step(grad(loss, model.parameters()))`. A parameter whose gradient is None stays as it is,
+    and so do its moments. `t` counts the steps for all parameters together, where PyTorch counts those of each.
     """
 
     def __init__(self, parameters: Sequence[Parameter], lr: float):
@@ -110,14 +116,27 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients: backward() adds to what is there."""
         for p in self.flat.parameters:
-            p.grad = None
+            if p.grad is not None:  # a frozen parameter has none
+                p.grad = None
 
     def prepare(self) -> None:
         """Before an update: write what depends on t and on `lr` where a captured step finds it."""
         raise NotImplementedError
 
     def update(self, grads: Sequence[Any]) -> Any:
-        """The part of `step` that runs on the device."""
+        """The part of `step` that runs on the device. ValueError unless the gradients fit the parameters."""
+        self.flat.check()  # here, so that no twin can forget it
+        self.flat.check_gradients(grads)
+        WRITES.note(self.flat.data)
+        still = [part for part, g in zip(self.flat.parts, grads, strict=True) if g is None]
+        kept = [(a, part, a[part].copy()) for a in (self.flat.data, *self.state().values()) for part in still]
+        norm = self.move(grads)
+        for a, part, before in kept:
+            a[part] = before
+        return norm
+
+    def move(self, grads: Sequence[Any]) -> Any:
+        """Move all parameters at once, and return the norm. What has no gradient, `update` puts back."""
         raise NotImplementedError
 
     def state(self) -> dict[str, Any]:
@@ -170,10 +189,7 @@ class Adam(Optimizer):
         t, (beta1, beta2) = self.t + 1, self.betas
         self.numbers.set(self.lr / (1 - beta1**t), 1 / math.sqrt(1 - beta2**t))
 
-    def update(self, grads: Sequence[Any]) -> Any:
-        self.flat.check()  # here, so that no twin can forget it
-        self.flat.check_gradients(grads)
-        WRITES.note(self.flat.data)
+    def move(self, grads: Sequence[Any]) -> Any:
         xp, constants = array_module(self.m), (self.betas, self.eps, self.max_norm, self.scales)
         return adam_update(xp, self.flat, grads, self.m, self.v, self.numbers, *constants)
 
@@ -203,12 +219,10 @@ class AdamW(Adam):
         self.shrink = self.shrink or Numbers(1, array_module(self.m))
         self.shrink.set(1 - self.lr * self.weight_decay)
 
-    def update(self, grads: Sequence[Any]) -> Any:
-        self.flat.check()
-        self.flat.check_gradients(grads)
+    def move(self, grads: Sequence[Any]) -> Any:
         (factor,) = self.shrink
         self.flat.data *= factor
-        return super().update(grads)
+        return super().move(grads)
 
 
 @routine

@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any
 
 from autograd.arrays import Numbers, array_module
-from autograd.writes import WRITES
 from nn.module import Parameter
 from nn.optim import Optimizer
 
@@ -13,7 +12,8 @@ class SGD(Optimizer):
     """g ← ∂L/∂θ + λ θ,   b ← μ b + (1 − τ) g   (b = g at the first step),   θ ← θ − lr · b
 
     With `nesterov` the step is g + μ b (Sutskever et al., ICML 2013). Arguments as in PyTorch: μ `momentum`,
-    τ `dampening`, λ `weight_decay`. ValueError for `nesterov` without momentum or with dampening.
+    τ `dampening` (of a momentum), λ `weight_decay`. The first step is the optimiser's, where PyTorch takes the first of
+    each parameter. ValueError for `nesterov` without momentum or with dampening.
     """
 
     def __init__(
@@ -35,12 +35,9 @@ class SGD(Optimizer):
         self.prepare()
 
     def prepare(self) -> None:
-        self.numbers.set(self.lr, 1 - self.dampening if self.t else 1.0)
+        self.numbers.set(self.lr, 1 - self.dampening if self.t and self.momentum else 1.0)
 
-    def update(self, grads: Sequence[Any]) -> Any:
-        self.flat.check()
-        self.flat.check_gradients(grads)
-        WRITES.note(self.flat.data)
+    def move(self, grads: Sequence[Any]) -> Any:
         lr, share = self.numbers
         g = self.flat.gather(grads)
         norm = array_module(g).sqrt((g * g).sum())
