@@ -14,7 +14,7 @@ class MultiHeadAttention(Module):
     `similarity`: "dot" (Vaswani et al., 1706.03762), "l2", "l1" or "l2_printed" (see autograd.ops.attention).
     `causal`: a token looks only at itself and at those before it.
     `tied`: queries and keys share one weight; without it L2 attention is not Lipschitz (Kim et al., 2006.04710).
-    ValueError for heads that do not divide the features.
+    ValueError for heads that do not divide the features, TypeError for masks that are no arrays of booleans.
     """
 
     def __init__(
@@ -54,6 +54,9 @@ class MultiHeadAttention(Module):
         q, k, v = self._queries_keys_values(x, first, context)
         if key_padding_mask is not None:
             padding = key_padding_mask.data if isinstance(key_padding_mask, Tensor) else key_padding_mask
+            if getattr(getattr(padding, "dtype", None), "kind", None) != "b":
+                raise TypeError("key_padding_mask is an array of booleans, True where a key is padding")
+            mask = mask.data if isinstance(mask, Tensor) else mask
             real = ~padding[:, None, None, :]
             mask = real if mask is None else mask & real
         y = ops.attention(q, k, v, similarity=self.similarity, mask=mask, causal=self.causal)  # (B, H, first, d)

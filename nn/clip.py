@@ -3,18 +3,21 @@
 from collections.abc import Iterable
 from typing import Any
 
+import numpy as np
+
 from autograd import Tensor
 from autograd.arrays import array_module
 
 
-def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Any:
+def clip_grad_norm_(parameters: Tensor | Iterable[Tensor], max_norm: float) -> Any:
     """Scale the gradients down, all by one factor, where their common Euclidean norm exceeds max_norm.
 
-    Returns the norm before, a 0-d array (Pascanu et al., 1211.5063). `Adam(…, max_norm=…)` does the same in its step.
+    Returns the norm before, a 0-d array: 0 if there are no gradients (Pascanu et al., 1211.5063). `parameters` may be
+    one Tensor. `Adam(…, max_norm=…)` does the same in its step.
     """
-    parameters = [p for p in parameters if p.grad is not None]
+    parameters = _with_gradient(parameters)
     if not parameters:
-        return 0.0
+        return np.zeros((), "float32")
     xp = array_module(*(p.grad for p in parameters))
     norm = xp.sqrt(sum((p.grad * p.grad).sum() for p in parameters))
     factor = xp.minimum(max_norm / (norm + 1e-6), 1.0)
@@ -23,8 +26,12 @@ def clip_grad_norm_(parameters: Iterable[Tensor], max_norm: float) -> Any:
     return norm
 
 
-def clip_grad_value_(parameters: Iterable[Tensor], clip_value: float) -> None:
+def clip_grad_value_(parameters: Tensor | Iterable[Tensor], clip_value: float) -> None:
     """Clip every number of the gradients, which may have any shape, to [−clip_value, clip_value]."""
-    for p in parameters:
-        if p.grad is not None:
-            p.grad = array_module(p.grad).clip(p.grad, -clip_value, clip_value)
+    for p in _with_gradient(parameters):
+        p.grad = array_module(p.grad).clip(p.grad, -clip_value, clip_value)
+
+
+def _with_gradient(parameters: Tensor | Iterable[Tensor]) -> list[Tensor]:
+    each = [parameters] if isinstance(parameters, Tensor) else parameters
+    return [p for p in each if p.grad is not None]

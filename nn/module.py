@@ -231,10 +231,22 @@ def _members(name: str, value: Any) -> Iterator[tuple[str, Any]]:
 
 
 class Sequential(Module):
-    """Layers (or plain functions) applied one after the other, to x of the shape that the first one takes."""
+    """Layers (or plain functions) applied one after the other, to x of the shape that the first one takes.
+
+    `model[0]` is a layer, `model[:2]` the Sequential of the first two, which it shares.
+    """
 
     def __init__(self, *layers: Any):
         self.layers = list(layers)
+
+    def __len__(self) -> int:
+        return len(self.layers)
+
+    def __iter__(self) -> Iterator[Any]:
+        return iter(self.layers)
+
+    def __getitem__(self, index: int | slice) -> Any:
+        return Sequential(*self.layers[index]) if isinstance(index, slice) else self.layers[index]
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers:

@@ -25,13 +25,18 @@ class LayerNorm(Module):
 
 
 class RMSNorm(Module):
-    """y = γ ⊙ x / √(mean x² + ε) over the last axis (Zhang & Sennrich, 1910.07467); ε None: that of the dtype."""
+    """y = γ ⊙ x / √(mean x² + ε) over the last axis (Zhang & Sennrich, 1910.07467); ε None: that of the dtype.
+
+    ValueError for an axis of another length than `features`.
+    """
 
     def __init__(self, features: int, eps: float | None = None):
         self.weight = Parameter(init.ones(features))
         self.eps = eps
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1:] != self.weight.shape:
+            raise ValueError(f"RMSNorm of {len(self.weight)} features does not fit x of shape {x.shape}")
         eps = float(np.finfo(x.dtype).eps) if self.eps is None else self.eps
         return x / ops.sqrt(ops.square(x).mean(axis=-1, keepdims=True) + eps) * self.weight
 
@@ -39,7 +44,7 @@ class RMSNorm(Module):
 class GroupNorm(Module):
     """y = γ ⊙ (x − μ)/σ + β over groups of channels of x (N, C, …) (Wu & He, 1803.08494); γ and β for each channel.
 
-    ValueError for groups that do not divide the channels.
+    ValueError for groups that do not divide the channels, and for x of another number of channels.
     """
 
     def __init__(self, num_groups: int, num_channels: int, eps: float = 1e-5):
@@ -50,6 +55,8 @@ class GroupNorm(Module):
         self.bias = Parameter(init.zeros(num_channels))
 
     def forward(self, x: Tensor) -> Tensor:
+        if x.shape[1:2] != self.weight.shape:
+            raise ValueError(f"GroupNorm of {len(self.weight)} channels does not fit x of shape {x.shape}")
         rows = x.reshape(len(x), self.num_groups, math.prod(x.shape[1:]) // self.num_groups)
         normed = ops.normalize(rows, None, None, axes=(-1,), eps=self.eps).reshape(x.shape)
         channels = (-1, *(1,) * (x.ndim - 2))
@@ -89,7 +96,10 @@ def styles(norms: Sequence[SelfModulatedLayerNorm], w: Tensor) -> list[tuple[Ten
 
 
 class BatchNorm2d(Module):
-    """Batch norm over (N, H, W) for each channel (Ioffe & Szegedy, 1502.03167), with running statistics."""
+    """Batch norm over (N, H, W) for each channel (Ioffe & Szegedy, 1502.03167), with running statistics.
+
+    ValueError for x of another number of channels, and for a channel with a single value in training.
+    """
 
     def __init__(self, channels: int, eps: float = 1e-5, momentum: float = 0.1):
         self.weight = Parameter(init.ones(channels))

@@ -25,6 +25,17 @@ class LambdaLR:
         self.t += 1
         self.set()
 
+    def state_dict(self) -> dict[str, float]:
+        """The number of steps and lr₀: what a checkpoint keeps. The function of t is not in it."""
+        return {"t": self.t, "first": self.first}
+
+    def load_state_dict(self, state: dict[str, float]) -> None:
+        """Go on from there, and set the rate. ValueError unless it has t and first."""
+        if missing := sorted({"t", "first"} - state.keys()):
+            raise ValueError(f"the state does not fit this {type(self).__name__}: missing {', '.join(missing)}")
+        self.t, self.first = int(state["t"]), float(state["first"])
+        self.set()
+
 
 class StepLR(LambdaLR):
     """lr = lr₀ γ^⌊t / step_size⌋."""
@@ -37,5 +48,8 @@ class CosineAnnealingLR(LambdaLR):
     """lr = η + (lr₀ − η) (1 + cos(π t / T_max)) / 2, η = eta_min (Loshchilov & Hutter, 1608.03983)."""
 
     def __init__(self, optimizer: Any, T_max: int, eta_min: float = 0.0):
-        least = eta_min / optimizer.lr
-        super().__init__(optimizer, lambda t: least + (1 - least) * (1 + math.cos(math.pi * t / T_max)) / 2)
+        self.eta_min = eta_min
+        super().__init__(optimizer, lambda t: (1 + math.cos(math.pi * t / T_max)) / 2)
+
+    def set(self) -> None:
+        self.optimizer.lr = self.eta_min + (self.first - self.eta_min) * self.lr_lambda(self.t)

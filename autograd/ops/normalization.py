@@ -155,7 +155,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
-    missing outside training, if only one of the two is given, or if a channel has a single value in training.
+    missing outside training, if only one of the two is given, if an array does not have the C channels of x, or if a
+    channel has a single value in training.
     """
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm outside training needs running_mean and running_var")
@@ -163,6 +164,9 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         raise ValueError("batch_norm takes running_mean and running_var together, or None for both")
     x = x if isinstance(x, Tensor) else Tensor(x)
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
+    for a in (running_mean, running_var, weight, bias):
+        if a is not None and a.shape != x.shape[1:2]:
+            raise ValueError(f"batch_norm of {a.size} channels does not fit x of shape {tuple(x.shape)}")
     channels = (1, -1) + (1,) * (len(x.shape) - 2)
     axes = (0, *range(2, len(x.shape)))
     w, b = (None if p is None else p.reshape(channels) for p in (weight, bias))

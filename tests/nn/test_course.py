@@ -119,6 +119,7 @@ OPTIMISERS = [
     ("SGD", {"lr": 0.1, "momentum": 0.9}),
     ("SGD", {"lr": 0.1, "momentum": 0.9, "nesterov": True, "weight_decay": 0.01}),
     ("SGD", {"lr": 0.1, "momentum": 0.5, "dampening": 0.3}),
+    ("SGD", {"lr": 0.1, "dampening": 0.3}),
     ("Adam", {"lr": 0.02}),
     ("AdamW", {"lr": 0.02}),
     ("AdamW", {"lr": 0.02, "weight_decay": 0.3}),
@@ -187,6 +188,35 @@ def test_schedules_are_torchs():
             other.step()
 
 
+@pytest.mark.parametrize("name, args", [("StepLR", (2, 0.5)), ("CosineAnnealingLR", (6, 0.1))])
+def test_a_schedule_goes_on_from_its_state(name, args):
+    def start():
+        optimizer = nn.SGD([nn.Parameter(array(1))], lr=0.4)
+        return optimizer, getattr(nn, name)(optimizer, *args)
+
+    (first, schedule), (later, other) = start(), start()
+    for _ in range(3):
+        schedule.step()
+    other.load_state_dict(schedule.state_dict())
+    assert later.lr == first.lr != 0.4
+    schedule.step()
+    other.step()
+    assert later.lr == first.lr
+    with pytest.raises(ValueError, match=f"does not fit this {name}: missing first"):
+        other.load_state_dict({"t": 2})
+
+
+def test_a_cosine_rises_from_a_rate_of_zero_as_torchs():
+    p, q = nn.Parameter(array(1)), torch.tensor(array(1), requires_grad=True)
+    ours, theirs = nn.SGD([p], lr=0.0), torch.optim.SGD([q], lr=0.0)
+    rises = nn.CosineAnnealingLR(ours, 4, 0.1), torch.optim.lr_scheduler.CosineAnnealingLR(theirs, 4, 0.1)
+    for _ in range(3):
+        theirs.step()
+        for each in rises:
+            each.step()
+        assert ours.lr == pytest.approx(theirs.param_groups[0]["lr"], abs=1e-12)
+
+
 def test_gradients_are_clipped_as_torch_does():
     p, q = nn.Parameter(np.array([1.0, -2, 3])), torch.tensor([1.0, -2, 3], dtype=torch.float64, requires_grad=True)
     (p * np.array([5.0, 0.1, -7])).sum().backward()
@@ -194,7 +224,19 @@ def test_gradients_are_clipped_as_torch_does():
     nn.clip_grad_value_([p], 0.5)
     torch.nn.utils.clip_grad_value_([q], 0.5)
     np.testing.assert_array_equal(p.grad, q.grad.numpy())
-    assert nn.clip_grad_norm_([nn.Parameter(array(2))], 1.0) == 0
+    nothing = nn.clip_grad_norm_([nn.Parameter(array(2))], 1.0)
+    assert nothing == 0 and nothing.shape == ()
+
+
+def test_the_gradient_of_one_tensor_is_clipped_as_torch_does():
+    p, q = nn.Parameter(np.ones(2)), torch.ones(2, dtype=torch.float64, requires_grad=True)
+    p.grad, q.grad = np.array([30.0, -40]), torch.tensor([30.0, -40], dtype=torch.float64)
+    norms = nn.clip_grad_norm_(p, 5.0), torch.nn.utils.clip_grad_norm_(q, 5.0)
+    assert float(norms[0]) == norms[1].item() == 50
+    np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-12)
+    nn.clip_grad_value_(p, 3.5)
+    torch.nn.utils.clip_grad_value_(q, 3.5)
+    np.testing.assert_allclose(p.grad, q.grad.numpy(), rtol=1e-12)
 
 
 def test_dropout():
@@ -243,7 +285,7 @@ def test_a_causal_token_does_not_see_the_future(similarity):
     np.testing.assert_allclose(attention(Tensor(x), first=2).data, y[:, :2], rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("how", ["self", "causal", "padding", "cross", "mask"])
+@pytest.mark.parametrize("how", ["self", "causal", "padding", "cross", "mask", "mask and padding"])
 def test_masked_attention_is_torchs(how):
     d, heads, context = 8, 2, array(2, 4, 8, seed=3)
     ours = nn.MultiHeadAttention(d, heads, causal=how == "causal", rng=RandomStream(1))
@@ -260,19 +302,21 @@ def test_masked_attention_is_torchs(how):
     x, other = array(2, 4, d), context if how == "cross" else array(2, 4, d)
     padding = np.array([[False, False, False, True], [False, True, False, False]])
     allowed = np.eye(4, dtype=bool) | (array(4, 4) > 0)
-    hidden = {"causal": ~np.tri(4, dtype=bool), "mask": ~allowed}.get(how)
+    allowed[:, 0] = True  # this key is never padding, so that every query has one to look at
+    masked, padded = "mask" in how, "padding" in how
+    hidden = ~np.tri(4, dtype=bool) if how == "causal" else ~allowed if masked else None
     y = ours(
         Tensor(x),
         context=Tensor(context) if how == "cross" else None,
-        mask=allowed if how == "mask" else None,
-        key_padding_mask=padding if how == "padding" else None,
+        mask=Tensor(allowed) if masked else None,
+        key_padding_mask=Tensor(padding) if padded else None,
     )
     x_torch, other_torch = torch.tensor(x), torch.tensor(other)
     expected, _ = theirs(
         x_torch,
         other_torch,
         other_torch,
-        key_padding_mask=torch.tensor(padding) if how == "padding" else None,
+        key_padding_mask=torch.tensor(padding) if padded else None,
         attn_mask=None if hidden is None else torch.tensor(hidden),
     )
     np.testing.assert_allclose(y.data, expected.detach().numpy(), rtol=1e-10, atol=1e-10)
@@ -301,3 +345,5 @@ def test_a_mask_of_numbers_is_refused():
     q = array(1, 1, 2, 2)
     with pytest.raises(TypeError, match="array of booleans"):
         ops.attention(q, q, q, mask=np.ones((2, 2)))
+    with pytest.raises(TypeError, match="key_padding_mask is an array of booleans"):
+        nn.MultiHeadAttention(2, 1)(Tensor(array(1, 2, 2)), key_padding_mask=np.array([[0, 1]]))

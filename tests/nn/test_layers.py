@@ -5,7 +5,17 @@ import pytest
 from tensors import normal, rng
 
 from autograd import Tensor
-from nn import FourierFeatures, LayerNorm, MultiHeadAttention, SelfModulatedLayerNorm, SirenLayer, pixel_coordinates
+from nn import (
+    BatchNorm2d,
+    FourierFeatures,
+    GroupNorm,
+    LayerNorm,
+    MultiHeadAttention,
+    RMSNorm,
+    SelfModulatedLayerNorm,
+    SirenLayer,
+    pixel_coordinates,
+)
 
 
 def test_sine_layers_are_their_formula():
@@ -28,6 +38,26 @@ def test_self_modulation_starts_as_a_plain_layer_norm_for_w_0():
     h = normal(2, 5, 6, dtype="float32")
     plain = LayerNorm(6)(Tensor(h)).data
     np.testing.assert_array_equal(layer(Tensor(h), *layer.style(Tensor(np.zeros((2, 4), "float32")))).data, plain)
+
+
+@pytest.mark.parametrize("channels", [1, 8])  # one channel would be broadcast
+@pytest.mark.parametrize(
+    "make, shape, message",
+    [
+        (lambda: LayerNorm(4), (2, 3, -1), r"layer_norm over \(4,\)"),
+        (lambda: RMSNorm(4), (2, 3, -1), "RMSNorm of 4 features"),
+        (lambda: GroupNorm(1, 4), (2, -1, 5), "GroupNorm of 4 channels"),
+        (lambda: BatchNorm2d(4), (2, -1, 5, 5), "batch_norm of 4 channels"),
+        (lambda: BatchNorm2d(4).eval(), (2, -1, 5, 5), "batch_norm of 4 channels"),
+    ],
+)
+def test_a_norm_refuses_another_number_of_channels(make, shape, message, channels):
+    layer, shape = make(), tuple(channels if n < 0 else n for n in shape)
+    before = layer.state_dict()
+    with pytest.raises(ValueError, match=rf"{message} does not fit x of shape \({', '.join(map(str, shape))}\)"):
+        layer(Tensor(normal(*shape, dtype="float32")))
+    for name, a in layer.state_dict().items():
+        np.testing.assert_array_equal(a, before[name])
 
 
 def test_distances_tie_queries_and_keys_unless_told_otherwise():

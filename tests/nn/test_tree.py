@@ -72,6 +72,16 @@ def test_sequential_applies_layers_and_functions_in_order():
     assert [name for name, _ in net.named_parameters()][:3] == ["layers.0.weight", "layers.0.bias", "layers.2.weight"]
 
 
+def test_sequential_is_indexed_as_torchs():
+    layers = [Linear(3, 4, rng=rng(1)), ops.relu, Linear(4, 2, rng=rng(2))]
+    net = Sequential(*layers)
+    assert len(net) == 3 and list(net) == layers
+    assert net[0] is layers[0] and net[-1] is layers[2]
+    assert isinstance(net[1:], Sequential) and list(net[1:]) == layers[1:]
+    with pytest.raises(IndexError):
+        net[3]
+
+
 def test_repr_shows_shapes_and_counts():
     assert repr(Sequential(Linear(3, 4, norm="sn", rng=rng()), ops.relu, LayerNorm(1200))) == (
         "Sequential()  2,416 parameters\n"
