@@ -19,6 +19,9 @@ from minigan.losses import LOSSES
 from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
 from nn import Module
 
+# Seeds of runs: 0 … SEEDS − 1. The weights come from the random streams 2 · seed and 2 · seed + 1, and everything else
+# from streams of 2³² and above, so no two streams of a run are one.
+SEEDS = 1 << 31
 MOST = 1 << 53  # the largest number of steps: whole numbers up to here are exact in the schedules
 SMALLEST_SIZE, LARGEST_SIZE = 4, 4096  # pixels along an image
 MOST_CLASSES = 1 << 12  # of the labels; each image of a batch has a vector of this length
@@ -44,7 +47,7 @@ class Config:
 
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "vanilla-paper", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
-    seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=1 << 32)
+    seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=SEEDS)
     steps: int = option(10_000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
     accumulate: int = option(
@@ -54,7 +57,9 @@ class Config:
     image_size: int = option(28, "pixels along a side", least=SMALLEST_SIZE, most=LARGEST_SIZE)
     channels: int = option(1, "1 grey, 3 RGB", [1, 3])
     classes: int = option(0, "classes that both networks are told, 0 for none", least=0, most=MOST_CLASSES)
-    background: float = option(-1.0, "pixel value of the background: G starts near it, and D pads images with it")
+    background: float = option(
+        -1.0, "pixel value of the background: G starts near it, and D pads images with it", least=-1, most=1
+    )
     latent: int = option(64, "length of z", least=1, most=1 << 16)
     g_width: int = option(64, "G: features of a token", least=1, most=1 << 14)
     g_depth: int = option(3, "G: transformer blocks", least=1, most=1000)
@@ -94,10 +99,14 @@ class Config:
     r1: float = option(4.0, "weight gamma of R1, gamma/2 E|grad D(real)|^2", least=0)
     r2: float = option(4.0, "weight gamma of R2, the same on generated images", least=0)
     penalty_start: float = option(
-        0.125, "weight of the penalties at the start, as a share of r1 and r2", least=0, most=1
+        0.125, "weight of the penalties at the start, as a share of r1 and r2", above=0, most=1
     )
-    penalty_ramp: float = option(0.075, "share of the run in which it grows to 1, geometrically", least=0)
-    penalty_end: float = option(1.0, "the share to which it falls by the end, geometrically", least=0, most=1)
+    penalty_ramp: float = option(
+        0.075, "share of the run in which the weight of the penalties grows to 1, geometrically", least=0
+    )
+    penalty_end: float = option(
+        1.0, "weight of the penalties at the end, to which it falls geometrically from 1", above=0, most=1
+    )
     penalty_every: int = option(1, "steps between penalties; their weight is multiplied by it", least=1, most=MOST)
     fd_sigma: float = option(0.05, "length of the finite differences, in pixel values", above=0)
     bcr: float = option(0.0, "weight of balanced consistency, on real and on generated images", least=0)

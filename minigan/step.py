@@ -41,7 +41,8 @@ class GAN:
     `minigan.accelerate.use("cuda")` first, as the commands do.
     world: the ranks that share each batch. Each takes its share in `config.accumulate` parts, one after the other.
     Neither changes a result, but for its rounding.
-    InputError for a batch that cannot be shared equally, and for classes without a label for each image.
+    InputError for a batch that cannot be shared equally, for classes without a label for each image, and for images
+    that are not of the configuration's size and channels.
     """
 
     def __init__(
@@ -57,6 +58,7 @@ class GAN:
         c = self.config = config
         self.world = world or One()
         check_shares(c, self.world.size)
+        check_images(c, images)
         self.share = Part(self.world.rank, self.world.size)  # of this rank, in a batch
         self.part = Part(self.world.rank * c.accumulate, self.world.size * c.accumulate)  # of the share, at work
         self.device, self.xp = device, device_module(device)
@@ -361,6 +363,16 @@ def check_shares(c: Config, ranks: int) -> None:
         raise InputError(f"--batch {c.batch} cannot be divided equally by {how}: give a multiple of {parts}")
     if parts > 1 and c.variant == "cnn" and c.cnn_batch_norm:
         raise InputError("--cnn-batch-norm needs the statistics of a whole batch: use one rank, and no --accumulate")
+
+
+def check_images(c: Config, images: np.ndarray | StoredImages) -> None:
+    """InputError unless there are images, uint8 (N, H, W[, 3]), of the size and the channels of the configuration."""
+    one = (c.image_size, c.image_size, *([3] if c.channels == 3 else []))
+    if images.dtype != np.uint8 or tuple(images.shape[1:]) != one or not len(images):
+        each = ", ".join(map(str, one))
+        raise InputError(
+            f"this run takes images uint8 (N, {each}), at least one, not {images.dtype} {tuple(images.shape)}"
+        )
 
 
 def number(x: Any) -> Any:

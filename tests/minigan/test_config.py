@@ -91,10 +91,22 @@ def test_a_size_that_no_network_takes_is_refused_without_a_flag_nobody_gave(size
     assert "--image-size" not in str(e.value)
 
 
+@pytest.mark.parametrize("field", ["penalty_start", "penalty_end"])
+def test_a_penalty_whose_weight_moves_geometrically_never_has_the_weight_0(field):
+    with pytest.raises(InputError, match=f"--{field.replace('_', '-')} must be greater than 0, not 0.0"):
+        resolve(**{field: 0.0})
+
+
+@pytest.mark.parametrize("background", [-1.1, 1.5, 100.0])
+def test_a_background_that_no_pixel_has_is_refused(background):
+    with pytest.raises(InputError, match="--background must be at"):
+        resolve(background=background)
+
+
 def test_every_number_has_bounds_or_choices():
     numbers = [f for f in dataclasses.fields(Config) if f.type in (int, float)]
     free = [f.name for f in numbers if not f.metadata["bounds"] and not f.metadata["choices"]]
-    assert free == ["background", "augment_p"]  # Augment checks its probability
+    assert free == ["augment_p"]  # Augment checks its probability
 
 
 def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():

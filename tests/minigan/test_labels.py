@@ -109,6 +109,7 @@ class Elsewhere:
 
     def __init__(self, images):
         self.images, self.shape, self.ndim, self.nbytes = images, images.shape, images.ndim, images.nbytes
+        self.dtype = images.dtype
 
     def __len__(self):
         return len(self.images)

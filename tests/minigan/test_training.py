@@ -227,7 +227,7 @@ def state_of(gan):
 class OnDisk:
     """Images that are not in memory: their batches are fetched ahead, by a thread."""
 
-    shape = IMAGES.shape
+    shape, dtype = IMAGES.shape, IMAGES.dtype
 
     def __len__(self):
         return len(IMAGES)
