@@ -2,6 +2,7 @@
 
 The pictures are PNG, JPEG, WebP and other files in a folder and its sub-folders, or in a zip or a tar, which is read
 in place. Each picture is cropped to its central square and resized once, into a cache that later runs open in seconds.
+Transparent pixels become white.
 """
 
 import argparse

@@ -27,7 +27,7 @@ from minigan.files import remove, why, write_bytes
 from minigan.lock import hold_lock
 from minigan.progress import Progress
 
-FORMAT = "minigan images 1"  # raise it when the pixels made from a picture change
+FORMAT = "minigan images 2"  # raise it when the pixels made from a picture change
 # What `_read_source` and `open_arrays` raise for damaged files.
 DAMAGED = (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError)
 AT_ONCE = 32  # pictures that are in memory as files, at most

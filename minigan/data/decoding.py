@@ -71,12 +71,16 @@ def pixels(
 ) -> np.ndarray:
     """The pixels of a picture, turned upright: uint8 (H, W) in mode "L", (H, W, 3) in mode "RGB".
 
+    Transparent pixels are laid onto white, because the colour that a file gives them is any and was never seen.
     `size` resizes the central square. `crop` takes the central crop x crop pixels of an aligned CelebA image instead;
     InputError for other images, and for pictures that cannot be read. `name` is for error messages.
     """
     with opened(source, name) as (image, metadata):
         with _one_large if image.width * image.height > LARGE else nullcontext():
             image.load()  # before the orientation: Pillow reads damaged pixels without an error at the second try
+            if image.has_transparency_data:
+                seen = image.convert("RGBA")
+                image = Image.alpha_composite(Image.new("RGBA", seen.size, "white"), seen)
             upright = image.convert(mode)
             if turn := _TURNS.get(_orientation(image, metadata)):
                 upright = upright.transpose(turn)

@@ -65,6 +65,30 @@ def test_a_wrong_suffix_does_not_matter_and_wide_pixels_are_refused(tmp_path):
             load_images(tmp_path)
 
 
+SEE_THROUGH = np.array([[[9, 9, 9, 255], [200, 0, 0, 0]], [[0, 0, 0, 128], [0, 0, 0, 0]]], np.uint8)
+ON_WHITE = np.array([[9, 255], [127, 255]], np.uint8)
+
+
+@pytest.mark.parametrize("form", ["PNG", "TIFF", "TGA"])
+@pytest.mark.parametrize("kind", ["RGBA", "LA"])
+def test_transparent_pixels_are_laid_onto_white(kind, form):
+    file = io.BytesIO()
+    Image.fromarray(SEE_THROUGH if kind == "RGBA" else SEE_THROUGH[:, :, 2:].copy()).save(file, form)
+    np.testing.assert_array_equal(pixels(file, "a", "L"), ON_WHITE)
+    np.testing.assert_array_equal(pixels(file, "a", "RGB"), np.stack([ON_WHITE] * 3, axis=2))
+
+
+@pytest.mark.parametrize("form", ["PNG", "GIF"])
+def test_a_transparent_colour_becomes_white(form):
+    file, image = io.BytesIO(), Image.fromarray(np.array([[0, 1]], np.uint8))
+    image.putpalette([9, 9, 9, 255, 0, 0])
+    image.save(file, form, transparency=0)
+    np.testing.assert_array_equal(pixels(file, "a", "RGB"), [[[255, 255, 255], [255, 0, 0]]])
+    if form == "PNG":
+        data = png(np.array([[3, 7]], np.uint8), transparency=7)
+        np.testing.assert_array_equal(pixels(io.BytesIO(data), "a", "L"), [[3, 255]])
+
+
 # ---- metadata
 
 
