@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from minigan.data.cache import Recipe, cached
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, check_split
 from minigan.data.faces import faces
 from minigan.data.stream import hold_or_stream
 from minigan.errors import InputError, NoSuchSplit
@@ -40,6 +40,7 @@ def load_celeba(
     `hold_or_stream` for `stream`. NoSuchSplit if the split ("train" or "test") has no images, and InputError if the
     list lacks an image.
     """
+    check_split(split)
     source, partition = find_celeba(path)
     found = cached(source, Recipe(size, crop, "RGB"), cache, skip)
     parts = _parts(found.names, partition)
@@ -70,8 +71,9 @@ def describe_celeba(path: str | os.PathLike, size: int, crop: int) -> str:
 def draw_faces(n: int, split: str = "train", seed: int = 0, size: int = 64) -> Dataset:
     """n faces drawn by a program, not CelebA: uint8 (n, size, size, 3). Train and test faces differ.
 
-    InputError for n or size below 1, and for seeds outside 0 … 2³² − 1.
+    InputError for n or size below 1, for seeds outside 0 … 2³² − 1, and for other splits.
     """
+    check_split(split)
     if n < 1 or size < 1 or not 0 <= seed < TEST_SEED:
         raise InputError(f"cannot draw {n} faces of {size} pixels from seed {seed}: at least 1, and 0 … 2³² - 1")
     return Dataset(faces(n, seed if split == "train" else seed + TEST_SEED, size), None, "drawn faces", None)

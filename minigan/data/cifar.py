@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, check_split
 from minigan.data.tars import Archive
 from minigan.errors import InputError, NoSuchSplit
 from minigan.files import why
@@ -31,6 +31,7 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
     path: the tar, its unpacked folder, or a folder that holds one of these. InputError if they are missing or damaged;
     NoSuchSplit, a kind of it, if only the test batch is missing.
     """
+    check_split(split)
     place, files = find_cifar10(path, split)
     if place is None:
         if split == "test" and (train := find_cifar10(path)[0]):  # training works without the test batch

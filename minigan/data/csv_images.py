@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, check_split
 from minigan.data.idx import opened
 from minigan.data.mnist import upright
 from minigan.data.stream import free_share
@@ -36,6 +36,7 @@ def load_csv(path: str | os.PathLike, split: str = "train") -> Dataset:
     The test images of mnist_train.csv are those of mnist_test.csv beside it; any other file is every split.
     InputError for any defect, with the number of the line.
     """
+    check_split(split)
     path = Path(path)
     test = path.with_name(path.name.replace("train", "test"))
     path = test if split == "test" and test.is_file() else path

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from minigan.data.stored import StoredImages
+from minigan.errors import InputError
 
 
 @dataclass
@@ -24,6 +25,12 @@ class Dataset:
 
     def __len__(self) -> int:
         return len(self.images)
+
+
+def check_split(split: str) -> None:
+    """InputError unless it is a split that the data have: "train" or "test"."""
+    if split not in ("train", "test"):
+        raise InputError(f"the split is train or test, not {split}")
 
 
 def content_hash(images: np.ndarray) -> str:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from minigan.data.cache import Recipe, cached
 from minigan.data.csv_images import is_csv, load_csv
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, check_split
 from minigan.data.decoding import square
 from minigan.data.folder import label, load_images
 from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
@@ -40,8 +40,7 @@ def load_data(
     IDX file and a folder of pictures have no splits: every split is the whole. For `skip` see `load_images`.
     InputError for what cannot be read, and NoSuchSplit where the files of the split are missing.
     """
-    if split not in ("train", "test"):
-        raise InputError(f"the split is train or test, not {split}")
+    check_split(split)
     if size is not None and size < 1:
         raise InputError(f"the image size must be positive, not {size}")
     if path is None:
@@ -73,9 +72,10 @@ def load_pictures(
     They are kept in the `cache` directory (see `cached`, also for `skip`), and in memory too unless they `stream` (see
     `hold_or_stream`). holdout: the share of the pictures that is the test split, chosen by `held_out`; without it there
     is none, and NoSuchSplit is raised for "test". InputError as from `cached`, for a size below 1, and for an empty
-    split.
+    split or another one.
     """
-    if split != "train" and not holdout:
+    check_split(split)
+    if split == "test" and not holdout:
         raise NoSuchSplit(f"{path} has no test images of its own")
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 
-from minigan.data.dataset import Dataset
+from minigan.data.dataset import Dataset, check_split
 from minigan.data.idx import read_idx
 from minigan.data.stream import free_share
 from minigan.errors import InputError, NoSuchSplit
@@ -63,6 +63,7 @@ def load_dataset(directory: str | os.PathLike, split: str = "train", subset: str
     Labels, int64 (N,), are as in the files (those of emnist-letters begin at 1), or None without a label file.
     InputError for missing or damaged files; NoSuchSplit, a kind of it, if only the images of the split are missing.
     """
+    check_split(split)
     found = find_files(directory)
     if not found:
         raise InputError(f"{directory} holds no MNIST-family files such as train-images-idx3-ubyte.gz")
@@ -94,6 +95,7 @@ def load_npz(path: Path, split: str = "train") -> Dataset:
 
     Images uint8 (N, H, W), labels int64 (N,) or None. InputError for other files.
     """
+    check_split(split)
     with reading(path):
         held = npz_headers(path)
         if f"x_{split}" not in held:

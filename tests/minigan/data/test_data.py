@@ -6,8 +6,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from minigan.data import load_data, load_dataset, load_images, read_idx, stroke_digits
-from minigan.errors import InputError
+from minigan.data import (
+    draw_faces,
+    load_celeba,
+    load_cifar10,
+    load_data,
+    load_dataset,
+    load_images,
+    load_pictures,
+    read_idx,
+    stroke_digits,
+)
+from minigan.data.csv_images import load_csv
+from minigan.data.mnist import load_npz
+from minigan.errors import InputError, NoSuchSplit
 
 CODES = {"u1": 0x08, "i1": 0x09, "i2": 0x0B, "i4": 0x0C, "f4": 0x0D, "f8": 0x0E}
 
@@ -320,3 +332,16 @@ def test_load_data_reads_directories_and_files(tmp_path):
 def test_load_data_refuses_wrong_options(wrong):
     with pytest.raises(InputError):
         load_data(**{"n": 1} | wrong)
+
+
+@pytest.mark.parametrize(
+    "load",
+    [
+        *(load_data, load_dataset, load_npz, load_csv, load_cifar10, load_celeba, load_pictures),
+        lambda path, split: draw_faces(2, split, size=8),
+    ],
+)
+def test_another_split_than_train_and_test_is_one_sentence(tmp_path, load):
+    with pytest.raises(InputError, match="the split is train or test, not val") as e:
+        load(tmp_path, "val")
+    assert not isinstance(e.value, NoSuchSplit)  # which a run goes on after
