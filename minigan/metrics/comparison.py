@@ -94,12 +94,15 @@ def compare_images(
     subset: the set to take from a folder of several, as EMNIST's.
     progress: show progress bars on stderr.
 
-    InputError for sets that cannot be read or do not fit the features, for unknown names, and for num or k below 1.
+    InputError for sets that cannot be read or do not fit the features, for unknown names, and for num, k or batch
+    below 1.
     """
     started = time.perf_counter()
     check_metrics(metrics)
     if k < 1:
         raise InputError(f"k must be at least 1, not {k}")
+    if batch is not None and batch < 1:
+        raise InputError(f"batch must be at least 1, not {batch}")
     store = None if cache is None else FeatureCache(cache)
     opened = [open_image_set(spec, num, seed, device, skip, subset) for spec in (fake, real)]
     if isinstance(features, Extractor):

@@ -77,7 +77,7 @@ def _about_set(images: ImageSet, extractor: Extractor | None) -> list[str]:
             return ["the file does not name its network, resize mode and images: make sure that they are the same"]
         return []
     found = loader.warnings()
-    if images.kind == "run" and loader.facts["checkpoint"] == "best.h5":
+    if loader.facts.get("checkpoint") == "best.h5":
         found.append("best.h5 was chosen by such a distance during training, which makes the distance a little too low")
     if extractor is not None and extractor.name != "digits" and any(len(shape) == 2 for shape in loader.shapes):
         found.append("grey images, repeated to three channels")

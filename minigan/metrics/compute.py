@@ -13,7 +13,9 @@ METRICS = ("frechet", "frechet_infinity", "kid", "prdc", "inception_score")
 
 
 def check_metrics(metrics: Sequence[str]) -> None:
-    """InputError if one of the names is no metric."""
+    """InputError if one of the names is no metric, and for one name that stands in no list."""
+    if isinstance(metrics, str):
+        raise InputError(f"metrics are a list of names, such as [{metrics!r}]")
     if unknown := sorted(set(metrics) - set(METRICS)):
         raise InputError(f"unknown metric {unknown[0]!r}: use some of {', '.join(METRICS)}")
 

@@ -2,7 +2,7 @@
 
 digit-FID is the Fréchet distance between real and generated images in the 64 features of this classifier. It is **not**
 the Inception FID: it has a scale of its own, and compares only with digit-FIDs of the same weights and numbers of
-images. The classifier has learned drawn pen-stroke digits only (see `experiments.train_digits`).
+images. The classifier has learned drawn pen-stroke digits and MNIST's training images (see `experiments.train_digits`).
 """
 
 import hashlib

@@ -33,7 +33,7 @@ class Statistics:
     mean: np.ndarray
     cov: np.ndarray  # divided by N − 1
     count: int | None = None  # N images; None if the file does not say
-    extractor: dict[str, Any] | None = None  # Extractor.describe and its "digest"; None in files of other tools
+    extractor: dict[str, Any] | None = None  # Extractor.describe and its "digest"; None if it is not known
     content: str | None = None  # digest of the images, see `minigan.metrics.loaders`
     features: Features | None = None
 
@@ -85,7 +85,18 @@ def load_statistics(path: str | os.PathLike) -> Statistics:
 
 def _read(f: h5py.File) -> Statistics:
     meta = json.loads(text(f.attrs["meta"]) or "")
-    extractor, count, content = dict(meta["extractor"]), meta["count"], meta["content"]
+    extractor, count, content = meta["extractor"], meta["count"], meta["content"]
+    if extractor is not None:
+        extractor = dict(extractor)
+        _check_extractor(extractor)
+    if type(count) is not int or count < 2 or not isinstance(content, str | None):
+        raise ValueError(f"it cannot be of {count} images")
+    features = Features.read(f) if "features" in f else None
+    mean, cov = (np.asarray(read_array(f, name), np.float64) for name in ("mu", "sigma"))
+    return Statistics(mean, cov, count, extractor, content, features)
+
+
+def _check_extractor(extractor: dict[str, Any]) -> None:
     kinds = {"features": str, "dimensions": int, "digest": str}
     if missing := kinds.keys() - extractor.keys():
         raise ValueError(f"it does not give the {min(missing)} of its extractor")
@@ -94,11 +105,6 @@ def _read(f: h5py.File) -> Statistics:
     for name in ("mode", "weights_sha256"):
         if not isinstance(extractor.get(name), str | None):
             raise ValueError(f"the {name} of its extractor is not text")
-    if type(count) is not int or count < 2 or not isinstance(content, str | None):
-        raise ValueError(f"it cannot be of {count} images")
-    features = Features.read(f) if "features" in f else None
-    mean, cov = (np.asarray(read_array(f, name), np.float64) for name in ("mu", "sigma"))
-    return Statistics(mean, cov, count, extractor, content, features)
 
 
 def _check(path: Path, found: Statistics) -> None:

@@ -122,6 +122,9 @@ def test_a_checkpoint_and_a_run_are_image_sets(trained, files, tmp_path, capsys)
     record = json.loads((tmp_path / "j").read_text())
     assert record["fake"]["kind"] == "run" and record["fake"]["step"] == 20 and record["fake"]["sampling_seed"] == 0
     assert any("best.h5 was chosen by such a distance" in w for w in record["warnings"])
+    record = json.loads(run(trained / "best.h5", files / "real.h5", "--num", "60", "--json", "-", capsys=capsys)[1])
+    assert record["fake"]["kind"] == "checkpoint"
+    assert any("best.h5 was chosen by such a distance" in w for w in record["warnings"])
     _, out, _ = run(trained / "checkpoint.h5", trained / "checkpoint.h5", "--num", "60", capsys=capsys)
     assert "made by checkpoint.h5, step 10" in out and re.search(r"digit-FID\[60/60\] +0 ", out)
 

@@ -40,6 +40,21 @@ def test_numbers_depend_neither_on_the_batch_nor_on_the_order(metrics):
         assert values == pytest.approx(expected, rel=1e-4)
 
 
+@pytest.mark.parametrize(
+    "options, sentence",
+    [
+        ({"batch": 0}, "batch must be at least 1, not 0"),
+        ({"batch": -1}, "batch must be at least 1, not -1"),
+        ({"k": 0}, "k must be at least 1, not 0"),
+        ({"metrics": "kid"}, r"metrics are a list of names, such as \['kid'\]"),
+        ({"metrics": "frechet"}, r"metrics are a list of names, such as \['frechet'\]"),
+    ],
+)
+def test_options_that_mean_nothing_are_one_sentence(options, sentence):
+    with pytest.raises(InputError, match=sentence):
+        compare_images(FAKE, REAL, features="digits", **options)
+
+
 def test_streamed_moments_are_those_of_all_features(monkeypatch):
     monkeypatch.setattr(image_set, "ROWS", 50)
     extractor = Counting()

@@ -13,7 +13,7 @@ from experiments import fid
 from minigan.errors import InputError
 from minigan.metrics.comparison import compare_images
 from minigan.metrics.features import Features
-from minigan.metrics.statistics import load_statistics, save_statistics
+from minigan.metrics.statistics import Statistics, load_statistics, save_statistics
 
 
 def test_statistics_come_back_as_they_were_saved(tmp_path):
@@ -25,6 +25,16 @@ def test_statistics_come_back_as_they_were_saved(tmp_path):
     assert (found.count, found.content, found.extractor) == (120, measured.content, measured.extractor)
     np.testing.assert_array_equal(found.features.values, measured.features.values)
     np.testing.assert_array_equal(found.features.probabilities, measured.features.probabilities)
+
+
+def test_statistics_of_features_that_nobody_described_come_back_too(tmp_path):
+    measured = Statistics.of(Features(np.random.default_rng(0).standard_normal((30, 5)).astype("float32")))
+    save_statistics(tmp_path / "s.h5", measured)
+    found = load_statistics(tmp_path / "s.h5")
+    np.testing.assert_array_equal(found.cov, measured.cov)
+    assert found.extractor is None and found.count == 30
+    warnings = compare_images(tmp_path / "s.h5", tmp_path / "s.h5", metrics=("frechet",)).warnings
+    assert any(w.startswith("A: the file does not name its network") for w in warnings)
 
 
 def test_a_statistics_file_allows_the_distance_and_says_what_it_does_not(tmp_path, files, capsys):

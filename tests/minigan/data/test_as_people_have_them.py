@@ -172,7 +172,7 @@ def test_sizes_that_a_file_claims_are_not_believed(tmp_path):
 @pytest.mark.parametrize(
     "change",
     [
-        {"count": "many"}, {"count": True}, {"count": -5}, {"count": 1e300}, {"extractor": None}, {"extractor": [1]},
+        {"count": "many"}, {"count": True}, {"count": -5}, {"count": 1e300}, {"extractor": "x"}, {"extractor": [1]},
         {"extractor": {"features": [], "dimensions": 3, "digest": ""}}, {"content": 7},
         {"extractor": {"features": "random", "dimensions": "3", "digest": ""}},
         {"extractor": {"features": "random", "dimensions": 3, "digest": "", "mode": {}}},
