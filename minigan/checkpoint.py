@@ -8,7 +8,7 @@ import numpy as np
 
 from minigan.errors import InputError
 from minigan.hdf5 import array_names, read_array, reading_hdf5, text, writing_hdf5
-from minigan.page.pieces import is_number
+from minigan.numbers import is_number
 
 FORMAT = "minigan checkpoint 1"
 

@@ -7,7 +7,7 @@ import numpy as np
 
 from minigan.charts import LIGHT, Bars, Chart, Line, run_colours, sheet
 from minigan.log import DISTANCES, FEATURES, class_count, last
-from minigan.page.pieces import is_number, number, percent
+from minigan.numbers import is_number, number, percent
 
 TRAINING = {  # of "train" records: title, {key: (label, ink) of each line}, whether the axis is logarithmic
     "Loss": ({"loss_d": ("discriminator", "D"), "loss_g": ("generator", "G")}, False),

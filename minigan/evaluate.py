@@ -16,6 +16,7 @@ from minigan.config import Config
 from minigan.data import Dataset, content_hash
 from minigan.data.cache import cache_directory
 from minigan.errors import InputError, NoSuchSplit
+from minigan.log import BRIGHT, FAINT
 from minigan.metrics.cache import FeatureCache
 from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
@@ -27,7 +28,6 @@ from minigan.ranks import One
 FOUND = 0.04  # a class counts as found if it has at least this share of the samples; there are ten classes
 KID_SUBSETS = 20  # during training; experiments.fid takes 100
 LEAST = 6  # real images that an evaluation needs
-FAINT, BRIGHT = 20, 250  # of 255: real strokes on a black ground have few pixels from 1 to 19, and many above 250
 
 
 @dataclass
@@ -44,6 +44,7 @@ class Evaluator:
     split: str  # of the real images: "test", or "train" where there are no test images
     class_shares: np.ndarray | None  # (10,), of the real images, if the extractor knows their classes
     tones: dict[str, float]  # of the real images
+    why: str = ""  # why they are training images
 
     @classmethod
     def of(cls, extractor: Extractor, data: Dataset, split: str, samples: int, reference: int) -> "Evaluator":
@@ -115,7 +116,7 @@ class Evaluator:
 
     def describe(self) -> str:
         """What is compared with what, in one line for the terminal."""
-        split = "test images" if self.split == "test" else "training images, as there are too few test images"
+        split = "test images" if self.split == "test" else "training images" + (self.why and f", as {self.why}")
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
             f"real against real with {self.compared:,}: {self.floor:.3g}"
@@ -183,14 +184,8 @@ def make_evaluator(
     """
     if features == "none":
         return None
-    test, split = data, "train"
-    try:
-        found = load_test()
-        enough = len(found) >= min(100, len(data)) and found.images.shape[1:] == data.images.shape[1:]
-        if enough and not np.array_equal(found.images[:1000], data.images[:1000]):  # a folder has only one split
-            test, split = found, "test"
-    except NoSuchSplit:
-        pass
+    test, why = choose_reference(data, load_test)
+    split = "train" if why else "test"
     if len(test) < LEAST:
         return None
     if features == "auto":
@@ -204,7 +199,24 @@ def make_evaluator(
         raise InputError("--features inception needs --inception FILE, the weights of experiments.export_inception")
     extractor = make_extractor(features, weights=weights, mode=mode, device=device)
     extractor.world = world or One()
-    return Evaluator.of(extractor, test, split, config.eval_samples, config.eval_reference)
+    evaluator = Evaluator.of(extractor, test, split, config.eval_samples, config.eval_reference)
+    evaluator.why = why
+    return evaluator
+
+
+def choose_reference(data: Dataset, load_test: Callable[[], Dataset]) -> tuple[Dataset, str]:
+    """The test images and ""; or the training images `data`, and in words why there are no test images to take."""
+    try:
+        test = load_test()
+    except NoSuchSplit:
+        return data, "there are no test images"
+    if test.images.shape[1:] != data.images.shape[1:]:
+        return data, "the test images have another size"
+    if len(test) < min(100, len(data)):
+        return data, f"the test images are only {len(test):,}"
+    if np.array_equal(test.images[:1000], data.images[:1000]):  # as of a folder
+        return data, "the data are not split"
+    return test, ""
 
 
 def are_digits(data: Dataset) -> bool:

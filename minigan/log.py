@@ -16,6 +16,9 @@ DISTANCES = {  # key of a Fréchet distance in a record -> its name. Distances o
     "digit_fid": "digit-FID",
     "random_fid": "random-FID",
 }
+# Of 255: pixels from 1 to 19 are faint, and those above 250 bright. Real strokes on a black ground have few faint
+# pixels and many bright ones.
+FAINT, BRIGHT = 20, 250
 TEXTS = ("kind", "features", "reference_split")  # fields of a record that are text; the others are numbers
 FEATURES = {"digits": "digit features", "inception": "Inception features", "random": "random features"}
 
@@ -111,18 +114,22 @@ def class_count(record: dict) -> int:
 
 
 def describe(figures: dict[str, Any]) -> str:
-    """The record of an evaluation in one line for the terminal."""
+    """The record of an evaluation in one line for the terminal. What the record lacks is left out."""
     named = distance(figures)
     if not named:
         return "no figures"
     key, label = named
-    ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
-    parts = [
-        f"{label} {figures[key]:.1f} ({ratio:.1f} × real against real) of {figures['samples']:,} samples",
-        f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}",
-        f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}",
-    ]
-    if "classes" in figures:
+    parts = [f"{label} {figures[key]:.1f}"]
+    if "floor" in figures:
+        ratio = figures[key] / figures["floor"] if figures["floor"] else math.inf
+        parts[0] += f" ({ratio:.1f} × real against real)"
+    if "samples" in figures:
+        parts[0] += f" of {figures['samples']:,} samples"
+    if {"kid", "kid_std"} <= figures.keys():
+        parts.append(f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}")
+    if {"precision", "recall"} <= figures.keys():
+        parts.append(f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}")
+    if {"classes", "confident"} <= figures.keys():
         noun = "class" if figures["classes"] == 1 else "classes"
         parts.append(f"{figures['classes']} {noun}, {100 * figures['confident']:.1f} % confident")
     if "label_accuracy" in figures:

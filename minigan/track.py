@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from minigan.errors import InputError
-from minigan.page.pieces import is_number
+from minigan.numbers import is_number
 
 NOT_SCALARS = ("kind", "step")
 PACKAGE = "tensorboardX"
@@ -50,4 +50,4 @@ def check_installed() -> None:
     try:
         __import__(PACKAGE)
     except ImportError as e:
-        raise InputError(f"--track tensorboard needs tensorboardX ({e}): pip install 'minigan[track]'") from e
+        raise InputError(f"--track tensorboard needs tensorboardX ({e}): pip install -e '.[track]'") from e

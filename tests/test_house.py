@@ -148,6 +148,15 @@ def test_an_import_upwards_is_noticed(low, line):
     assert package(high) > package(low)
 
 
+@pytest.mark.parametrize("name", ["minigan.checkpoint", "minigan.track", "minigan.log", "minigan.sampling"])
+def test_what_a_run_writes_needs_no_page(name):
+    reached, waiting = set(), {name}
+    while waiting:
+        reached |= waiting
+        waiting = set().union(*(graph()[each] for each in waiting)) - reached
+    assert not {each for each in reached if each.startswith(("minigan.page", "minigan.report"))}
+
+
 def test_only_accelerate_asks_for_twins():
     """The words of the fast paths stand in no readable file."""
     words = ("runs_on", "LOOPS", "numba", "cuda_kernel", "launch")

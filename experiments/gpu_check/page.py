@@ -11,8 +11,9 @@ from experiments.bench import show
 from experiments.gpu_check.stages import BESIDE_TORCH, OPS_BESIDE_TORCH, PROFILED, SHARED, STEPS, Stage
 from minigan.charts import DARK, LIGHT, Chart, Line, chart_grid, run_colours
 from minigan.files import write_bytes
+from minigan.numbers import count, duration, is_number, number, percent
 from minigan.page import figure, render, section
-from minigan.page.pieces import count, duration, is_number, number, percent, plain
+from minigan.page.pieces import plain
 
 # The default run on a CPU, from docs/measurements.md: the digit-FID by step, and the seconds
 CPU = {10_000: 23.0}

@@ -15,8 +15,8 @@ from experiments.poster.page import made, missing
 from experiments.poster.tables import data_name, table
 from minigan.charts import LIGHT, PALETTE, Chart, Line, chart_grid, dress, logarithmic, run_colours, svg
 from minigan.curves import logged
+from minigan.numbers import number
 from minigan.page import render, section
-from minigan.page.pieces import number
 
 Results = dict[str, Result]
 COLOURS = dict(zip(KINDS, PALETTE, strict=False))

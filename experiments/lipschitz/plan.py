@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 from experiments.parts.jobs import Job, Result
 from experiments.poster.numbers import Row, course
 from minigan.config import Config
-from minigan.page.pieces import number
+from minigan.numbers import number
 
 KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all runs.
     "plain": ("plain", "--d-similarity dot --d-norm none"),

@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     """Time a few steps, and print the configuration, the sizes and the time of the run."""
+    from minigan.numbers import duration
     from minigan.pace import seconds_per_step, seconds_with_ranks
-    from minigan.page.pieces import duration
 
     print("timing a few steps …", file=sys.stderr)
     pace = limit.fit(gan) if limit else seconds_per_step(gan)

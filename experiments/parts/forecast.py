@@ -14,8 +14,8 @@ def forecast(jobs: list[Job], out: Path, at_once: int, device: str) -> int:
     """List the runs and the time that each still takes, by a few steps of each kind on this machine."""
     import numpy as np
 
+    from minigan.numbers import duration
     from minigan.pace import seconds_per_step
-    from minigan.page.pieces import duration
     from minigan.step import GAN
 
     paces: dict[str, float] = {}

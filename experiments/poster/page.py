@@ -10,8 +10,9 @@ from experiments.poster.numbers import ablation_rows, course, seconds
 from experiments.poster.picture import ablation_figure, distance_charts, figures_of, last_grid, loss_charts
 from experiments.poster.tables import DIGITS, NAMES, ROWS, ablation_table, beside, data_name, table, told
 from minigan.charts import chart_grid, run_colours, svg
+from minigan.numbers import duration, number
 from minigan.page import render, section
-from minigan.page.pieces import duration, image_tag, number, plain
+from minigan.page.pieces import image_tag, plain
 
 BESIDE_TITLES = {  # of the grids that --data adds: the samples, and the real images
     "size32": ("32 × 32, as on the poster", "Real digits, 32 × 32"),

@@ -11,7 +11,7 @@ from experiments.poster.numbers import Row, ablation_rows, course
 from experiments.poster.tables import DIGITS, NAMES, ROWS, trained_on
 from minigan.charts import LIGHT, Chart, Line, draw, dress, last_step, logarithmic, png, run_colours
 from minigan.curves import logged
-from minigan.page.pieces import is_number
+from minigan.numbers import is_number
 
 COLOURS = {name: run_colours(name)[0] for name in NAMES}
 LOSSES = {"Loss of the discriminator": "loss_d", "Loss of the generator": "loss_g", "D(real) − D(generated)": "gap"}

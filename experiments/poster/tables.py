@@ -7,7 +7,8 @@ from html import escape
 from experiments.parts.jobs import Result
 from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.plan import BESIDE
-from minigan.page.pieces import count, duration, number, plain
+from minigan.numbers import count, duration, number
+from minigan.page.pieces import plain
 
 DIGITS = ("vitgan", "vanilla", "relu", "cnn")  # the runs of the poster's figures on digits
 NAMES = {  # what the page calls the runs of the figures

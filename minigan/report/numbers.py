@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from minigan.log import FEATURES, class_count, distance, last
-from minigan.page.pieces import count, duration, is_number, number, percent
+from minigan.log import BRIGHT, FAINT, FEATURES, class_count, distance, last
+from minigan.numbers import count, duration, is_number, number, percent
 
 Record = dict[str, Any]  # a line of log.jsonl
 Cards = list[tuple[str, str, str]]  # label, value and note of each; an empty value leaves the card out
@@ -91,8 +91,8 @@ def _quality(run: Path, records: list[Record]) -> Cards:
         ("classes found", number(figures.get("classes")), f"of {class_count(figures)}"),
         ("class KL", number(figures.get("class_kl")), "nats, from the real shares"),
         ("confident samples", percent(figures.get("confident")), "by the classifier"),
-        ("bright pixels", _tenths(figures.get("bright")), _beside("above 250", figures.get("real_bright"))),
-        ("faint pixels", _tenths(figures.get("faint")), _beside("from 1 to 19", figures.get("real_faint"))),
+        ("bright pixels", _tenths(figures.get("bright")), _beside(f"above {BRIGHT}", figures.get("real_bright"))),
+        ("faint pixels", _tenths(figures.get("faint")), _beside(f"from 1 to {FAINT - 1}", figures.get("real_faint"))),
         ("of the class asked for", percent(figures.get("label_accuracy")), _worst(figures.get("class_accuracy"))),
         ("samples evaluated", count(figures.get("samples")), real),
     ]

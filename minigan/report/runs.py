@@ -18,8 +18,9 @@ from minigan.curves import logged
 from minigan.errors import InputError
 from minigan.files import why, write_bytes
 from minigan.log import DISTANCES, distance, last
+from minigan.numbers import count, duration, is_number, number
 from minigan.page import figure, render, section
-from minigan.page.pieces import count, duration, is_number, number, plain
+from minigan.page.pieces import plain
 from minigan.run_view import RunView
 
 Record = dict[str, Any]

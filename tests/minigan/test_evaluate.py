@@ -162,9 +162,14 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
 @pytest.mark.slow
 def test_without_test_images_the_training_images_are_the_reference_and_it_is_said(digits):
     few = Dataset(digits.images[:120], None, "folder", None)
-    for test in (None, few, Dataset(digits.images[120:140], None, "a handful", None)):  # a folder is its own test set
+    for test, why in (
+        (None, "there are no test images"),
+        (few, "the data are not split"),  # a folder is its own test set
+        (Dataset(digits.images[120:140], None, "a handful", None), "the test images are only 20"),
+        (Dataset(digits.images[:, 2:, 2:], None, "smaller", None), "the test images have another size"),
+    ):
         chosen = evaluator(few, test)
-        assert chosen.split == "train" and "training images" in chosen.describe()
+        assert chosen.split == "train" and f"training images, as {why}; " in chosen.describe()
         assert chosen(few.images[:20])["reference_split"] == "train"
 
 

@@ -16,6 +16,7 @@ from slow import slow_but_the_first
 from minigan.curves import run_charts
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_animation, save_image
+from minigan.log import BRIGHT, FAINT
 from minigan.page import film
 from minigan.report import write_report
 
@@ -93,7 +94,7 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
         "coverage 0.52",
         "0.0223",
         "against 7,500 test",
-        *("5.2%", "above 250; real: 6.5%", "1.6%", "from 1 to 19; real: 1.0%"),
+        *("5.2%", f"above {BRIGHT}; real: 6.5%", "1.6%", f"from 1 to {FAINT - 1}; real: 1.0%"),
         *(
             "KID 0.0123 ± 0.0045",
             "precision 0.61",

@@ -68,7 +68,7 @@ def test_a_resumed_run_hides_what_a_killed_one_wrote_beyond(tmp_path, writers):
 
 def test_without_the_package_it_is_one_sentence(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "tensorboardX", None)
-    with pytest.raises(InputError, match=r"pip install 'minigan\[track\]'"):
+    with pytest.raises(InputError, match=r"pip install -e '\.\[track\]'"):
         mnist.main(["--track", "tensorboard", "--device", "cpu", "--out", str(tmp_path / "run")])
     assert not (tmp_path / "run").exists()
 
