@@ -110,10 +110,11 @@ def _gif(grids: Sequence[Path]) -> bytes:
     return buffer.getvalue()
 
 
-def save_loop(frames: Iterable[np.ndarray], path: Path, frames_per_second: int = 25) -> None:
+def save_loop(frames: Iterable[np.ndarray], path: Path) -> None:
     """Save all frames, uint8 (H, W) or (H, W, 3) of one size, as a GIF in which the first follows the last.
 
-    Greys are kept exactly. A colour frame is reduced to the 256 colours that suit it best. Small frames are enlarged.
+    It shows 25 frames in a second. Greys are kept exactly. A colour frame is reduced to the 256 colours that suit it
+    best. Small frames are enlarged.
     """
     from PIL import Image
 
@@ -123,7 +124,7 @@ def save_loop(frames: Iterable[np.ndarray], path: Path, frames_per_second: int =
     size = factor * images[0].width, factor * images[0].height
     first, *rest = [image.resize(size, Image.Resampling.NEAREST) for image in images]
     buffer = io.BytesIO()
-    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=1000 // frames_per_second, loop=0)
+    first.save(buffer, "GIF", save_all=True, append_images=rest, duration=40, loop=0)
     write_bytes(path, buffer.getvalue())
 
 

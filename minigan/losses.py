@@ -21,7 +21,7 @@ class Loss:
 
 
 def logistic_discriminator(real: Tensor, fake: Tensor) -> Tensor:
-    """L_D = −E log σ(D(x)) − E log(1 − σ(D(G(z)))), minus the game's value (Goodfellow et al., 1406.2661, eq. 1)."""
+    """L_D = −E log σ(D(x)) − E log(1 − σ(D(G(z)))): −V, V the game's value (Goodfellow et al., 1406.2661, eq. 1)."""
     return ops.softplus(-real).mean() + ops.softplus(fake).mean()
 
 

@@ -194,8 +194,11 @@ def join(shared: bool = True) -> One:
 
 
 def leave(status: int, failed: bool) -> None:
-    """The end of a process with this exit status. failed: it ends by an error that the others may not have made, so
-    all are ended."""
+    """Part from the other ranks, before this process exits with `status`.
+
+    failed: the process ends by an error, which the other ranks may not have made. They would wait for this one, so all
+    of them are ended.
+    """
     if not _world:
         if launched()[1]:  # rank 0 has the same error, and the launcher would end it before it says so
             sys.exit(0)

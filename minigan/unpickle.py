@@ -154,7 +154,7 @@ class _Machine:
             case "PROTO" | "FRAME":
                 pass
             case _:
-                raise InputError(f"the pickle uses the instruction {name}: refused, it can make objects of any class")
+                raise InputError(f"the pickle uses the instruction {name}: refused, it makes more than plain data")
 
     def pop(self, n: int) -> list[Any]:
         """Take the last n objects from the stack."""

@@ -126,7 +126,8 @@ class ImplicitPatch(Module):
             self.encode: Module = FourierFeatures(2, hidden, rng=rng)
         else:
             self.encode = siren = SirenLayer(2, hidden, omega, True, rng=rng)
-            # Frequencies over ±ω₀, not ±ω₀/2: with half of ω₀, Adam moves them half as fast.
+            # A SIREN layer spreads its frequencies over ±ω₀/2, and the doubled weights spread them over ±ω₀. A doubled
+            # ω₀ would do the same, but Adam would then move the frequencies twice as fast.
             siren.linear.weight.data *= 2
             siren.linear.weight_std *= 2
         self.modulate = Linear(features, hidden, rng=rng)
@@ -255,8 +256,8 @@ class Generator(Module):
         self.modulated = modulated
         modulation = width if modulated else None
         self.style_rate, self.reach = style_rate, reach
-        # Without classes w has to tell them apart, and grows. With classes it did not, and images of a class looked
-        # alike. So it begins larger.
+        # Without classes, w alone tells the images apart, and it grew in training. With classes it did not grow, and
+        # the images of one class looked alike. So with classes w begins larger.
         self.mapping = Mapping(latent, width, mapping, gain=3.0 if classes else 1.0, rng=rng)
         self.position = Position(self.grid, width, position, 0.5, rng=rng)
         maps = 1 if tokens_alike else self.grid**2  # of w, D features each

@@ -57,11 +57,6 @@ class Prefetch:
         while self.waiting:
             self.waiting.pop().cancel()
 
-    def close(self) -> None:
-        """End the thread."""
-        self.forget()
-        self.pool.shutdown()
-
 
 def prefetched(images: Any, seed: int, batch: int, device: str, part: Part = WHOLE) -> Prefetch:
     """This part of the batches by step, uint8 on the device, from images that stay in memory or on the disk."""

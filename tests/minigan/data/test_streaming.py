@@ -254,7 +254,7 @@ def test_it_reads_a_few_batches_ahead_and_no_more():
     time.sleep(0.05)
     assert seen == list(range(len(seen))) and 3 <= len(seen) <= 3 + stream._AHEAD
     assert fetch(40) == 40 and fetch(41) == 41 and fetch(41) == 41
-    fetch.close()
+    del fetch
     assert gone()
 
 
