@@ -83,6 +83,13 @@ class FlatParameters:
         return (slice(i, i + size) for i in range(0, len(self.data), size))
 
 
+def refuse_negative(**values: float) -> None:
+    """ValueError for a value below 0, and for NaN."""
+    for name, value in values.items():
+        if not value >= 0:
+            raise ValueError(f"{name} must not be negative, but is {value}")
+
+
 class Optimizer:
     """What optimisers share: parameters in one flat array, `lr`, and how many steps `t` were made.
 
@@ -92,6 +99,7 @@ class Optimizer:
     """
 
     def __init__(self, parameters: Sequence[Parameter], lr: float):
+        refuse_negative(lr=lr)
         self.flat = FlatParameters(parameters)
         self.lr, self.t = lr, 0
 
@@ -179,6 +187,9 @@ class Adam(Optimizer):
         scales: Sequence[float] | None = None,
     ):
         super().__init__(parameters, lr)
+        refuse_negative(eps=eps)
+        if not all(0 <= beta < 1 for beta in betas):
+            raise ValueError(f"betas must be at least 0 and below 1, but are {betas}")
         self.betas, self.eps, self.max_norm = betas, eps, max_norm
         self.scales = None if scales is None else self.flat.spread(scales)
         self.m, self.v = 0 * self.flat.data, 0 * self.flat.data
@@ -210,6 +221,7 @@ class AdamW(Adam):
         max_norm: float | None = None,
         scales: Sequence[float] | None = None,
     ):
+        refuse_negative(weight_decay=weight_decay)
         self.weight_decay = weight_decay
         self.shrink: Any = None
         super().__init__(parameters, lr, betas, eps, max_norm, scales)

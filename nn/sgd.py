@@ -5,7 +5,7 @@ from typing import Any
 
 from autograd.arrays import Numbers, array_module
 from nn.module import Parameter
-from nn.optim import Optimizer
+from nn.optim import Optimizer, refuse_negative
 
 
 class SGD(Optimizer):
@@ -28,6 +28,7 @@ class SGD(Optimizer):
         if nesterov and (momentum <= 0 or dampening != 0):
             raise ValueError("Nesterov's step needs a momentum above 0 and no dampening")
         super().__init__(parameters, lr)
+        refuse_negative(momentum=momentum, weight_decay=weight_decay)
         self.momentum, self.dampening, self.weight_decay = momentum, dampening, weight_decay
         self.nesterov = nesterov
         self.buffer = 0 * self.flat.data

@@ -7,6 +7,7 @@ import pytest
 from small_net import Net
 from tensors import normal
 
+import nn
 from autograd import Tensor, grad
 from nn import EMA, Adam, BatchNorm2d, FlatParameters, Parameter, Sequential, learning_rate
 
@@ -140,6 +141,22 @@ def test_adam_goes_on_from_its_state():
 
 
 # ---- learning rate
+
+
+@pytest.mark.parametrize(
+    "name, option",
+    [(name, {"lr": -0.1}) for name in ("SGD", "Adam", "AdamW")]
+    + [(name, {"weight_decay": -1.0}) for name in ("SGD", "AdamW")]
+    + [(name, {key: value}) for name in ("Adam", "AdamW") for key, value in (("eps", -1e-8), ("betas", (0.9, 1.0)))]
+    + [("Adam", {"betas": (-0.1, 0.9)}), ("SGD", {"momentum": -0.9})],
+)
+def test_optimisers_refuse_what_torch_refuses(name, option):
+    """A negative rate would climb, and a beta of 1 would divide by zero."""
+    torch = pytest.importorskip("torch")
+    with pytest.raises(ValueError):
+        getattr(torch.optim, name)([torch.ones(2, requires_grad=True)], **option)
+    with pytest.raises(ValueError, match=next(iter(option))):
+        getattr(nn, name)([Parameter(np.ones(2))], **option)
 
 
 def test_learning_rate_schedules():
