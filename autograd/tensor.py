@@ -40,6 +40,12 @@ class Node:
         self.grad: Any = None  # filled by backward(), in leaves only
         self.seen: Seen | None = None  # in debug mode
 
+    def fit(self, data: Any) -> None:
+        """This leaf now has another array."""
+        if data.shape != self.shape:
+            self.grad = None  # it was the gradient of the old array
+        self.shape, self.dtype = data.shape, data.dtype
+
 
 class Tensor(ArrayMethods):
     """An array (NumPy or CuPy) that records what is done with it if `requires_grad`.
@@ -51,12 +57,13 @@ class Tensor(ArrayMethods):
     inside `debug()`.
     """
 
-    __slots__ = ("_data", "node", "__weakref__")
+    __slots__ = ("_data", "node", "_frozen", "__weakref__")
     __array_ufunc__: Any  # see interchange.py
     __array_priority__ = 1000
 
     _data: Any
     node: Any
+    _frozen: Any  # of a leaf that required gradients once, and does not now: its node
     backward: Callable[..., None]  # see engine.py
 
     def __init__(self, data: Any, *, node: Any = None, requires_grad: bool = False):
@@ -76,15 +83,15 @@ class Tensor(ArrayMethods):
         if node is not None and node.op is None:
             if value.dtype.kind != "f":
                 raise TypeError(f"this Tensor requires gradients, so its data cannot become {value.dtype}")
-            if value.shape != node.shape:
-                node.grad = None  # it was the gradient of the old array
-            node.shape, node.dtype = value.shape, value.dtype
+            node.fit(value)
         self._data = value
 
     data: Any = property(operator.attrgetter("_data"), _set_data)  # no Python runs where it is read
 
     @property
     def requires_grad(self) -> bool:
+        """Whether what is done with it is recorded. A leaf that is frozen for a while has its .grad again afterwards,
+        and tapes from before still lead to it."""
         return self.node is not None
 
     @requires_grad.setter
@@ -94,8 +101,11 @@ class Tensor(ArrayMethods):
         if self.node is not None and self.node.op is not None:
             if not value:
                 raise RuntimeError(f"this is a result of {self.node.op.name}, which stays recorded: use x.detach()")
-        elif value != (self.node is not None):
-            self.node = Node(None, (), {}, {}, self._data, None) if value else None
+        elif value and self.node is None:
+            self.node = getattr(self, "_frozen", None) or Node(None, (), {}, {}, self._data, None)
+            self.node.fit(self._data)
+        elif not value and self.node is not None:
+            self._frozen, self.node = self.node, None
 
     @property
     def grad(self) -> Any:
@@ -162,10 +172,30 @@ class Tensor(ArrayMethods):
         """The one value by a format, as in f"{loss:.3f}": from a GPU this waits."""
         return format(self.item(), spec) if spec else str(self)
 
+    def __copy__(self) -> "Tensor":
+        """The same array at the same place on the tape."""
+        new = type(self).__new__(type(self))
+        new._data, new.node = self._data, self.node
+        return new
+
     def __deepcopy__(self, memo: dict) -> "Tensor":
+        self._refuse_result()
+        return type(self)(self._data.copy(), requires_grad=self.requires_grad)
+
+    def __getstate__(self) -> tuple[Any, bool]:
+        """What a pickle holds, no more than a deep copy: no node and no .grad."""
+        self._refuse_result()
+        return self._data, self.requires_grad
+
+    def __setstate__(self, state: tuple[Any, bool]) -> None:
+        """The node is made here, because another process counts its nodes otherwise: a node must be older than what is
+        computed from it."""
+        (self._data, requires_grad), self.node = state, None
+        self.requires_grad = requires_grad
+
+    def _refuse_result(self) -> None:
         if self.node is not None and self.node.op is not None:
             raise TypeError(f"only leaves are copied, and this is a result of {self.node.op.name}: copy x.detach()")
-        return type(self)(self._data.copy(), requires_grad=self.requires_grad)
 
     def __array__(self, *args: Any, **kwargs: Any) -> Any:
         raise TypeError("a Tensor is not turned into an array silently: use .data (as it is) or .numpy() (on the host)")

@@ -2,11 +2,15 @@
 
 import copy
 import pickle
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
 from tensors import leaf, vector
 
+import nn
 from autograd import Tensor, backward, grad, no_grad, ops
 
 
@@ -56,6 +60,76 @@ def test_only_leaves_are_copied():
     with pytest.raises(TypeError, match=r"only leaves are copied, and this is a result of sum: copy x.detach\(\)"):
         copy.deepcopy({"loss": x.sum()})
     assert pickle.loads(pickle.dumps(x.detach())).data.tolist() == [1, 2]
+    with pytest.raises(TypeError, match=r"only leaves are copied, and this is a result of sum: copy x.detach\(\)"):
+        pickle.dumps({"loss": x.sum()})
+
+
+def test_a_shallow_copy_is_at_the_same_place_on_the_tape():
+    x = vector(1.0, 2.0)
+    y = copy.copy(x * x)
+    assert grad(y.sum(), [copy.copy(x)])[0].tolist() == [2, 4]
+
+
+AFTER_A_PICKLE = """
+import pickle, sys
+import numpy as np
+import nn
+from autograd import Tensor, grad
+
+x, frozen, constant, layer = pickle.load(sys.stdin.buffer)
+assert x.requires_grad and not frozen.requires_grad and not constant.requires_grad
+y = (x * x).sum()
+assert x.node.id < y.node.id
+assert grad(y, [x])[0].tolist() == [2, 4]
+y.backward()
+assert x.grad.tolist() == [2, 4]
+
+before = [p.data.copy() for p in layer.parameters()]
+layer(np.ones((4, 2), "float32")).sum().backward()
+nn.SGD(layer.parameters(), 0.1).step()
+for p, old in zip(layer.parameters(), before, strict=True):
+    np.testing.assert_allclose(p.data, old - 0.4, rtol=1e-5)
+"""
+
+
+def test_leaves_are_trained_in_the_process_that_unpickles_them():
+    """A process that has made many nodes gives large numbers to the next ones."""
+    for _ in range(1000):
+        vector(1.0)
+    leaves = vector(1.0, 2.0), nn.Parameter(np.ones(2)).requires_grad_(False), Tensor(1.0), nn.Linear(2, 3)
+    command = [sys.executable, "-W", "error", "-c", AFTER_A_PICKLE]
+    done = subprocess.run(command, input=pickle.dumps(leaves), capture_output=True, cwd=Path(__file__).parents[2])
+    assert done.returncode == 0, done.stderr.decode()
+
+
+def test_a_pickle_keeps_no_gradient_and_makes_one_of_one():
+    x = vector(1.0, 2.0)
+    x.sum().backward()
+    one, two = pickle.loads(pickle.dumps([x, x]))
+    assert one is two and one.grad is None and one.requires_grad
+
+
+def test_a_leaf_that_is_frozen_for_a_while():
+    x = vector(1.0, 2.0, 3.0)
+    y = (x * x).sum()
+    y.backward()
+    x.requires_grad_(False)
+    assert x.grad is None and not (x * x).requires_grad
+    x.requires_grad_(True)
+    assert x.grad.tolist() == [2, 4, 6] and grad(y, [x])[0].tolist() == [2, 4, 6]
+    y.backward()
+    assert x.grad.tolist() == [4, 8, 12]
+
+
+def test_a_leaf_may_get_other_data_while_it_is_frozen():
+    x = vector(1.0, 2.0, 3.0)
+    x.sum().backward()
+    x.requires_grad_(False)
+    x.data = np.ones((2, 2), "float32")
+    x.requires_grad_(True)
+    assert x.grad is None
+    (gx,) = grad((x * x).sum(), [x])
+    assert gx.shape == (2, 2) and gx.dtype == np.float32
 
 
 def test_a_recorded_value_is_not_assigned_in_place():
