@@ -18,6 +18,7 @@ from autograd.tensor import Tensor
 BOOLEAN = {  # their results carry no gradient: plain arrays, as of t < 0
     np.less, np.less_equal, np.greater, np.greater_equal, np.equal, np.not_equal,
     np.logical_and, np.logical_or, np.logical_xor, np.logical_not,
+    np.isnan, np.isinf, np.isfinite,
 }  # fmt: skip
 ATTRIBUTES = {np.shape, np.ndim}
 # Names of arguments in NumPy, where ours differ
@@ -44,15 +45,16 @@ def array_function(tensor: Tensor, func: Callable, types: Sequence, args: tuple,
     """What NumPy calls for its other functions; TypeError, with the cure, for what has no gradient here."""
     name, module = func.__name__, getattr(func, "__module__", "")
     if func in ATTRIBUTES:
-        return getattr(args[0], name)
+        return getattr(tensor, name)
     f = vars({"numpy": ops, "numpy.linalg": ops.linalg}.get(module, tensor.__class__)).get(name)
     if f is None or module not in ("numpy", "numpy.linalg"):
         raise _refused(f"{module.removeprefix('numpy.')}.{name}" if module.startswith("numpy.") else name)
     ours = inspect.signature(f).parameters
     if names := _names(func):  # all but the first by name: the order is not always ours
-        options = {RENAMED.get(k, k): v for k, v in {**dict(zip(names[1:], args[1:], strict=False)), **options}.items()}
+        options = {**dict(zip(names, args, strict=False)), **options}
+        args = (options.pop(names[0]),)
+        options = {RENAMED.get(k, k): v for k, v in options.items()}
         options = {k: v for k, v in options.items() if k in ours or not (v is None or (k, v) == ("mode", "constant"))}
-        args = args[:1]
         if unknown := options.keys() - ours.keys():
             raise _refused(name, unknown)
         for option in getattr(f, "defaults", {}).keys() & options.keys():

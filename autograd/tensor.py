@@ -116,6 +116,7 @@ class Tensor(ArrayMethods):
     def grad(self, value: Any) -> None:
         if self.node is None or self.node.op is not None:
             raise ValueError("only a leaf with requires_grad=True has a .grad")
+        value = _raw(value)
         if value is not None and getattr(value, "shape", None) != self.shape:
             raise ValueError(f"the gradient of a leaf of shape {self.shape} is an array of this shape, or None")
         self.node.grad = value
@@ -212,7 +213,7 @@ class Tensor(ArrayMethods):
                 f"{why}: build a new Tensor with ops.where(mask, new, old), ops.stack([...]), ops.scatter_add(...) or "
                 "ops.concatenate([...])"
             )
-        self._data[index] = value._data if isinstance(value, Tensor) else value
+        self._data[plain_index(index)] = _raw(value)
         WRITES.note(self._data)
 
     # ndarray's operators
@@ -251,6 +252,9 @@ class Tensor(ArrayMethods):
 
     def __rmatmul__(self, other: Any) -> "Tensor":
         return ops.matmul(other, self)
+
+    def __pos__(self) -> "Tensor":
+        return self
 
     def __neg__(self) -> "Tensor":
         return ops.neg(self)
@@ -315,3 +319,10 @@ class Tensor(ArrayMethods):
 
 def _raw(x: Any) -> Any:
     return x._data if isinstance(x, Tensor) else x
+
+
+def plain_index(index: Any) -> Any:
+    """An index without Tensors: their arrays, for no gradient flows through an index."""
+    if type(index) is tuple:
+        return tuple([plain_index(i) for i in index])
+    return _raw(index)

@@ -12,6 +12,7 @@ from autograd.ops.constants import (
     ceil,
     floor,
     isfinite,
+    isinf,
     isnan,
     one_hot,
     ones_like,

@@ -146,11 +146,14 @@ def interpolate(input: Any, *, scale_factor: Any, mode: Any = 'nearest') -> Tens
     mode: "nearest" repeats pixels; "bilinear" interpolates between pixel centres (PyTorch's align_corners=False) and
     repeats the border outside them. ValueError for other modes, and for factors below 1."""
 
-def isfinite(x: Any) -> Tensor:
-    """NumPy's isfinite. Its gradient is zero, so nothing is recorded."""
+def isfinite(x: Any) -> Any:
+    """NumPy's isfinite: a plain boolean array, as x < 0 is, which has ~, & and |."""
 
-def isnan(x: Any) -> Tensor:
-    """NumPy's isnan. Its gradient is zero, so nothing is recorded."""
+def isinf(x: Any) -> Any:
+    """NumPy's isinf: a plain boolean array, as x < 0 is, which has ~, & and |."""
+
+def isnan(x: Any) -> Any:
+    """NumPy's isnan: a plain boolean array, as x < 0 is, which has ~, & and |."""
 
 def layer_norm(x: Any, normalized_shape: Any, weight: Any = None, bias: Any = None, eps: Any = 1e-05) -> Tensor:
     """Layer norm (Ba et al., 1607.06450): `normalize` over the last axes, those of `normalized_shape`.

@@ -16,19 +16,33 @@ def _array(x):
 
 def _without_gradient(name):
     def f(x):
-        array = _array(x)
-        return Tensor(getattr(array_module(array), name)(array))
+        return Tensor(_plainly(name, x))
 
     f.__name__ = f.__qualname__ = name
     f.__doc__ = f"NumPy's {name}. Its gradient is zero, so nothing is recorded."
     return public(f)
 
 
+def _boolean(name):
+    def f(x):
+        return _plainly(name, x)
+
+    f.__name__ = f.__qualname__ = name
+    f.__doc__ = f"NumPy's {name}: a plain boolean array, as x < 0 is, which has ~, & and |."
+    return public(f)
+
+
+def _plainly(name, x):
+    x = _array(x)
+    return getattr(array_module(x), name)(x)
+
+
 sign = _without_gradient("sign")
 floor = _without_gradient("floor")
 ceil = _without_gradient("ceil")
-isnan = _without_gradient("isnan")
-isfinite = _without_gradient("isfinite")
+isnan = _boolean("isnan")
+isinf = _boolean("isinf")
+isfinite = _boolean("isfinite")
 zeros_like = _without_gradient("zeros_like")
 ones_like = _without_gradient("ones_like")
 

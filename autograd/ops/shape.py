@@ -7,7 +7,7 @@ from autograd.arrays import array_module
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.registry import public
-from autograd.tensor import Tensor
+from autograd.tensor import Tensor, plain_index
 
 
 @op
@@ -159,14 +159,7 @@ class getitem:
         return numerics.scatter_add(xp, g, index, shapes[0])
 
     def call(apply, x, index):
-        return apply(x, index=_plain(index))
-
-
-def _plain(index):
-    """An index without Tensors: their arrays, for no gradient flows through an index."""
-    if type(index) is tuple:
-        return tuple([_plain(i) for i in index])
-    return index.data if isinstance(index, Tensor) else index
+        return apply(x, index=plain_index(index))
 
 
 @op
@@ -180,7 +173,7 @@ class scatter_add:
         return g[index]
 
     def call(apply, x, index, shape):
-        return apply(x, index=_plain(index), shape=shape)
+        return apply(x, index=plain_index(index), shape=shape)
 
 
 @public

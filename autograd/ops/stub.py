@@ -1,7 +1,7 @@
 """Writes `__init__.pyi` beside this file: the ops as type checkers and editors see them.
 
 `@op` turns a class into a function, which type checkers do not follow. So each op stands in the stub with its
-signature, its formula, and Tensor as its result. Run `python -m autograd.ops.stub` after an op has changed; a test
+signature, its formula, and its result, mostly Tensor. Run `python -m autograd.ops.stub` after an op has changed; a test
 compares.
 """
 
@@ -20,7 +20,7 @@ from typing import Any
 from autograd.tensor import Tensor
 
 '''
-LISTS = {"split"}  # functions that return a list of Tensors
+RESULTS = {"split": "list[Tensor]", "isnan": "Any", "isinf": "Any", "isfinite": "Any"}  # where it is no Tensor
 PATH = Path(__file__).with_name("__init__.pyi")
 
 
@@ -40,7 +40,7 @@ def stub() -> str:
 def _function(name: str, f: Any) -> str:
     parameters = [p.replace(annotation=Any) for p in inspect.signature(f).parameters.values()]
     signature = str(inspect.Signature(parameters)).replace("typing.", "")
-    result = "list[Tensor]" if name in LISTS else "Tensor"
+    result = RESULTS.get(name, "Tensor")
     text = inspect.cleandoc(f.doc if isinstance(f, Op) else f.__doc__ or "")
     lines = "\n".join(f"    {line}".rstrip() for line in text.splitlines())
     return f'def {name}{signature} -> {result}:\n    """{lines.strip()}"""\n'

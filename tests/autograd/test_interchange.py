@@ -5,7 +5,7 @@ import copy
 import numpy as np
 import pytest
 
-from autograd import Tensor, from_dlpack, gradcheck
+from autograd import Tensor, from_dlpack, grad, gradcheck, ops
 from autograd.registry import OPS
 
 
@@ -91,12 +91,13 @@ FUNCTIONS = [
     lambda x: X[0] @ x[0].T,
     lambda x: np.float64(2) * x / X,
     lambda x: X**2 + x,
-    lambda x: np.isnan(x),
     lambda x: np.argmax(x, axis=1),
     lambda x: np.sign(x),
     lambda x: np.take_along_axis(x, np.argsort(X), -1),
     lambda x: np.negative(np.multiply(x, np.subtract(x, np.divide(x, 2.0)))),
     lambda x: np.sum(x, 0, None, None, True),
+    lambda x: np.mean(a=x, axis=1),
+    lambda x: np.linalg.norm(x=x[0, 0]),
 ]
 
 
@@ -112,10 +113,26 @@ def test_they_are_recorded():
 
 
 def test_comparisons_are_plain_arrays():
-    for f in (lambda x: X > x, lambda x: np.less(x, 0), lambda x: np.logical_not(x), lambda x: np.equal(X, x)):
-        assert type(f(Tensor(X))) is np.ndarray
-        np.testing.assert_array_equal(f(Tensor(X)), f(X))
-    assert np.shape(Tensor(X)) == (2, 3, 4) and np.ndim(Tensor(X)) == 3
+    x = np.where(X > 1, np.inf, np.where(X < -1, np.nan, X))
+    for f in (
+        lambda t: x > t,
+        lambda t: np.less(t, 0),
+        lambda t: np.logical_not(t),
+        lambda t: np.equal(x, t),
+        lambda t: ~np.isnan(t) & (t > 0) | np.isinf(t),
+        lambda t: ~np.isfinite(t),
+    ):
+        assert type(f(Tensor(x))) is np.ndarray
+        np.testing.assert_array_equal(f(Tensor(x)), f(x))
+    for name in ("isnan", "isinf", "isfinite"):
+        np.testing.assert_array_equal(~getattr(ops, name)(Tensor(x)), ~getattr(np, name)(x))
+    assert np.shape(Tensor(X)) == np.shape(a=Tensor(X)) == (2, 3, 4) and np.ndim(Tensor(X)) == 3
+
+
+def test_a_mask_of_what_is_no_number():
+    x = Tensor([1.0, np.nan, 3.0], requires_grad=True)
+    kept = x[~np.isnan(x)]
+    np.testing.assert_array_equal(grad(kept.sum(), [x])[0], [1, 0, 1])
 
 
 @pytest.mark.parametrize(
@@ -143,7 +160,7 @@ def test_in_place_arithmetic_with_an_array():
         a += t
     t0 = t
     t += 1  # a new Tensor
-    assert t is not t0
+    assert t is not t0 and +t is t
 
 
 def test_cupy_leaves_its_operators_to_us():

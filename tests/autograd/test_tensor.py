@@ -160,7 +160,10 @@ def test_gradients_of_leaves_fit():
     x = vector(1.0, 2.0)
     with pytest.raises(ValueError, match=r"the gradient of a leaf of shape \(2,\) is an array of this shape, or None"):
         x.grad = np.ones(3)
-    x.grad = np.ones(2)
+    x.grad = Tensor([1.0, 1.0])  # its array
+    assert type(x.grad) is np.ndarray
+    (x * 2).sum().backward()
+    np.testing.assert_array_equal(x.grad, [3, 3])
     x.data = np.ones(2)
     assert x.grad is not None
     x.data = np.ones(3)
@@ -195,6 +198,13 @@ def test_in_place_assignment_is_refused_where_it_is_recorded():
     y = x
     y += 1  # a new Tensor: x is as it was
     assert y is not x and y.node.op is ops.add
+
+
+def test_a_tensor_is_an_index_of_an_assignment():
+    t = Tensor(np.zeros((2, 3)))
+    t[Tensor([0, 1]), Tensor([2, 0])] = 1.0
+    t[Tensor([[False, True, False], [False, False, False]])] = Tensor(5.0)
+    assert t.data.tolist() == [[0, 5, 1], [1, 0, 0]]
 
 
 def test_grad_belongs_to_leaves():
