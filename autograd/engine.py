@@ -28,12 +28,11 @@ def grad(y: Tensor, xs: Sequence[Tensor], g: Any = None, create_graph: bool = Fa
         if not isinstance(x, Tensor):
             raise TypeError(f"grad(y, xs) takes Tensors, not {type(x).__name__}: a gradient flows only through them")
     targets = {x.node for x in xs if x.node is not None}
-    g = _cotangent(y, g, create_graph)
     if create_graph:
         with switched(recording=True):  # also inside no_grad()
-            found = _sweep(y, targets, g, True)
+            found = _sweep(y, targets, _cotangent(y, g, True), True)
     else:
-        found = _sweep(y, targets, g, False)
+        found = _sweep(y, targets, _cotangent(y, g, False), False)
     return [found.get(x.node) for x in xs]
 
 

@@ -74,7 +74,7 @@ class bias_gelu:
     def forward(xp, x, bias, *, approximate="none"):
         if x.ndim == 0 or bias.shape != x.shape[-1:]:
             raise ValueError(numerics.unfit_bias(x, bias))
-        return gelu.forward(xp, x + bias, approximate=approximate)
+        return gelu.forward(xp, numerics.real(x) + bias, approximate=approximate)
 
     def backward(xp, g, x, bias, *, approximate):
         gx = gelu.backward(xp, g, x + bias, approximate=approximate)

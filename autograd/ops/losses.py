@@ -1,17 +1,19 @@
 """Losses made of ops: the mean over all elements, as in PyTorch. Cross-entropy is an op of its own."""
 
 from autograd.ops.elementwise import softplus, square
+from autograd.ops.numerics import real
 from autograd.ops.reduce import mean
 from autograd.registry import public
 from autograd.tensor import Tensor
 
 
 def _alike(name, input, target):
-    """A target of another shape would be broadcast, and the loss a mean over pairs that do not belong together."""
+    """Both in floating-point numbers, because integers wrap around. ValueError unless they have one shape: a target of
+    another one would be broadcast, and the loss a mean over pairs that do not belong together."""
     input, target = (x if isinstance(x, Tensor) else Tensor(x) for x in (input, target))
     if input.shape != target.shape:
         raise ValueError(f"{name} of {input.shape} and a target of {target.shape}: give both one shape")
-    return input, target
+    return real(input), real(target)
 
 
 @public

@@ -33,6 +33,12 @@ def count(shape, axis):
     return math.prod(shape[a] for a in axes) if shape else 1
 
 
+def per_degree(a, shape, axis, ddof):
+    """a / (n − ddof); ∞ where no degree of freedom is left, as NumPy's variance is."""
+    degrees = count(shape, axis) - ddof
+    return a / degrees if degrees > 0 else math.inf
+
+
 def as_rows(a):
     """a (…, D) as a matrix (rows, D), also where it is empty."""
     return a if a.ndim == 2 else a.reshape(-1 if a.size else math.prod(a.shape[:-1]), a.shape[-1])
@@ -115,8 +121,7 @@ class var:
 
     def backward(xp, g, x, *, axis, ddof, keepdims):
         centred = x - x.mean(axis=over(x, axis), keepdims=True)
-        degrees = count(x.shape, axis) - ddof
-        return spread(g, x.shape, axis, keepdims) * centred * (2 / degrees if degrees else math.inf)
+        return spread(g, x.shape, axis, keepdims) * centred * per_degree(2, x.shape, axis, ddof)
 
 
 @op
@@ -128,9 +133,8 @@ class std:
 
     def backward(xp, g, x, y, *, axis, ddof, keepdims):
         centred = x - x.mean(axis=over(x, axis), keepdims=True)
-        degrees = count(x.shape, axis) - ddof
         slope = xp.where(y == 0, 0, g) / xp.where(y == 0, 1, y)
-        return spread(slope, x.shape, axis, keepdims) * centred * (1 / degrees if degrees else math.inf)
+        return spread(slope, x.shape, axis, keepdims) * centred * per_degree(1, x.shape, axis, ddof)
 
 
 @op

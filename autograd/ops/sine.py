@@ -13,7 +13,7 @@ class bias_sine:
     def forward(xp, x, bias, *, omega=1.0):
         if x.ndim == 0 or bias.shape != x.shape[-1:]:
             raise ValueError(numerics.unfit_bias(x, bias))
-        z = real(x + bias)
+        z = real(x) + bias
         z *= omega
         return xp.sin(z, out=z)
 

@@ -293,9 +293,13 @@ def test_variance_without_degrees_of_freedom():
     for x, options in ((np.ones(1), {}), (np.ones((2, 1)), {"axis": 1}), (np.array(1.0), {})):
         y, gx = gradients(lambda x, options=options: ops.var(x, ddof=1, **options), x)
         assert np.isnan(y).all() and np.isnan(gx).all() and gx.shape == x.shape
-    y, gx = gradients(lambda x: ops.var(x, ddof=2), [1.0, 2.0])
-    equal(y, inf)
-    equal(gx, [-inf, inf])
+    for ddof in (2, 3):  # n − ddof counts as 0 below it, as in NumPy, and as in PyTorch over all axes
+        y, gx = gradients(lambda x, ddof=ddof: ops.var(x, ddof=ddof), [1.0, 2.0])
+        equal(y, inf)
+        equal(gx, [-inf, inf])
+        y, gx = gradients(lambda x, ddof=ddof: ops.std(x, ddof=ddof), [1.0, 2.0])
+        equal(y, inf)
+        assert np.isnan(gx).all()  # as PyTorch's
 
 
 def test_a_number_without_axes_has_axis_0():
@@ -323,6 +327,15 @@ def test_an_infinite_pixel_stays_where_it_is():
     x[0, 0, 0, 0] = inf
     y = ops.interpolate(x, scale_factor=2, mode="bilinear").data
     assert np.isfinite(y[0, 0, 3:, 3:]).all() and (y[0, 0, 0, 0], y[0, 0, 1, 1]) == (inf, inf)
+
+
+def test_unsigned_integers_do_not_wrap_around():
+    """Of losses and of a bias: the values are those of the same numbers in float64."""
+    a, b = np.array([0, 20, 255], np.uint8), np.array([255, 25, 200], np.uint8)
+    for f in (ops.mse_loss, ops.binary_cross_entropy_with_logits, ops.bias_gelu, ops.bias_sine):
+        found, expected = f(a, b).data, f(a.astype(float), b.astype(float)).data
+        assert found.dtype == np.float64
+        equal(found, expected)
 
 
 def test_power_of_two_dtypes():
