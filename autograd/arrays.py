@@ -119,6 +119,11 @@ def keep_freed_memory() -> None:
 _TRIM_THRESHOLD, _MMAP_THRESHOLD = -1, -3  # from malloc.h
 
 
+def with_shape(x: Any) -> Any:
+    """x itself where it has a shape, as arrays and Tensors have, else as `host_array`, whose TypeError it raises."""
+    return x if hasattr(x, "shape") else host_array(x)
+
+
 def host_array(x: Any) -> np.ndarray:
     """A NumPy array of numbers, a list of them, or anything with `__array__` or `__dlpack__`; TypeError for others."""
     foreign = hasattr(x, "__dlpack__") and not hasattr(x, "__array__")

@@ -4,6 +4,9 @@ import math
 import operator
 from typing import Any, TypeVar
 
+import numpy as np
+from numpy.lib.array_utils import normalize_axis_index
+
 from autograd.arrays import DEVICES, array_module, to_device, to_host
 from autograd.registry import ops
 
@@ -68,19 +71,21 @@ class ArrayMethods:
     # shapes and places
     def view(self: Same, *shape: Any) -> Same:
         """PyTorch's view: the same elements in another shape, as `reshape`."""
-        return ops.reshape(self, shape=_several(shape))
+        return ops.reshape(self, shape=several(shape))
 
     def flatten(self: Same, start_dim: int = 0, end_dim: int = -1) -> Same:
-        """All axes as one, or those from start_dim to end_dim as one."""
+        """All axes as one, or those from start_dim to end_dim as one; ValueError for axes that do not go so."""
         shape = self.data.shape or (1,)
-        first, last = (d % len(shape) for d in (start_dim, end_dim))
+        first, last = (normalize_axis_index(d, len(shape)) for d in (start_dim, end_dim))
+        if first > last:
+            raise ValueError(f"flatten from axis {start_dim} to axis {end_dim}, which stands before it")
         return ops.reshape(self, shape=(*shape[:first], math.prod(shape[first : last + 1]), *shape[last + 1 :]))
 
     def ravel(self: Same) -> Same:
         return ops.reshape(self, shape=(-1,))
 
     def permute(self: Same, *dims: Any) -> Same:
-        return ops.transpose(self, _several(dims))
+        return ops.transpose(self, several(dims))
 
     def squeeze(self: Same, axis: Any = None) -> Same:
         return ops.squeeze(self, axis)
@@ -150,6 +155,6 @@ class ArrayMethods:
         return self
 
 
-def _several(numbers: tuple) -> Any:
+def several(numbers: tuple) -> Any:
     """(2, 3) of f(2, 3) and of f((2, 3))."""
-    return numbers[0] if len(numbers) == 1 and not isinstance(numbers[0], int) else numbers
+    return numbers[0] if len(numbers) == 1 and not isinstance(numbers[0], (int, np.integer)) else numbers

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autograd.arrays import host_array, is_array, to_host
-from autograd.methods import ArrayMethods
+from autograd.methods import ArrayMethods, several
 from autograd.modes import state
 from autograd.registry import ops
 from autograd.writes import NUMBERS, WRITES
@@ -302,10 +302,10 @@ class Tensor(ArrayMethods):
         return ops.min(self, axis=axis, keepdims=keepdims)
 
     def reshape(self, *shape: Any) -> "Tensor":
-        return ops.reshape(self, shape=shape[0] if len(shape) == 1 and not isinstance(shape[0], int) else shape)
+        return ops.reshape(self, shape=several(shape))
 
     def transpose(self, *axes: Any) -> "Tensor":
-        return ops.transpose(self, axes[0] if len(axes) == 1 and not isinstance(axes[0], int) else axes or None)
+        return ops.transpose(self, several(axes) or None)
 
     def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
         return ops.swapaxes(self, axis1, axis2)

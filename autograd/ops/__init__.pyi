@@ -297,7 +297,7 @@ def spectral_normalize(weight: Any, u: Any, v: Any, target: Any) -> Tensor:
 def split(x: Any, indices_or_sections: Any, axis: Any = 0) -> list[Tensor]:
     """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch.
 
-    ValueError for sections that cannot be equal."""
+    ValueError for sections that cannot be equal, and for an axis that x has not."""
 
 def sqrt(x: Any) -> Tensor:
     """y = √x                     ∂L/∂x = g / 2y"""
@@ -324,7 +324,9 @@ def swapaxes(x: Any, axis1: Any, axis2: Any) -> Tensor:
     """y = x with two axes exchanged              ∂L/∂x = g with the same two exchanged"""
 
 def take(x: Any, indices: Any, axis: Any = None) -> Tensor:
-    """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None)."""
+    """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None).
+
+    ValueError for an axis that x has not."""
 
 def take_along_axis(x: Any, indices: Any, axis: Any = -1) -> Tensor:
     """NumPy's take_along_axis: y[i, j, k] = x[i, indices[i, j, k], k] for axis 1; indices broadcast against x.

@@ -17,7 +17,7 @@ q = k, which is the whole diagonal when they are tied (here its gradient is take
 
 import math
 
-from autograd.arrays import array_module
+from autograd.arrays import array_module, with_shape
 from autograd.operation import op
 from autograd.ops.numerics import LEAST_EXPONENT, largest, matmul, real
 from autograd.registry import ops, public
@@ -95,6 +95,7 @@ def _allowed(q, k, mask, causal):
     if mask is not None and getattr(getattr(mask, "dtype", None), "kind", None) != "b":
         raise TypeError("the mask of attention is an array of booleans, True where a query may look at a key")
     if causal:
+        q, k = with_shape(q), with_shape(k)
         before = array_module(q.data if isinstance(q, Tensor) else q).tri(q.shape[-2], k.shape[-2], dtype=bool)
         mask = before if mask is None else mask & before
     return mask

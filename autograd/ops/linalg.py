@@ -3,7 +3,9 @@
 import math
 import string
 
-from autograd.arrays import host_array
+import numpy as np
+
+from autograd.arrays import with_shape
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.ops.elementwise import mul
@@ -31,15 +33,11 @@ class matmul:
         )
 
     def call(apply, a, b):
-        a, b = _with_ndim(a), _with_ndim(b)
+        a, b = with_shape(a), with_shape(b)
         if (row := a.ndim == 1) | (column := b.ndim == 1):  # as NumPy: the axis of length 1 goes away again
             y = apply(expand_dims(a, 0) if row else a, expand_dims(b, 1) if column else b)
             return squeeze(y, (-2,) * row + (-1,) * column)
         return apply(a, b)
-
-
-def _with_ndim(x):
-    return x if hasattr(x, "ndim") else host_array(x)
 
 
 def _hint(a, b):
@@ -55,6 +53,8 @@ class linear:
         if weight.ndim != 2 or x.ndim == 0 or x.shape[-1] != weight.shape[1]:
             wanted = f"(out, {x.shape[-1]})" if x.ndim else "(out, in) and an x (…, in)"
             raise ValueError(f"linear of x {x.shape} needs a weight {wanted}, not {weight.shape}{_hint(x, weight.T)}")
+        if bias is not None and bias.shape != weight.shape[:1]:
+            raise ValueError(f"linear with a weight {weight.shape} takes a bias {weight.shape[:1]}, not {bias.shape}")
         y = numerics.matmul(xp, as_rows(x), weight.T)
         if bias is not None:
             y = numerics.plus_bias(y, bias)
@@ -83,7 +83,7 @@ class linear:
 @public
 def dot(a, b):
     """NumPy's dot: a · b of vectors, a @ b of matrices; the last axis of a meets the last but one of b, or its only."""
-    a, b = _with_ndim(a), _with_ndim(b)
+    a, b = with_shape(a), with_shape(b)
     if not a.ndim or not b.ndim:
         return mul(a, b)
     if b.ndim <= 2:
@@ -106,11 +106,12 @@ class norm:
         return xp.sqrt(xp.sum(numerics.real(x) ** 2, axis=over(x, axis), keepdims=keepdims))
 
     def backward(xp, g, x, y, *, axis, keepdims):
-        return spread(g / xp.where(y == 0, 1, y), x.shape, axis, keepdims) * x
+        slope = xp.where(y == 0, 0, g) / xp.where(y == 0, 1, y)
+        return spread(slope, x.shape, axis, keepdims) * x
 
     def call(apply, x, ord=None, axis=None, keepdims=False):
-        x = _with_ndim(x)
-        vectors = isinstance(axis, int) or axis is None and x.ndim <= 1
+        x = with_shape(x)
+        vectors = x.ndim <= 1 if axis is None else np.size(axis) == 1
         if ord is None or ord == "fro" or ord == 2 and vectors:
             return apply(x, axis=axis, keepdims=keepdims)
         if not vectors or ord not in (1, math.inf):
@@ -149,7 +150,7 @@ class einsum:
         return tuple(grads)
 
     def call(apply, subscripts, *operands):
-        operands = list(map(_with_ndim, operands))
+        operands = list(map(with_shape, operands))
         terms, output = _spelled_out(subscripts.replace(" ", ""), [x.ndim for x in operands])
         for n, term in enumerate(terms):
             for c in sorted({*term}):

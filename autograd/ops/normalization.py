@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograd.arrays import array_module
+from autograd.arrays import array_module, with_shape
 from autograd.operation import op
 from autograd.ops.numerics import largest, matmul, plus_bias, real
 from autograd.ops.reduce import column_sums, count, over, row_means
@@ -142,8 +142,8 @@ def layer_norm(x, normalized_shape, weight=None, bias=None, eps=1e-5):
     weight and bias may have any shape that broadcasts against x: with one row per sample, functions of a latent w,
     it is the self-modulated layer norm of ViTGAN. ValueError if x does not end in `normalized_shape`.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    shape = (normalized_shape,) if isinstance(normalized_shape, int) else tuple(normalized_shape)
+    x = with_shape(x)
+    shape = tuple(normalized_shape) if np.iterable(normalized_shape) else (normalized_shape,)
     if tuple(x.shape[len(x.shape) - len(shape) :]) != shape:
         raise ValueError(f"layer_norm over {shape} does not fit x of shape {tuple(x.shape)}")
     return normalize(x, weight, bias, axes=tuple(range(-len(shape), 0)), eps=eps)
@@ -164,6 +164,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         raise ValueError("batch_norm takes running_mean and running_var together, or None for both")
     x = x if isinstance(x, Tensor) else Tensor(x)
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
+    weight, bias = (None if p is None else with_shape(p) for p in (weight, bias))
     for a in (running_mean, running_var, weight, bias):
         if a is not None and a.shape != x.shape[1:2]:
             raise ValueError(f"batch_norm of {a.size} channels does not fit x of shape {tuple(x.shape)}")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograd.arrays import array_module
+from autograd.arrays import array_module, with_shape
 from autograd.operation import op
 from autograd.ops.numerics import real
 from autograd.ops.windows import Windows, check_images, fold, frame, pair, positions, window_view
@@ -34,7 +34,7 @@ class avg_pool2d:
         y = apply(x, kernel_size=kernel_size, stride=stride, padding=padding)
         if count_include_pad or not any(pair(padding)):
             return y
-        x = x.data if isinstance(x, Tensor) else x
+        x = x.data if isinstance(x, Tensor) else with_shape(x)
         ones = array_module(x).ones((1, 1, *x.shape[2:]), dtype=x.dtype)
         return y / apply(ones, kernel_size=kernel_size, stride=stride, padding=padding)
 

@@ -1,6 +1,6 @@
 """Making images larger by an integer factor."""
 
-from autograd.arrays import array_module
+from autograd.arrays import array_module, with_shape
 from autograd.operation import op
 from autograd.ops import linalg, shape
 from autograd.ops.conv import conv2d
@@ -109,6 +109,7 @@ def upsample_conv2d(input, weight, bias=None):
     row 1 once; columns likewise. So each output is a convolution of the input itself, with a kernel of sums, and all
     four together are one convolution with four times the channels, and a pixel shuffle. ValueError for other kernels.
     """
+    weight = with_shape(weight)
     out, channels, kh, kw = weight.shape
     if (kh, kw) != (3, 3):
         raise ValueError(f"upsample_conv2d takes 3 × 3 kernels, not {kh} × {kw}")
@@ -116,7 +117,7 @@ def upsample_conv2d(input, weight, bias=None):
     w = linalg.matmul(weight.reshape(out * channels, 9), _kernels_of_sums(array)).reshape(out, channels, 4, 3, 3)
     w = w.swapaxes(1, 2).reshape(4 * out, channels, 3, 3)  # (out, upper or lower, left or right)
     if bias is not None:
-        bias = shape.broadcast_to(bias.reshape(out, 1), (out, 4)).reshape(4 * out)
+        bias = shape.broadcast_to(with_shape(bias).reshape(out, 1), (out, 4)).reshape(4 * out)
     return pixel_shuffle(conv2d(input, w, bias, padding=1), 2)
 
 

@@ -1,6 +1,8 @@
 """Elements picked by their place, by a mask, or by their order: each is a `getitem` or a `where`."""
 
-from autograd.arrays import array_module
+from numpy.lib.array_utils import normalize_axis_index
+
+from autograd.arrays import array_module, with_shape
 from autograd.ops.constants import argsort
 from autograd.ops.elementwise import where
 from autograd.ops.shape import getitem, moveaxis, reshape
@@ -22,12 +24,14 @@ def masked_fill(x, mask, value):
 @public
 def tril(x, k=0):
     """The lower triangles of the matrices x (…, M, N): 0 above diagonal k."""
+    x = with_shape(x)
     return where(_triangle(x, k), x, 0)
 
 
 @public
 def triu(x, k=0):
     """The upper triangles of the matrices x (…, M, N): 0 below diagonal k."""
+    x = with_shape(x)
     return where(~_triangle(x, k - 1), x, 0)
 
 
@@ -42,7 +46,7 @@ def take_along_axis(x, indices, axis=-1):
 
     With axis None x counts as flat. ValueError unless both have the same number of axes.
     """
-    indices = raw(indices)
+    x, indices = with_shape(x), with_shape(raw(indices))
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     if len(indices.shape) != len(x.shape):
@@ -56,7 +60,7 @@ def gather(x, dim, index):
 
     ValueError unless both have the same number of axes.
     """
-    index = raw(index)
+    x, index = with_shape(x), with_shape(raw(index))
     if len(index.shape) != len(x.shape):
         raise ValueError(f"gather: x has {len(x.shape)} axes, and index {len(index.shape)}")
     return _along_axis(x, index, dim, index.shape)
@@ -68,7 +72,7 @@ def _along_axis(x, indices, axis, lengths):
     if n == 0:  # a number: its one element
         return getitem(reshape(x, (1,)), indices)
     places = [xp.arange(k).reshape([-1 if i == a else 1 for i in range(n)]) for a, k in enumerate(lengths)]
-    places[axis] = indices
+    places[normalize_axis_index(axis, n)] = indices
     return getitem(x, tuple(places))
 
 

@@ -1,13 +1,13 @@
 """Moving elements without changing them: each gradient moves them back."""
 
 import numpy as np
-from numpy.lib.array_utils import normalize_axis_tuple
+from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
-from autograd.arrays import array_module
+from autograd.arrays import array_module, with_shape
 from autograd.operation import op
 from autograd.ops import numerics
 from autograd.registry import public
-from autograd.tensor import Tensor, plain_index
+from autograd.tensor import plain_index
 
 
 @op
@@ -31,6 +31,7 @@ class transpose:
     def backward(xp, g, *, axes):
         if axes is None:
             return xp.transpose(g)
+        axes = axes if np.iterable(axes) else (axes,)
         n = len(axes)
         return xp.transpose(g, sorted(range(n), key=lambda i: axes[i] % n))
 
@@ -52,6 +53,7 @@ def moveaxis(x, source, destination):
 
     ValueError unless there are as many places as axes.
     """
+    x = with_shape(x)
     source, destination = (normalize_axis_tuple(axes, x.ndim) for axes in (source, destination))
     if len(source) != len(destination):
         raise ValueError(f"moveaxis of {len(source)} axes to {len(destination)} places")
@@ -64,6 +66,7 @@ def moveaxis(x, source, destination):
 @public
 def squeeze(x, axis=None):
     """x without its axes of length 1, or without those of `axis`: ValueError unless these have length 1."""
+    x = with_shape(x)
     ones = [i for i, n in enumerate(x.shape) if n == 1]
     gone = ones if axis is None else normalize_axis_tuple(axis, x.ndim)
     if not {*gone} <= {*ones}:
@@ -74,7 +77,8 @@ def squeeze(x, axis=None):
 @public
 def expand_dims(x, axis):
     """x with a new axis of length 1 at each place of `axis`, counted in the result."""
-    ndim = x.ndim + (1 if isinstance(axis, int) else len(axis))
+    x = with_shape(x)
+    ndim = x.ndim + np.size(axis)
     new, lengths = normalize_axis_tuple(axis, ndim), iter(x.shape)
     return reshape(x, tuple(1 if i in new else next(lengths) for i in range(ndim)))
 
@@ -127,17 +131,17 @@ class stack:
 
 def _along(ndim, axis, index):
     """The index that takes `index` along `axis` and everything along the others."""
-    return (slice(None),) * (axis % ndim) + (index,)
+    return (slice(None),) * normalize_axis_index(axis, ndim) + (index,)
 
 
 @public
 def split(x, indices_or_sections, axis=0):
     """NumPy's split: a list of pieces of x along axis, each a `getitem`, so each gradient lands in its own stretch.
 
-    ValueError for sections that cannot be equal.
+    ValueError for sections that cannot be equal, and for an axis that x has not.
     """
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    n = x.shape[axis]
+    x = with_shape(x)
+    n = x.shape[normalize_axis_index(axis, x.ndim)]
     if isinstance(indices_or_sections, (int, np.integer)):
         parts = int(indices_or_sections)
         if parts < 1 or n % parts:
@@ -178,10 +182,13 @@ class scatter_add:
 
 @public
 def take(x, indices, axis=None):
-    """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None)."""
-    x = x if isinstance(x, Tensor) else Tensor(x)
-    if axis is None:
-        return getitem(reshape(x, (-1,)), indices)
+    """NumPy's take: x[..., indices, ...] along axis (of the flattened x if None).
+
+    ValueError for an axis that x has not.
+    """
+    x = with_shape(x)
+    if axis is None or x.ndim == 0:
+        x, axis = reshape(x, (-1,)), axis or 0
     return getitem(x, _along(x.ndim, axis, indices))
 
 
@@ -197,6 +204,14 @@ class pad:
         # pad_width in any of NumPy's forms: 1, (1, 2), ((1, 2), (3, 4))
         widths = np.broadcast_to(pad_width, (len(shape), 2)).tolist()
         return g[tuple(slice(before, before + n) for (before, _), n in zip(widths, shape, strict=True))]
+
+    def call(apply, x, pad_width, constant_values=0.0):
+        if isinstance(pad_width, dict):  # of some axes: {-1: (1, 2)}
+            widths = [(0, 0)] * with_shape(x).ndim
+            for axis, width in pad_width.items():
+                widths[axis] = tuple(np.broadcast_to(width, 2).tolist())
+            pad_width = tuple(widths)
+        return apply(x, pad_width=pad_width, constant_values=constant_values)
 
 
 @op
@@ -218,22 +233,23 @@ class roll:
         return xp.roll(x, shift, axis)
 
     def backward(xp, g, *, shift, axis):
-        return xp.roll(g, -shift if isinstance(shift, int) else tuple(-s for s in shift), axis)
+        return xp.roll(g, tuple(-int(s) for s in shift) if np.iterable(shift) else -int(shift), axis)
 
 
 @public
 def repeat(x, repeats, axis=None):
     """Each element of x `repeats` times in a row (a number, or one for each), along axis or of the flattened x."""
+    x = with_shape(x)
     if axis is None:
         x, axis = reshape(x, (-1,)), 0
     xp = array_module(getattr(x, "data", x))
-    return take(x, xp.repeat(xp.arange(x.shape[axis]), repeats), axis)
+    return take(x, xp.repeat(xp.arange(x.shape[normalize_axis_index(axis, x.ndim)]), repeats), axis)
 
 
 @public
 def tile(x, reps):
     """x beside itself, `reps` times along each axis; fewer reps than axes are those of the last axes."""
-    reps = (reps,) if isinstance(reps, int) else tuple(reps)
+    x, reps = with_shape(x), tuple(reps) if np.iterable(reps) else (reps,)
     ndim = max(x.ndim, len(reps))
     shape, reps = ((1,) * (ndim - len(t)) + t for t in (tuple(x.shape), reps))
     pairs = [k for rep, n in zip(reps, shape, strict=True) for k in (rep, n)]  # each axis after its repetitions

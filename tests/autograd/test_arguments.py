@@ -4,9 +4,9 @@ import pickle
 
 import numpy as np
 import pytest
-from tensors import made, vector
+from tensors import cotangent, leaf, made, normal, vector
 
-from autograd import Tensor, explain, grad, mermaid, ops
+from autograd import Tensor, explain, grad, mermaid, no_grad, ops
 
 # What carries a gradient
 
@@ -70,7 +70,50 @@ def test_concatenate_of_flattened_arrays_and_splits():
     assert ops.max_pool2d(np.ones((1, 1, 4, 4)), np.int64(2)).shape == (1, 1, 2, 2)
 
 
+def test_gradients_of_another_dtype_inside_no_grad():
+    """The cast of the cotangent is on the tape of the gradient, as the gradient is."""
+    x, g = vector(1.0, 2.0), Tensor(np.ones(2, "float32"), requires_grad=True)
+    y = x * x
+    with no_grad():
+        (gx,) = grad(y, [x], g, create_graph=True)
+    assert grad(gx.sum(), [g])[0].tolist() == [2, 4]
+
+
 # What is refused, or taken
+
+
+def test_shapes_by_integers_of_numpy():
+    two, x = np.int64(2), Tensor(np.arange(6.0), requires_grad=True)
+    assert x.reshape(two, np.int64(3)).shape == x.view(two, -1).shape == (2, 3)
+    assert x.reshape(np.int64(6)).shape == x.permute(np.int64(0)).shape == x.transpose(None).shape == (6,)
+    assert ops.layer_norm(x, np.int64(6)).shape == (6,)
+    assert grad(ops.transpose(x, 0), [x], np.arange(6.0))[0].tolist() == [0, 1, 2, 3, 4, 5]
+
+
+@pytest.mark.parametrize("shift", [np.int64(1), np.uint8(1), 1, (1, 2), [1, 2], np.array([1, 2])], ids=repr)
+def test_roll_by_any_integers(shift):
+    axis = None if np.ndim(shift) == 0 else (0, 1)
+    x, g = leaf(3, 4), normal(3, 4, seed=1)
+    y = ops.roll(x, shift, axis)
+    np.testing.assert_array_equal(y.data, np.roll(x.data, shift, axis))
+    (gx,) = grad(y, [x], g)
+    np.testing.assert_array_equal(np.roll(gx, shift, axis), g)
+
+
+@pytest.mark.parametrize("widths", [{0: (1, 2)}, {-1: 1}, {1: (0, 3), 0: (2, 0)}], ids=repr)
+def test_pad_by_a_dict_of_axes(widths):
+    x = leaf(2, 3)
+    expected = np.zeros((2, 3))
+    both = [(0, 0), (0, 0)]
+    for axis, width in widths.items():
+        both[axis] = width if isinstance(width, tuple) else (width, width)
+    expected = np.pad(x.data, both)
+    y = ops.pad(x, widths)
+    np.testing.assert_array_equal(y.data, expected)
+    g = cotangent(y)
+    np.testing.assert_array_equal(grad(y, [x], g)[0], grad(ops.pad(x, both), [x], g)[0])
+    with pytest.raises(IndexError):
+        ops.pad(x, {2: 1})
 
 
 def test_names_of_leaves_are_names_of_tensors():
@@ -151,3 +194,6 @@ def test_a_bias_that_does_not_fit():
     for f in (ops.bias_gelu, ops.bias_sine):
         with pytest.raises(ValueError, match="the bias has 3 elements, and the last axis of x has 4"):
             f(np.ones((2, 4)), np.ones(3))
+    for shape in ((1,), (4,), (1, 3), (2, 3), ()):  # some of them would broadcast
+        with pytest.raises(ValueError, match=r"linear with a weight \(3, 4\) takes a bias \(3,\), not"):
+            ops.linear(np.ones((2, 4)), np.ones((3, 4)), np.ones(shape))
