@@ -11,7 +11,7 @@ from autograd import accelerate
 
 numba = pytest.importorskip("numba")
 
-from autograd.accelerate.cpu import compiling  # noqa: E402
+from autograd.accelerate.cpu import compiling, threads  # noqa: E402
 
 pytestmark = pytest.mark.usefixtures("loops")
 
@@ -57,6 +57,42 @@ def test_without_numba_there_are_no_loops_and_nothing_else_changes():
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
     assert done.stdout.split() == ["False", "2.0"]
+
+
+FORKED = """
+import os, signal
+import numpy as np
+from autograd import accelerate, ops
+from autograd.accelerate.cpu import threads
+
+accelerate.use("cpu")
+assert threads.THREADS == 2
+x = np.ones((1024, 512), np.float32)
+expected = ops.gelu(x).data
+if (child := os.fork()) == 0:
+    signal.alarm(100)  # ends it where it waits for a thread that stayed with its parent
+    np.testing.assert_array_equal(ops.gelu(x).data, expected)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+assert status == 0, status
+np.testing.assert_array_equal(ops.gelu(x).data, expected)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork here")
+def test_a_forked_child_has_threads_of_its_own():
+    environment = {**os.environ, "OPENBLAS_NUM_THREADS": "2"}
+    done = subprocess.run([sys.executable, "-c", FORKED], capture_output=True, text=True, env=environment)
+    assert done.returncode == 0, done.stderr
+
+
+@pytest.mark.parametrize(
+    "openblas, openmp, expected",
+    [("", "", 1), ("3", "5", 3), ("", "4,2", 4), ("auto", "", 1), (" 2 ", "", 2), ("-1", "", 1), ("1.5", "", 1)],
+)
+def test_as_many_threads_as_blas_was_told_to_use(openblas, openmp, expected):
+    assert threads.told({"OPENBLAS_NUM_THREADS": openblas, "OMP_NUM_THREADS": openmp}) == expected
 
 
 def test_importing_the_engine_does_not_import_numba():

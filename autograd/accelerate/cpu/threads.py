@@ -1,7 +1,7 @@
 """How the rows of an array are shared among threads."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from typing import Any
 
@@ -15,10 +15,17 @@ def matrix(a: np.ndarray) -> np.ndarray:
     return a.reshape(-1, a.shape[-1])
 
 
-_set = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or "1"
-THREADS = int(_set.split(",")[0])  # as many as BLAS was told to use, or one
+def told(environment: Mapping[str, str]) -> int:
+    """As many threads as BLAS was told to use; one where it was told no number."""
+    number = (environment.get("OPENBLAS_NUM_THREADS") or environment.get("OMP_NUM_THREADS") or "1").split(",")[0]
+    return int(number) if number.strip().isdecimal() else 1
+
+
+THREADS = told(os.environ)
 SMALLEST = 2**16  # numbers that are worth waking another thread
 _pool: list[ThreadPoolExecutor] = []
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_pool.clear)  # the threads stay with the parent, so the child makes its own
 
 
 def in_parts(f: Callable, n: int, size: int, *args: Any) -> None:
