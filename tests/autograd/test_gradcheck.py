@@ -47,6 +47,8 @@ RIGHT = {
     "axes of length 1": (lambda x, w: x * w + ops.mean(x, axis=1, keepdims=True), normal(3, 1, 1), normal(1, 4, 1)),
     "an axis of length 1 to normalise": (layer_norm, normal(3, 1)),
     "no elements": (ops.tanh, np.zeros((0, 3))),
+    "no elements, and a sum of them": (lambda x, w: x.sum() + w.sum(), np.zeros((0, 3)), np.zeros(0)),
+    "a product over no elements": (lambda a, b: a @ b, np.zeros((2, 0)), np.zeros((0, 3))),
     "one input without elements": (lambda x, w: x.sum() + w, np.zeros((0, 3)), normal(2)),
     "zeros": (lambda x: ops.tanh(x) + x, np.zeros(3)),
     "some zeros": (lambda x: x * x * x, np.array([0.0, 1e-3, 2.0])),
