@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+import itertools
 import pkgutil
+import re
 
 import numpy as np
 import pytest
@@ -15,6 +17,7 @@ from autograd.accelerate.each import Each
 from autograd.accelerate.twin import CPU, GPU
 from autograd.operation import Op
 from autograd.ops import stub
+from autograd.ops.examples import EXAMPLES
 from autograd.registry import OPS, TWINS, routine
 
 try:
@@ -39,6 +42,30 @@ def test_a_twin_takes_what_the_readable_form_takes(table, name):
         module, _, function = name.rpartition(".")
         readable = getattr(importlib.import_module(module), function)
         assert list(inspect.signature(twin).parameters) == list(inspect.signature(readable).parameters)
+
+
+OPS_WITH_TWINS = [(table, name) for table, name in ENTRIES if isinstance(table[name], Op)]
+
+
+@pytest.mark.parametrize("table, name", OPS_WITH_TWINS, ids=[name for _, name in OPS_WITH_TWINS])
+def test_a_bad_option_fails_as_without_twins(table, name):
+    """A twin leaves it to the op, or says the same: compiled code takes what is no number for NaN."""
+    for example in EXAMPLES[name]:
+        arrays = example.inputs("float32")
+        for option, bad in itertools.product(OPS[name].defaults, ("misspelt", None, -1, (1, 2, 3))):
+            options = {**example.options, option: bad}
+            try:
+                with np.errstate(all="ignore"):  # eps=-1 gives NaN
+                    OPS[name].forward(np, *arrays, **options)
+            except Exception as e:
+                said = e
+            else:
+                continue
+            if option == "weight_size" and not isinstance(bad, tuple):  # the face of the op makes it one
+                continue
+            if table[name].fits(arrays, options):
+                with pytest.raises(type(said), match=re.escape(str(said))):
+                    table[name].forward(np, *arrays, **options)
 
 
 def test_a_routine_runs_its_twin_where_it_fits(monkeypatch):

@@ -6,6 +6,7 @@ from autograd.operation import op
 from autograd.ops import numerics
 from autograd.ops.reduce import column_sums
 
+APPROXIMATIONS = ("none", "tanh")
 _TANH_SCALE = math.sqrt(2 / math.pi)
 
 
@@ -18,7 +19,7 @@ class gelu:
     residuals = ("phi",)  # Φ(x)
 
     def forward(xp, x, *, approximate="none"):
-        if approximate not in ("none", "tanh"):
+        if approximate not in APPROXIMATIONS:
             raise ValueError(f"approximate={approximate!r}: use 'none' or 'tanh'")
         x = numerics.real(x)
         if approximate == "tanh":

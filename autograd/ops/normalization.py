@@ -4,7 +4,7 @@ import numpy as np
 
 from autograd.arrays import array_module, with_shape
 from autograd.operation import op
-from autograd.ops.numerics import largest, matmul, plus_bias, real
+from autograd.ops.numerics import REAL, largest, matmul, plus_bias, real
 from autograd.ops.reduce import column_sums, count, over, row_means
 from autograd.registry import public
 from autograd.tensor import Tensor
@@ -125,7 +125,8 @@ def is_layer_norm(x, weight, bias, *, axes, eps):
     """Whether `normalize` is a layer norm over the last axis, with one weight and bias for all rows or each sample."""
     one_each = (x.shape[0], *(1,) * (x.ndim - 2), x.shape[-1])
     pair = weight is not None and bias is not None and weight.shape == bias.shape
-    return axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
+    fit = axes in ((-1,), (x.ndim - 1,)) and pair and weight.shape in (x.shape[-1:], one_each)
+    return fit and isinstance(eps, REAL)
 
 
 def _means(xp, a, axes, b=None):

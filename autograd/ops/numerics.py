@@ -17,6 +17,8 @@ LEAST_EXPONENT = -46.0
 # e^−1000 = 0 in every dtype. x times a function that falls like e^x takes no x beyond: at −∞ it would be −∞ · 0 = NaN.
 FAR = 1000.0
 
+REAL = (int, float, np.number)  # what an option is that a compiled form takes as one number
+
 
 @routine
 def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:

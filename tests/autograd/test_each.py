@@ -201,6 +201,29 @@ def test_debug_seals_the_inputs_of_the_calls(stacked):
         grad(y, [x])
 
 
+@pytest.mark.parametrize("kept", [0, 1])
+@pytest.mark.parametrize("on", [True, False])
+def test_an_x_may_be_a_constant_of_some_calls(kept, on, monkeypatch):
+    """Its products as one batch, the twin of a GPU, whose gradient of x is a sum over the calls that want it."""
+    from autograd.accelerate.gpu import copy_arrays, twins
+
+    def by_numpy(to, sources):
+        for a, b in zip(to, sources, strict=True):
+            a[...] = b
+
+    monkeypatch.setattr(copy_arrays, "copy_arrays", by_numpy)
+    monkeypatch.setitem(TWINS, np, {"linear.each": twins.GPU["linear.each"]})
+    x, *weights = leaves((5, 4), (3, 4), (3, 4), (3, 4))
+    taken = [x.detach() if i == kept else x for i in range(3)]
+    with use_fused(on):
+        ys = each(ops.linear, [(x, w, None) for x, w in zip(taken, weights, strict=True)])
+        assert (ys[0].node.op.name == "one_of") == on
+        gx, *gws = grad(sum((i + 1) * y.sum() for i, y in enumerate(ys)), [x, *weights])
+    expected = sum((i + 1) * w.data.sum(axis=0) for i, w in enumerate(weights) if i != kept)
+    np.testing.assert_allclose(gx, np.tile(expected, (5, 1)), rtol=1e-5)
+    np.testing.assert_allclose(gws[2], np.tile(3 * x.data.sum(axis=0), (3, 1)), rtol=1e-5, atol=1e-5)
+
+
 def test_an_error_of_a_twin_says_where(monkeypatch):
     twin = Each(ops.linear, StackedProducts)
     twin.forward = lambda xp, calls: (calls[0][0] @ calls[0][1], None)

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from tensors import normal
 
-from autograd import Tensor, accelerate, gradcheck, ops
+from autograd import Tensor, accelerate, grad, gradcheck, ops
 
 numba = pytest.importorskip("numba")
 
@@ -41,6 +41,18 @@ def test_float64_and_what_does_not_fit_run_on_numpy():
     gradcheck(ops.gelu, normal(3, 4))
     accelerate.use(None)
     assert ops.softmax(Tensor(np.ones((3, 4), np.float32), requires_grad=True)).node.op is ops.softmax
+
+
+def test_a_target_of_one_element_in_a_row_runs_on_numpy():
+    w, u, v = (np.asarray(normal(*s), np.float32) for s in ((3, 4), (3,), (4,)))
+    found = []
+    for on in (True, False):
+        accelerate.use("cpu" if on else None)
+        x = Tensor(w, requires_grad=True)
+        y = ops.spectral_normalize(x, u, v, np.array([1.7], np.float32))
+        found.append([y.data, *grad(y, [x], w)])
+    for a, b in zip(*found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 def test_mistakes_read_as_without_loops():

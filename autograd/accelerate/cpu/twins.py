@@ -12,7 +12,9 @@ from autograd.accelerate.cpu import adam, attention, conv, gelu, leaky_relu, phi
 from autograd.accelerate.cpu.layout import batch_first, batch_innermost
 from autograd.accelerate.twin import CPU
 from autograd.ops.conv import check_channels
+from autograd.ops.gelu import APPROXIMATIONS
 from autograd.ops.normalization import is_layer_norm
+from autograd.ops.numerics import REAL
 from autograd.ops.pool import check_pool
 from autograd.ops.resample import check_shuffle, check_unshuffle
 from autograd.ops.windows import Windows, check_images
@@ -50,7 +52,7 @@ class layer_norm_loops:
 @CPU.of(ops.bias_gelu)
 class bias_gelu_loops:
     def fits(x, bias, *, approximate):
-        return bias is not None and bias.shape == x.shape[-1:]
+        return bias is not None and bias.shape == x.shape[-1:] and approximate in APPROXIMATIONS
 
     def forward(xp, x, bias, *, approximate="none"):
         return gelu.bias_gelu(contiguous(x), contiguous(bias), approximate)
@@ -62,7 +64,7 @@ class bias_gelu_loops:
 @CPU.of(ops.gelu)
 class gelu_loops:
     def fits(x, *, approximate):
-        return True
+        return approximate in APPROXIMATIONS
 
     def forward(xp, x, *, approximate="none"):
         return gelu.bias_gelu(contiguous(x), np.zeros(x.shape[-1], np.float32), approximate)
@@ -74,7 +76,7 @@ class gelu_loops:
 @CPU.of(ops.leaky_relu)
 class leaky_relu_loops:
     def fits(x, *, negative_slope):
-        return True
+        return isinstance(negative_slope, REAL)
 
     def forward(xp, x, *, negative_slope=0.01):
         return leaky_relu.leaky_relu(x, negative_slope)
@@ -89,7 +91,8 @@ class attention_loops:
 
     def fits(q, k, v, *, similarity, scale, mask):
         alike = q.ndim == 4 and q.shape[:2] == k.shape[:2] == v.shape[:2] and q.shape[3] == k.shape[3]
-        return mask is None and similarity in ("dot", "l2") and alike and k.shape[2] == v.shape[2]
+        one_number = scale is None or isinstance(scale, REAL)
+        return mask is None and similarity in ("dot", "l2") and one_number and alike and k.shape[2] == v.shape[2]
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None, mask=None):
         return attention.attention(q, k, v, similarity, scale)
@@ -103,7 +106,7 @@ class spectral_normalize_loops:
     residuals = ("sigma",)
 
     def fits(weight, u, v, target):
-        return weight.flags.c_contiguous
+        return weight.flags.c_contiguous and target.ndim == 0
 
     forward = OPS["spectral_normalize"].forward
 

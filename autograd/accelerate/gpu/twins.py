@@ -27,7 +27,9 @@ from autograd.accelerate.gpu import (
 from autograd.accelerate.twin import GPU
 from autograd.arrays import array_module
 from autograd.ops import numerics
+from autograd.ops.gelu import APPROXIMATIONS
 from autograd.ops.normalization import is_layer_norm
+from autograd.ops.numerics import REAL
 from autograd.ops.windows import Windows, pair
 
 
@@ -115,11 +117,16 @@ class linear_products:
     def fused(xp, gs, calls, weight, need):
         x, nothing = calls[0][0], [None] * len(calls)
         g = _in_a_row(xp, [g.reshape(-1, g.shape[-1]) for g in gs])  # (n, rows, out)
-        of_x, of_weights, of_biases = (any(of_call[i] for of_call in need) for i in range(3))
-        gx = numerics.matmul(xp, g, weight).sum(axis=0).reshape(x.shape) if of_x else None
+        of_weights, of_biases = (any(of_call[i] for of_call in need) for i in (1, 2))
+        gx, takers = list(nothing), [i for i, of_call in enumerate(need) if of_call[0]]
+        if takers:  # the sum goes to the first of them; to some of the calls x may be a constant
+            of_calls, (first, *others) = numerics.matmul(xp, g, weight), takers
+            of_all = len(takers) == len(calls)
+            total = of_calls.sum(axis=0) if of_all else sum((of_calls[i] for i in others), of_calls[first])
+            gx[first] = total.reshape(x.shape)
         gw = numerics.matmul(xp, g.swapaxes(1, 2), x.reshape(-1, x.shape[-1])) if of_weights else nothing
         gb = g.sum(axis=1) if of_biases else nothing
-        return list(zip([gx, *nothing[1:]], gw, gb, strict=True))
+        return list(zip(gx, gw, gb, strict=True))
 
 
 def _in_a_row(xp, arrays):
@@ -140,7 +147,7 @@ def _in_a_row(xp, arrays):
 @GPU.of(ops.gelu)
 class gelu_kernels:
     def fits(x, *, approximate):
-        return True
+        return approximate in APPROXIMATIONS
 
     def forward(xp, x, *, approximate="none"):
         return bias_activation.bias_gelu(xp.ascontiguousarray(x), None, approximate)
@@ -152,7 +159,7 @@ class gelu_kernels:
 @GPU.of(ops.bias_gelu)
 class bias_gelu_kernels:
     def fits(x, bias, *, approximate):
-        return bias is not None and bias.shape == x.shape[-1:]
+        return bias is not None and bias.shape == x.shape[-1:] and approximate in APPROXIMATIONS
 
     def forward(xp, x, bias, *, approximate="none"):
         return bias_activation.bias_gelu(*map(xp.ascontiguousarray, (x, bias)), approximate)
@@ -177,7 +184,7 @@ class softplus_kernels:
 @GPU.of(ops.leaky_relu)
 class leaky_relu_kernels:
     def fits(x, *, negative_slope):
-        return True
+        return isinstance(negative_slope, REAL)
 
     def forward(xp, x, *, negative_slope=0.01):
         return activation.leaky_relu(xp.ascontiguousarray(x), negative_slope)
@@ -189,7 +196,7 @@ class leaky_relu_kernels:
 @GPU.of(ops.bias_sine)
 class bias_sine_kernels:
     def fits(x, bias, *, omega):
-        return bias.shape == x.shape[-1:]
+        return bias.shape == x.shape[-1:] and isinstance(omega, REAL)
 
     def forward(xp, x, bias, *, omega=1.0):
         return bias_activation.bias_sine(*map(xp.ascontiguousarray, (x, bias)), omega)
@@ -208,9 +215,8 @@ class attention_kernels:
             q.ndim == k.ndim == 4 and k.shape == v.shape and (*q.shape[:2], q.shape[3]) == (*k.shape[:2], k.shape[3])
         )
         shared = launch.most_shared(array_module(q))
-        return (
-            mask is None and similarity in ("dot", "l2") and alike and attention.fits(q.shape[2], *k.shape[2:], shared)
-        )
+        plain = mask is None and similarity in ("dot", "l2") and (scale is None or isinstance(scale, REAL))
+        return plain and alike and attention.fits(q.shape[2], *k.shape[2:], shared)
 
     def forward(xp, q, k, v, *, similarity="dot", scale=None, mask=None):
         y, lse = attention.attention(*_tokens_first(xp, q, k, v), similarity, scale)
