@@ -14,7 +14,7 @@ from autograd.accelerate.gpu import launch
 from autograd.accelerate.gpu.activation import softplus_backward
 from autograd.accelerate.gpu.adam import adam_step, move_average
 from autograd.accelerate.gpu.attention import attention, attention_backward, fits
-from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_sine_backward
+from autograd.accelerate.gpu.bias_activation import bias_gelu, bias_gelu_backward, bias_sine_backward
 from autograd.accelerate.gpu.copy_arrays import copy_arrays
 from autograd.accelerate.gpu.im2col import col2im, im2col
 from autograd.accelerate.gpu.layer_norm import layer_norm, layer_norm_backward
@@ -68,6 +68,27 @@ def test_arguments_are_checked(device):
         launch.launch("softmax_forward", (1,), (32,), *good[:3])
     with pytest.raises(ValueError, match="whole warps"):
         launch.launch("softmax_forward", (1,), (33,), *good)
+    for grid in ((2**31,), (1, 65_536), (1, 1, 65_536)):
+        with pytest.raises(ValueError, match=r"softmax_forward: a grid of \(.*\) blocks is larger than"):
+            launch.launch("softmax_forward", grid, (32, 4), *good)
+
+
+def test_five_million_rows_fit_into_a_grid(monkeypatch):
+    """The chunks of 64 rows are more than a grid may have blocks along its second axis."""
+    rows, grids = 5_000_000, {}
+
+    def note(kernel, grid, block, shared, values):
+        grids[kernel.name] = grid
+
+    monkeypatch.setitem(launch.RUNNERS, np, note)
+    x = np.empty((rows, 1), np.float32)  # nothing is written into it
+    one, row = np.ones(1, np.float32), np.empty(rows, np.float32)
+    bias_gelu(x, one)
+    bias_gelu_backward(x, x, one)
+    bias_sine_backward(x, x, one, 1.0)
+    layer_norm_backward(x, x, one, row, row)
+    for name in ("bias_gelu_forward", "bias_gelu_backward", "bias_sine_backward", "layer_norm_backward_affine"):
+        assert grids[name] == (78_125, 1, 1)
 
 
 def test_many_arrays_are_passed_by_value(device):

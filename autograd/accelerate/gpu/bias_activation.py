@@ -26,8 +26,8 @@ def bias_sine_backward(g: Any, x: Any, bias: Any, omega: float) -> tuple[Any, An
     return _backward("bias_sine_backward", g, x, bias, omega, True)
 
 
-def _grid(x: Any) -> tuple[int, int]:
-    return launch.ceil_div(x.shape[-1], 32), launch.ceil_div(launch.rows(x), ROWS_PER_BLOCK)
+def _grid(x: Any) -> tuple[int]:
+    return (launch.ceil_div(x.shape[-1], 32) * launch.ceil_div(launch.rows(x), ROWS_PER_BLOCK),)
 
 
 def _check(kernel: str, x: Any, bias: Any) -> None:

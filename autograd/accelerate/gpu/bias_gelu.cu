@@ -1,9 +1,10 @@
 // y = gelu(x + b):   gelu z = z Φ(z),   Φ(z) = ½ (1 + t),   t = erf z/√2,   or nearly so
 //                                                           t = tanh √(2/π)(z + 0.044715 z³)
 //
-// x, y (rows, columns), b (columns), or null for 0. Grid (columns/32, rows/rows_per_block), block (32, 8): a block takes 32 columns of
-// a chunk of rows; its 8 warps walk down the rows, each lane in its own column. A thread meets one column only, so it
-// reads b once, and in the backward it can sum that column's gradient as it goes.
+// x, y (rows, columns), b (columns), or null for 0. Grid (columns/32 · rows/rows_per_block), block (32, 8): a block takes
+// 32 columns of a chunk of rows; its 8 warps walk down the rows, each lane in its own column. A thread meets one column
+// only, so it reads b once, and in the backward it can sum that column's gradient as it goes. The grid is a row, because
+// it may have 2³¹ blocks along its first axis, and 65,535 along the others.
 #include "common.cuh"
 
 constexpr float ROOT_HALF = 0.70710678118654752f;    // √½
@@ -28,9 +29,9 @@ __device__ float gelu_slope(float z, bool tanh_form) {
 // `tanh_form` is the same for all threads: the branch costs a test, and no lane waits for another.
 extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, float* y, int rows, int columns,
                                              int rows_per_block, int tanh_form) {
-    int column = blockIdx.x * 32 + threadIdx.x;
+    int across = (columns + 31) / 32, column = blockIdx.x % across * 32 + threadIdx.x, chunk = blockIdx.x / across;
     if (column >= columns) return;
-    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    int first = chunk * rows_per_block, end = min(rows, first + rows_per_block);
     float b = bias ? bias[column] : 0;
     for (int row = first + threadIdx.y; row < end; row += 8) {
         size_t i = (size_t)row * columns + column;
@@ -43,8 +44,8 @@ extern "C" __global__ void bias_gelu_forward(const float* x, const float* bias, 
 // gbias (rows/rows_per_block, columns), if wanted, holds one sum for each chunk of rows; column_sums adds them up.
 extern "C" __global__ void bias_gelu_backward(const float* g, const float* x, const float* bias, float* gx,
                                               float* gbias, int rows, int columns, int rows_per_block, int tanh_form) {
-    int column = blockIdx.x * 32 + threadIdx.x;
-    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    int across = (columns + 31) / 32, column = blockIdx.x % across * 32 + threadIdx.x, chunk = blockIdx.x / across;
+    int first = chunk * rows_per_block, end = min(rows, first + rows_per_block);
     float sum = 0;
     if (column < columns) {
         float b = bias ? bias[column] : 0;
@@ -55,5 +56,5 @@ extern "C" __global__ void bias_gelu_backward(const float* g, const float* x, co
         }
     }
     sum = column_sum(sum);
-    if (gbias && threadIdx.y == 0 && column < columns) gbias[(size_t)blockIdx.y * columns + column] = sum;
+    if (gbias && threadIdx.y == 0 && column < columns) gbias[(size_t)chunk * columns + column] = sum;
 }

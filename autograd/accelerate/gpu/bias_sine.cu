@@ -6,9 +6,9 @@
 
 extern "C" __global__ void bias_sine_forward(const float* x, const float* bias, float* y, int rows, int columns,
                                              int rows_per_block, float omega) {
-    int column = blockIdx.x * 32 + threadIdx.x;
+    int across = (columns + 31) / 32, column = blockIdx.x % across * 32 + threadIdx.x, chunk = blockIdx.x / across;
     if (column >= columns) return;
-    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    int first = chunk * rows_per_block, end = min(rows, first + rows_per_block);
     float b = bias[column];
     for (int row = first + threadIdx.y; row < end; row += 8) {
         size_t i = (size_t)row * columns + column;
@@ -18,8 +18,8 @@ extern "C" __global__ void bias_sine_forward(const float* x, const float* bias, 
 
 extern "C" __global__ void bias_sine_backward(const float* g, const float* x, const float* bias, float* gx,
                                               float* gbias, int rows, int columns, int rows_per_block, float omega) {
-    int column = blockIdx.x * 32 + threadIdx.x;
-    int first = blockIdx.y * rows_per_block, end = min(rows, first + rows_per_block);
+    int across = (columns + 31) / 32, column = blockIdx.x % across * 32 + threadIdx.x, chunk = blockIdx.x / across;
+    int first = chunk * rows_per_block, end = min(rows, first + rows_per_block);
     float sum = 0;
     if (column < columns) {
         float b = bias[column];
@@ -30,5 +30,5 @@ extern "C" __global__ void bias_sine_backward(const float* g, const float* x, co
         }
     }
     sum = column_sum(sum);
-    if (threadIdx.y == 0 && column < columns) gbias[(size_t)blockIdx.y * columns + column] = sum;
+    if (threadIdx.y == 0 && column < columns) gbias[(size_t)chunk * columns + column] = sum;
 }

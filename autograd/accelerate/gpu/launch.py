@@ -30,6 +30,7 @@ C_TYPES: dict[str, Any] = {
     "unsigned long long": np.uint64,
     "unsigned char": np.uint8,
 }
+MOST_BLOCKS = (2**31 - 1, 65_535, 65_535)  # along the axes of a grid
 LEAST_SHARED = 99 * 1024  # bytes of shared memory that a block may ask for on every GPU since sm_80
 MOST_ARRAYS = 64  # of one parameter `Arrays` or `Ints`, which common.cuh defines
 BY_VALUE = {  # a kernel's parameter of this type takes a list: of float32 arrays (None: a null pointer), or of ints
@@ -147,10 +148,12 @@ RUNNERS: dict[Any, Runner] = {}  # array module -> a function that runs a kernel
 def launch(name: str, grid: Sequence[int], block: Sequence[int], *args: Any, shared: int = 0) -> None:
     """Run a kernel over `grid` blocks of `block` threads, with `shared` bytes of shared memory for each block.
 
-    TypeError or ValueError for arguments that do not fit, and for blocks that no GPU has.
+    TypeError or ValueError for arguments that do not fit, and for grids and blocks that no GPU has.
     """
     kernel = kernels()[name]
     values = kernel.cast(args)
+    if any(n > most for n, most in zip(grid, MOST_BLOCKS, strict=False)):
+        raise ValueError(f"kernel {name}: a grid of {tuple(grid)} blocks is larger than {MOST_BLOCKS}")
     if math.prod(block) % 32 or math.prod(block) > 1024:
         raise ValueError(f"kernel {name}: a block of {tuple(block)} threads is not made of at most 32 whole warps")
     if 0 in grid:  # nothing to do

@@ -63,7 +63,7 @@ extern "C" __global__ void layer_norm_backward_x(const float* g, const float* x,
     }
 }
 
-// ∂L/∂γ = Σ g x̂ and ∂L/∂β = Σ g over the rows of a group.     Grid (columns/32, groups), block (32, 8).
+// ∂L/∂γ = Σ g x̂ and ∂L/∂β = Σ g over the rows of a group.     Grid (columns/32 · groups), block (32, 8).
 // Now the sum runs down the columns. A block takes 32 columns of one group: its 8 warps walk down the rows, each lane
 // in its own column, and at the end the 8 sums of a column meet. No atomics, so every run adds in the same order.
 // For SLN the groups are the samples and this is the gradient; for layer norm, column_sums adds up the groups.
@@ -72,7 +72,7 @@ extern "C" __global__ void layer_norm_backward_x(const float* g, const float* x,
 extern "C" __global__ void layer_norm_backward_affine(const float* g, const float* x, const float* mean,
                                                       const float* rstd, float* sums, int between, int stride,
                                                       int rows, int features, int rows_per_group) {
-    int column = blockIdx.x * 32 + threadIdx.x, group = blockIdx.y;
+    int across = (features + 31) / 32, column = blockIdx.x % across * 32 + threadIdx.x, group = blockIdx.x / across;
     int first = group * rows_per_group, end = min(rows, first + rows_per_group);
     float sum_gx = 0, sum_g = 0;
     if (column < features) {

@@ -40,7 +40,7 @@ def layer_norm_backward(g: Any, x: Any, gamma: Any, mean: Any, rstd: Any, affine
     between, stride = (features, 2 * features) if plain else (groups * features, features)
     sums = launch.empty(x, (groups, 2 * features) if plain else (2, *gamma.shape))
     args = (g, x, mean, rstd, sums, between, stride, rows, features, chunk)
-    launch.launch("layer_norm_backward_affine", (launch.ceil_div(features, 32), groups), (32, 8), *args)
+    launch.launch("layer_norm_backward_affine", (launch.ceil_div(features, 32) * groups,), (32, 8), *args)
     ggamma, gbeta = column_sums(sums).reshape(2, features) if plain else sums
     return gx, ggamma, gbeta
 
