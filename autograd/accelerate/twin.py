@@ -43,7 +43,7 @@ class Twins(dict):
         return register
 
     def each(self, op: Any) -> Callable[[type], Each]:
-        """Class decorator: many calls of `op` at once, for `autograd.operation.each`: see `Each`."""
+        """Class decorator: many calls of `op` at once, for `autograd.each.each`: see `Each`."""
 
         def register(cls: type) -> Each:
             new = self[f"{op.name}.each"] = Each(op, cls)

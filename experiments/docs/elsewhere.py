@@ -38,7 +38,7 @@ def reduction(name: str, torch: str = "", differs: str = "") -> Elsewhere:
 
 NO_NUMBERS = "PyTorch takes Tensors alone here, no Python numbers."
 METHOD = "NumPy and PyTorch have it as a method of an array; JAX takes the dtype by its place."
-LISTS = "NumPy, PyTorch and JAX call it with a list of arrays, as ops does; the op itself takes the arrays."
+LISTS = "NumPy, PyTorch and JAX take one list of arrays, our op the arrays (its face takes a list)."
 RESIZE = "JAX names the new shape and the method."
 CONV_JAX = "JAX takes strides, paddings as pairs and the layouts by name, and adds no bias."
 
@@ -102,12 +102,8 @@ ELSEWHERE: dict[str, Elsewhere] = {
     ),
     "swapaxes": everywhere("swapaxes", "PyTorch says axis0 and axis1."),
     "broadcast_to": everywhere("broadcast_to", "PyTorch says size for shape."),
-    "concatenate": everywhere(
-        "concatenate", "NumPy, PyTorch and JAX take one list of arrays, our op the arrays (its face takes a list)."
-    ),
-    "stack": everywhere(
-        "stack", "NumPy, PyTorch and JAX take one list of arrays, our op the arrays (its face takes a list)."
-    ),
+    "concatenate": everywhere("concatenate", LISTS),
+    "stack": everywhere("stack", LISTS),
     "getitem": Elsewhere("", "", "", "It is x[index] in all of them. PyTorch takes no negative steps."),
     "scatter_add": Elsewhere(
         "numpy.add.at",
@@ -161,17 +157,9 @@ ELSEWHERE: dict[str, Elsewhere] = {
     "fold": Elsewhere("", F + "fold", ""),
     "avg_pool2d": Elsewhere("", F + "avg_pool2d", "jax.lax.reduce_window", "JAX takes any reduction of windows."),
     "max_pool2d": Elsewhere("", F + "max_pool2d", "jax.lax.reduce_window", "JAX takes any reduction of windows."),
-    "upsample_nearest": Elsewhere(
-        "",
-        F + "interpolate",
-        "jax.image.resize",
-        'PyTorch says mode="nearest". JAX names the new shape and the method.',
-    ),
+    "upsample_nearest": Elsewhere("", F + "interpolate", "jax.image.resize", f'PyTorch says mode="nearest". {RESIZE}'),
     "upsample_bilinear": Elsewhere(
-        "",
-        F + "interpolate",
-        "jax.image.resize",
-        'PyTorch says mode="bilinear". JAX names the new shape and the method.',
+        "", F + "interpolate", "jax.image.resize", f'PyTorch says mode="bilinear". {RESIZE}'
     ),
     "pixel_shuffle": Elsewhere("", F + "pixel_shuffle", ""),
     "pixel_unshuffle": Elsewhere("", F + "pixel_unshuffle", ""),

@@ -5,7 +5,7 @@
 //
 // Images (N, C, H, W), kernel (kh, kw), H′ × W′ windows of each image; stride s, padding p and dilation d have a value for
 // the rows and one for the columns. With columns a convolution is one matrix product, and cuBLAS does that: see
-// kernels/conv.py. Each is the adjoint of the other, so they are also each other's gradient.
+// conv.py. Each is the adjoint of the other, so they are also each other's gradient.
 //
 // autograd/ops/windows.py (unfold and fold) is the same in NumPy.
 
