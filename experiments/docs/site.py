@@ -11,6 +11,7 @@ from experiments.docs import browser
 from experiments.docs.sources import ROOT, collect
 from minigan.errors import InputError
 
+MARK = ".minigan-site"  # the file by which a site is known
 SETTINGS = {
     "project": "minigan",
     "author": "The minigan authors",
@@ -38,8 +39,11 @@ SETTINGS = {
 def build(out: Path) -> int:
     """Build the site into a folder, which is replaced as a whole; the number of its pages.
 
-    Raises InputError if Sphinx is missing, warns, or if a link of a built page leads nowhere.
+    Raises InputError if the folder holds something else, if Sphinx is missing, warns, or if a link of a built page
+    leads nowhere.
     """
+    out = out.resolve()
+    check_place(out)
     try:
         from sphinx.application import Sphinx
         from sphinx.util.docutils import docutils_namespace, patch_docutils
@@ -62,10 +66,35 @@ def build(out: Path) -> int:
         if dead := dead_links(built):
             raise InputError("dead links: " + ", ".join(dead[:20]) + (", …" if len(dead) > 20 else ""))
         (built / ".nojekyll").touch()  # GitHub Pages leaves folders with _ out without it
-        if out.exists():
-            shutil.rmtree(out)
-        shutil.copytree(built, out)
+        put_in_place(built, out)
         return len(list(out.rglob("*.html")))
+
+
+def check_place(out: Path) -> None:
+    """InputError if there is anything at `out` but an empty folder or a site that this command built."""
+    free = not out.exists() or out.is_dir() and (not any(out.iterdir()) or (out / MARK).is_file())
+    if not free:
+        raise InputError(f"{out} holds something else than a site of this command: delete it, or choose another --out")
+
+
+def put_in_place(built: Path, out: Path) -> None:
+    """Replace the site at `out` by a copy of `built`.
+
+    It is copied beside it and gets its name at the end, so that a kill leaves a whole site. Between the two renames
+    that is the old one, at .NAME.old; the next call begins by putting it back.
+    """
+    new, old = (out.with_name(f".{out.name}.{which}") for which in ("new", "old"))
+    if old.exists() and not out.exists():
+        old.rename(out)
+    for left in (new, old):
+        if left.exists():
+            shutil.rmtree(left)
+    shutil.copytree(built, new)
+    (new / MARK).write_text("python -m experiments.docs replaces this folder as a whole\n", encoding="utf-8")
+    if out.exists():
+        out.rename(old)
+    new.rename(out)
+    shutil.rmtree(old, ignore_errors=True)
 
 
 def write(source: Path) -> set[str]:

@@ -1,12 +1,16 @@
 """The site: its sources, and, where Sphinx and Chromium are, the built pages as a phone and a projector show them."""
 
+import contextlib
+import shutil
+from pathlib import Path
+
 import pytest
 from browser import CHROMIUM, Browser
 
 from experiments.docs import sources
 from experiments.docs.__main__ import main
 from experiments.docs.api import page, prose, reference
-from experiments.docs.site import dead_links
+from experiments.docs.site import MARK, check_place, dead_links, put_in_place
 from experiments.docs.sources import Sources
 from minigan.errors import InputError
 
@@ -52,9 +56,60 @@ def test_dead_links_of_built_pages_are_found(tmp_path):
 
 def test_a_folder_with_other_things_is_left_alone(tmp_path):
     (tmp_path / "thesis.txt").touch()
-    with pytest.raises(InputError, match="holds something else than a site"):
+    (tmp_path / ".nojekyll").touch()  # other sites have it too
+    with pytest.raises(InputError, match="holds something else than a site of this command"):
         main(["--out", str(tmp_path)])
     assert (tmp_path / "thesis.txt").exists()
+
+
+def pages(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_a_site_is_replaced_as_a_whole(tmp_path):
+    first, second, out = tmp_path / "first", tmp_path / "second", tmp_path / "to" / "site"
+    for built, name in ((first, "a.html"), (second, "b.html")):
+        built.mkdir()
+        (built / name).touch()
+    out.mkdir(parents=True)
+    for built in (first, second):
+        check_place(out)
+        put_in_place(built, out)
+        assert pages(out) == [MARK, *pages(built)] and pages(out.parent) == ["site"]
+
+
+@pytest.mark.parametrize("killed_at", range(6))
+def test_a_kill_leaves_the_old_site_or_the_new_one(killed_at, tmp_path, monkeypatch):
+    """Killed before the first, the second … of five steps: copying, marking, two renames, deleting."""
+    out, built = tmp_path / "site", tmp_path / "built"
+    changes = 0
+
+    def counted(f):
+        def change(*args, **options):
+            nonlocal changes
+            changes += 1
+            if changes > killed_at:
+                raise KeyboardInterrupt
+            return f(*args, **options)
+
+        return change
+
+    built.mkdir()
+    for name in ("index.html", "other.html"):
+        (built / name).write_text("old")
+    put_in_place(built, out)
+    (built / "index.html").write_text("new")
+    (built / "other.html").unlink()
+    with monkeypatch.context() as patched:
+        for place, name in ((shutil, "copytree"), (shutil, "rmtree"), (Path, "rename"), (Path, "write_text")):
+            patched.setattr(place, name, counted(getattr(place, name)))
+        with contextlib.suppress(KeyboardInterrupt):
+            put_in_place(built, out)
+    kept = out if out.exists() else tmp_path / ".site.old"
+    text = (kept / "index.html").read_text()
+    assert pages(kept) == [MARK, "index.html", *["other.html"] * (text == "old")]
+    put_in_place(built, out)
+    assert pages(out) == [MARK, "index.html"] and pages(tmp_path) == ["built", "site"]
 
 
 @pytest.fixture(scope="module")
