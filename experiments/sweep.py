@@ -14,18 +14,20 @@ runs.
 """
 
 import argparse
+import importlib
 import itertools
 import re
 import shlex
 from pathlib import Path
+from typing import Any
 
 from experiments.cli import run_main
 from experiments.parts.device import choose_device
-from experiments.parts.jobs import Job
+from experiments.parts.jobs import Job, counted
 from experiments.parts.settings import COMMANDS
 
 MOST = 1000  # runs of a sweep
-REFUSED = {"--out", "--resume", "--device", "--dry-run", "--minutes", "--epochs"}  # what the sweep decides itself
+REFUSED = ("--out", "--resume", "--device", "--dry-run", "--minutes", "--epochs")  # what the sweep decides itself
 EXAMPLES = """examples:
   python -m experiments.sweep norms.txt --dry-run      the runs, and the command of each
   python -m experiments.sweep norms.txt --jobs 2       two at a time, into runs/norms
@@ -62,11 +64,11 @@ def main(argv: list[str]) -> int:
     if args.dry_run:
         for job in jobs:
             print(f"{job.name:40} {shlex.join(['python', '-m', f'experiments.{job.command}', *job.flags])}")
-        print(f"{len(jobs)} runs, {sum(job.steps for job in jobs):,} steps, into {out}")
+        print(f"{counted(jobs)}, {sum(job.steps for job in jobs):,} steps, into {out}")
         return 0
     device = choose_device(args.device)
     with hold_directory(out) as lock, stopped_by_signals():
-        print(f"{len(jobs)} runs, {args.jobs} at once, on {device}; writing to {out}", flush=True)
+        print(f"{counted(jobs)}, {args.jobs} at once, on {device}; writing to {out}", flush=True)
         runner = Runner(jobs, out, args.jobs, device, lock)
         runner.run()
         if there := [out / job.name for job in jobs if (out / job.name / "log.jsonl").is_file()]:
@@ -88,27 +90,37 @@ def read_grid(path: Path) -> list[Job]:
     if not lines or lines[0][1][0] not in COMMANDS:
         raise InputError(f"{path}: its first line must be a command with flags, one of {', '.join(COMMANDS)}")
     (_, (command, *shared)), *rest = lines
-    if "--steps" not in shared:
+    told = given(command, shared)
+    if "--steps" not in told:
         raise InputError(f"{path}: its first line must have --steps N, so that it is known when a run is finished")
-    if taken := REFUSED & set(shared):
+    if taken := told.keys() - {"--steps"}:
         raise InputError(f"{path}: {min(taken)} has no place in a grid")
     axes, count = [], 1
     for n, words in rest:
         if not words[0].startswith("--") or len(words) < 2:
             raise InputError(f"{path}, line {n}: a flag and its values are expected, such as --seed 0 1 2")
-        if taken := (REFUSED | {"--steps"}) & set(words):
-            raise InputError(f"{path}, line {n}: {min(taken)} is not a flag to vary")
         flag, *values = words
         alone = all(word.startswith("--") for word in words)
         axes.append([(word,) for word in words] if alone else [(flag, value) for value in values])
         count *= len(axes[-1])
         if count > MOST:
             raise InputError(f"{path}: more than {MOST:,} runs")
+        for setting in axes[-1]:
+            if varied := given(command, [*shared, *setting]).items() - told.items():
+                raise InputError(f"{path}, line {n}: {min(varied)[0]} is not a flag to vary")
     jobs = []
     for choice in itertools.product(*axes):
         name = ",".join("-".join(words).removeprefix("--") for words in choice) or command
         jobs.append(Job(re.sub(r"[^\w.,=+-]", "_", name), command, (*shared, *itertools.chain(*choice))))
     return jobs
+
+
+def given(command: str, flags: list[str]) -> dict[str, Any]:
+    """Those of --steps and the refused flags that a command finds among its flags, shortened or as --out=DIR too."""
+    names = {flag.removeprefix("--").replace("-", "_"): flag for flag in (*REFUSED, "--steps")}
+    unset = argparse.Namespace(**dict.fromkeys(names, REFUSED))  # a default is laid only where there is no value
+    found = importlib.import_module(f"experiments.{command}").parser().parse_args(flags, unset)
+    return {flag: getattr(found, name) for name, flag in names.items() if getattr(found, name) is not REFUSED}
 
 
 def check(jobs: list[Job], path: Path, out: Path) -> None:

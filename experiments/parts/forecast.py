@@ -3,7 +3,7 @@
 import shlex
 from pathlib import Path
 
-from experiments.parts.jobs import Job, look
+from experiments.parts.jobs import Job, counted, look
 from experiments.parts.settings import configuration
 
 OVERHEAD = 9.0  # seconds of a run beside its steps: loading or drawing the data, the last evaluation, the report
@@ -34,6 +34,5 @@ def forecast(jobs: list[Job], out: Path, at_once: int, device: str) -> int:
         needed = 0.0 if result.status in ("finished", "diverged") else needed
         times.append(needed)
         print(f"{job.name:<22} {result.status:<9} {duration(needed):>10}   {shlex.join(job.flags)}", flush=True)
-    count = "1 run" if len(jobs) == 1 else f"{len(jobs)} runs"
-    print(f"{count}, {at_once} at once: about {duration(max(sum(times) / at_once, *times, 0.0))}")
+    print(f"{counted(jobs)}, {at_once} at once: about {duration(max(sum(times) / at_once, *times, 0.0))}")
     return 0

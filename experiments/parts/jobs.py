@@ -1,7 +1,10 @@
 """A run to train in a process of its own, and what its directory says of it."""
 
+import functools
+import importlib
 import json
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -18,9 +21,16 @@ class Job:
     command: str
     flags: tuple[str, ...]
 
-    @property
+    @functools.cached_property
     def steps(self) -> int:
-        return int(self.flags[self.flags.index("--steps") + 1])
+        """As the command reads its flags: the last of two counts, and names may be shortened."""
+        parser = importlib.import_module(f"experiments.{self.command}").parser()
+        return parser.parse_known_args(self.flags)[0].steps
+
+
+def counted(jobs: Sequence) -> str:
+    """How many runs there are."""
+    return "1 run" if len(jobs) == 1 else f"{len(jobs)} runs"
 
 
 @dataclass

@@ -39,7 +39,13 @@ def test_every_combination_is_a_run(tmp_path):
         ("rm -rf x", "its first line must be a command with flags, one of mnist"),
         ("mnist --seed 1", "its first line must have --steps N"),
         ("mnist --steps 2 --out x", "--out has no place in a grid"),
+        ("mnist --steps 2 --ou x", "--out has no place in a grid"),
+        ("mnist --steps 2 --out=x", "--out has no place in a grid"),
+        ("mnist --steps 2 --dry", "--dry-run has no place in a grid"),
         ("mnist --steps 2\n--steps 2 3", "line 2: --steps is not a flag to vary"),
+        ("mnist --steps 2\n--seed 0\n--step 3 4", "line 3: --steps is not a flag to vary"),
+        ("mnist --steps 2\n--out=x --out=y", "line 2: --out is not a flag to vary"),
+        ("mnist --steps 2\n--dev cpu cuda", "line 2: --device is not a flag to vary"),
         ("mnist --steps 2\nseed 0 1", "line 2: a flag and its values are expected"),
         ("mnist --steps 2\n\n--seed", "line 3: a flag and its values are expected"),
         ("mnist --steps 2\n--seed 'a", "cannot be read as a grid: No closing quotation"),
@@ -53,6 +59,13 @@ def test_a_grid_that_is_none_is_one_sentence(tmp_path, text, sentence):
         sweep.main([str(grid(tmp_path, text)), "--dry-run", "--out", str(tmp_path / "out")])
     assert sentence in str(error.value) and "\n" not in str(error.value)
     assert not (tmp_path / "out").exists()
+
+
+def test_steps_are_those_that_the_command_reads(tmp_path, capsys):
+    path = grid(tmp_path, "mnist --steps 2 --step=1500\n")
+    assert [job.steps for job in sweep.read_grid(path)] == [1500]
+    assert sweep.main([str(path), "--dry-run", "--out", str(tmp_path / "out")]) == 0
+    assert "\n1 run, 1,500 steps, into" in capsys.readouterr().out
 
 
 @pytest.mark.slow
