@@ -3,7 +3,7 @@
 import hashlib
 import itertools
 import json
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 
 from minigan.errors import InputError
@@ -74,6 +74,10 @@ class Record:
     passed: str = ""  # the digest of a text that passed
     asked: int = 0  # hints asked for
 
+    def __post_init__(self):
+        if any(type(getattr(self, f.name)) is not type(f.default) for f in fields(self)):
+            raise TypeError(f"not a record: {self}")
+
 
 @dataclass
 class Desk:
@@ -89,7 +93,7 @@ class Desk:
         try:
             saved = json.loads((self.directory / ".progress.json").read_text(encoding="utf-8"))
             self.records = {name: Record(**record) for name, record in saved.items()}
-        except (OSError, ValueError, TypeError, AttributeError):  # none yet, or not one of ours: begin again
+        except (OSError, ValueError, TypeError, AttributeError, RecursionError):  # none yet, or no records: begin again
             self.records = {}
         for exercise in self.course:
             self.records.setdefault(exercise.name, Record())

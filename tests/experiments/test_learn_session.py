@@ -122,8 +122,17 @@ def test_a_session_goes_on_where_it_stopped(two, tmp_path):
     again, _ = student(two, tmp_path, Verdict("wrong", "no"))
     assert again.exercise == two[1] and again.press("l") and "▸ · 02-second" in again.screen()
     assert again.exercise.task not in again.screen() and again.press("h") and again.exercise.task in again.screen()
-    (tmp_path / "desk" / ".progress.json").write_text("[]")  # not ours: begin again
-    assert student(two, tmp_path)[0].exercise == two[0]
+    for damaged in (
+        "[]",
+        '{"01-first": null}',
+        '{"01-first": {"failures": "2"}}',
+        '{"01-first": {"passed": 1, "asked": null}}',
+        '{"01-first": {"passed": "abc", "failures": true}}',
+        "[" * 100_000,
+    ):
+        (tmp_path / "desk" / ".progress.json").write_text(damaged)  # not ours: begin again
+        session, _ = student(two, tmp_path, Verdict("wrong", "no"))
+        assert session.exercise == two[0] and session.press("h") and session.screen()
 
 
 def test_files_are_watched(two, tmp_path):
