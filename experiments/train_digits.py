@@ -6,10 +6,11 @@ digits, labelled with their shares, and shuffled tiles and noise on plain grey, 
 """
 
 import argparse
+import shlex
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from experiments.cli import command_line, run_main
+from experiments.cli import run_main
 
 if TYPE_CHECKING:
     import numpy as np
@@ -53,10 +54,11 @@ def main(argv: list[str]) -> int:
         raise InputError("--epochs, --images and --batch must be at least 1, and --seed in 0 … 2³² - 1")
     if args.out.is_dir() or not args.out.absolute().parent.is_dir():
         raise InputError(f"--out {args.out} must be a file in an existing directory")
+    if args.data:  # before the digits, which take a while
+        learned, unseen = (mnist(args.data, split) for split in ("train", "test"))
     images, labels = stroke_digits(args.images, TRAIN_STREAM + args.seed)
     facts: dict[str, Any] = {"drawn_digits": len(images)}
     if args.data:
-        learned, unseen = (mnist(args.data, split) for split in ("train", "test"))
         images, labels = np.concatenate([images, learned[0]]), np.concatenate([labels, learned[1]])
         facts |= {"mnist_images": len(learned[0]), "mnist_sha256": content_hash(learned[0])}
     accelerate.use("cpu")
@@ -65,10 +67,16 @@ def main(argv: list[str]) -> int:
     facts |= judge(classifier, *stroke_digits(TEST_IMAGES, TEST_STREAM + args.seed), "test", "unseen drawn digits")
     if args.data:
         facts |= judge(classifier, *unseen, "mnist_test", "test images of MNIST")
-    command = command_line() if args.data is None else command_line().replace(str(args.data), "DIR")
-    save_classifier(args.out, classifier, command=command, **facts)
+    save_classifier(args.out, classifier, command=command(args), **facts)
     print(f"wrote {args.out}")
     return 0
+
+
+def command(args: argparse.Namespace) -> str:
+    """The command with all its flags, to be typed again. Where a machine keeps MNIST says nothing, so it is DIR."""
+    flags = {name: "DIR" if name == "data" else str(value) for name, value in vars(args).items() if value is not None}
+    words = [word for name, value in flags.items() for word in (f"--{name}", value)]
+    return shlex.join(["python", "-m", "experiments.train_digits", *words])
 
 
 def mnist(directory: Path, split: str) -> tuple["np.ndarray", "np.ndarray"]:

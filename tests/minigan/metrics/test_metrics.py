@@ -1,11 +1,14 @@
 """The Fréchet distance and its moments against closed forms; the digit classifier and its weights."""
 
+import shlex
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
 from image_files import idx
 
+import minigan.data
 from autograd import engine
 from experiments import train_digits
 from minigan import checkpoint
@@ -273,6 +276,7 @@ def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     assert "test images of MNIST right" in capsys.readouterr().out
     _, meta = checkpoint.load(path)
     assert meta["mnist_images"] == 300 and str(tmp_path) not in meta["command"].replace(str(path), "")
+    monkeypatch.setattr(minigan.data, "stroke_digits", None)  # what is wrong with --data is said before any is drawn
     idx(tmp_path / "train-images-idx3-ubyte", np.zeros((300, 20, 20), np.uint8))
     for bad in (
         ["--data", str(tmp_path)],
@@ -283,6 +287,17 @@ def test_training_writes_weights_that_load(tmp_path, capsys, monkeypatch):
     ):
         with pytest.raises(InputError):
             train_digits.main([*tiny, *bad])
+
+
+def test_the_command_of_a_training_can_be_typed_again():
+    """Wherever the data are: a folder of a short name stood for any letters of the command."""
+    for data in ("m", "digits", "./a b/", "5"):
+        args = train_digits.parser().parse_args(["--dat", data, "--seed", "5", "--out", "my digits.h5"])
+        words = shlex.split(train_digits.command(args))
+        assert words[:3] == ["python", "-m", "experiments.train_digits"]
+        again = train_digits.parser().parse_args(words[3:])
+        assert vars(again) == {**vars(args), "data": Path("DIR")}
+    assert "--data" not in train_digits.command(train_digits.parser().parse_args([]))
 
 
 def test_training_is_a_function_of_the_seed():
