@@ -101,8 +101,7 @@ def main(argv: list[str]) -> int:
     args = parser().parse_args(argv)
     import numpy as np
 
-    from minigan.directories import free_directory, refuse_dangling
-    from minigan.errors import InputError
+    from minigan.directories import free_directory
     from minigan.ranks import world
     from minigan.sampling import find_checkpoint, truncate
 
@@ -113,6 +112,9 @@ def main(argv: list[str]) -> int:
     check(args)
     device = choose_device(args.device)
     path = find_checkpoint(args.checkpoint)
+    out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
+    if asked or not args.export:
+        refuse_filled(out)
     generator, config, digest = load_hashed(path, device)
     labels_of = choose_labels(args, generator)
     world().check_equal([np.frombuffer(digest.encode(), np.uint8)], f"the files {path}")
@@ -127,11 +129,6 @@ def main(argv: list[str]) -> int:
         for _ in drawn(wanted(args), args.seed, generator, config, labels_of):
             pass
         return 0
-    out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
-    refuse_dangling(out)
-    if out.exists() and not is_unfinished(out):
-        raise InputError(f"{out} exists and is not an empty directory: choose another --out")
-
     told = f"; label {', '.join(map(str, args.label))}" if args.label else ""
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}{told}; device {device}", flush=True)
     with filled_whole(out) as directory:
@@ -140,6 +137,16 @@ def main(argv: list[str]) -> int:
             write_projection(args.project, generator, config, directory)
     print(f"wrote {', '.join(str(out / name) for name in sorted(os.listdir(out)))}")
     return 0
+
+
+def refuse_filled(out: Path) -> None:
+    """InputError unless the directory is new or empty, or as from `refuse_dangling`."""
+    from minigan.directories import refuse_dangling
+    from minigan.errors import InputError
+
+    refuse_dangling(out)
+    if out.exists() and not is_unfinished(out):
+        raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
 
 def load_hashed(path: Path, device: str) -> tuple[Any, "Config", str]:

@@ -70,6 +70,8 @@ def main(argv: list[str]) -> int:
         raise InputError("--digits says how many digits to draw, so it does not go with --data")
     if args.skip_unreadable and not (args.data or args.resume or args.config):
         raise InputError("--skip-unreadable is for pictures, so it needs --data")
+    if args.subset is not None and not (args.data or args.resume or args.config):
+        raise InputError("--subset is a set of a folder with several, so it needs --data")
     if args.download:
         from minigan.data import download
         from minigan.ranks import world

@@ -61,6 +61,9 @@ def main(argv: list[str]) -> int:
         raise InputError(f"--threads must be at least 1, not {args.threads}")
     if args.seconds is not None and args.seconds <= 0:
         raise InputError(f"--seconds must be greater than 0, not {args.seconds:g}")
+    place = next(path for path in (args.out, *args.out.absolute().parents) if path.exists())
+    if not place.is_dir():
+        raise InputError(f"--out {args.out}: {place} is not a directory")
     refuse_tf32_on_cpu(args.tf32, args.device)
     args.seconds, args.rounds = args.seconds or (0.6 if args.quick else 5.0), 3 if args.quick else 5
     for name in THREADS:  # the libraries under NumPy read them when NumPy is imported

@@ -6,7 +6,6 @@ the `ru_maxrss` of its parent, so its own peak is read from /proc.
 
 import argparse
 import multiprocessing
-import resource
 import sys
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
@@ -16,6 +15,7 @@ from autograd import accelerate
 from autograd.arrays import device_module
 from experiments.bench.case import Case, Side
 from experiments.bench.steps import QUICK, STEPS, step_case
+from minigan.errors import InputError
 
 MIB = 2**20
 STATUS = Path("/proc/self/status")
@@ -65,9 +65,16 @@ def take_steps(side: Side) -> None:
 
 
 def held_and_most() -> tuple[float, float]:
-    """Bytes that this process holds, and the most it ever held; without /proc both are the most."""
+    """Bytes that this process holds, and the most it ever held; without /proc both are the most.
+
+    InputError where the system does not tell (Windows).
+    """
     if STATUS.exists():
         lines = dict(line.split(":", 1) for line in STATUS.read_text().splitlines() if line.startswith("Vm"))
         return 1024 * int(lines["VmRSS"].split()[0]), 1024 * int(lines["VmHWM"].split()[0])
+    try:
+        import resource
+    except ImportError:
+        raise InputError("this system does not tell how much memory a process has held") from None
     most = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * (1 if sys.platform == "darwin" else 1024)
     return most, most

@@ -37,7 +37,8 @@ def stopped_by_signals() -> Iterator[None]:
     def stop(number: int, frame: Any) -> None:
         raise Stopped(number)
 
-    numbers = [s for s in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP) if s == signal.SIGTERM or not _ignored(s)]
+    known = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    numbers = [s for s in known if s == signal.SIGTERM or not _ignored(s)]
     previous = {s: signal.signal(s, stop) for s in numbers}
     try:
         yield

@@ -1,5 +1,6 @@
 """The benchmark as a command: its cases, its table, record and page, and what it does when something goes wrong."""
 
+import importlib
 import json
 import os
 import subprocess
@@ -15,6 +16,7 @@ from experiments.bench import cases as table
 from experiments.bench import flops, memory, show, steps
 from experiments.bench.case import Case
 from experiments.cli import run_main
+from minigan.errors import InputError
 
 
 @pytest.fixture
@@ -128,6 +130,23 @@ def test_bad_flags_are_one_sentence_and_status_2(flags, environment, tmp_path, c
         run_main(command.main)
     err = capsys.readouterr()[1]
     assert e.value.code == 2 and err.startswith("error: ") and err.count("\n") == 1 and flags[-1] in err
+
+
+@pytest.mark.parametrize("below", ["", "to/page"])
+def test_a_file_as_out_is_refused_before_anything_is_measured(below, tmp_path, monkeypatch):
+    monkeypatch.setattr(command, "measure_all", None)
+    (tmp_path / "p.md").touch()
+    with pytest.raises(InputError, match="--out .*p.md is not a directory"):
+        command.main(["--quick", "--out", str(tmp_path / "p.md" / below)])
+
+
+def test_a_system_without_the_module_resource(monkeypatch, tmp_path):
+    """As Windows: the other sections are measured."""
+    monkeypatch.setitem(sys.modules, "resource", None)
+    importlib.reload(memory)
+    monkeypatch.setattr(memory, "STATUS", tmp_path / "nowhere")
+    with pytest.raises(InputError, match="does not tell how much memory"):
+        memory.held_and_most()
 
 
 @pytest.mark.slow

@@ -198,6 +198,7 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--features", "random", "--inception", "weights.h5"], "does not go with --features random"),
         (["--data", "nowhere"], "nowhere"),
         (["--download", "mnist"], "--download needs --data"),
+        (["--subset", "digits"], "--subset is a set of a folder with several, so it needs --data"),
         (["--resume", "nowhere"], "there is no checkpoint"),
         (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
         (["--augment", "saturation"], "saturation"),
@@ -229,7 +230,7 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
 )
 def test_bad_flags_are_one_sentence(folder, flags, sentence, tmp_path):
     out = ["--out", str(tmp_path / "run")]
-    data = [] if {"--data", "--download", "--resume"} & {*flags} else folder
+    data = [] if {"--data", "--download", "--resume", "--subset"} & {*flags} else folder
     with pytest.raises(InputError) as error:
         mnist.main([*data, *DEVICE, *flags, *([] if "--resume" in flags else out)])
     assert sentence in str(error.value) and "\n" not in str(error.value)
@@ -411,6 +412,13 @@ def test_an_interrupt_before_training_is_no_traceback(capsys):
     with pytest.raises(SystemExit) as stop:
         run_main(interrupted)
     assert stop.value.code == 130 and capsys.readouterr().err == "interrupted\n"
+
+
+def test_a_system_without_hang_ups(monkeypatch):
+    """As Windows."""
+    monkeypatch.delattr(signal, "SIGHUP")
+    with stopped_by_signals():
+        pass
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -364,6 +364,14 @@ def test_a_directory_that_holds_something_is_left_alone(run, tmp_path):
     assert [(p.name, p.read_text()) for p in tmp_path.iterdir()] == [("mine.txt", "mine")]
 
 
+def test_a_directory_is_refused_before_the_weights_are_read_or_written(run, tmp_path, monkeypatch):
+    (tmp_path / "mine.txt").write_text("mine")
+    monkeypatch.setattr(command, "load_hashed", None)
+    with pytest.raises(InputError, match="choose another --out"):
+        call(run, "--num", 1, "--grid", "--out", tmp_path, "--export", tmp_path / "w.safetensors")
+    assert [p.name for p in tmp_path.iterdir()] == ["mine.txt"]
+
+
 def test_an_empty_directory_is_filled(run, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     call(run, "--num", 1, "--grid", "--out", ".")
