@@ -1,5 +1,6 @@
 """Tensor: an array and its place in the graph. Operators and methods mirror NumPy's ndarray."""
 
+import copy
 import operator
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -114,12 +115,15 @@ class Tensor(ArrayMethods):
 
     @grad.setter
     def grad(self, value: Any) -> None:
-        if self.node is None or self.node.op is not None:
+        node = self.node or (getattr(self, "_frozen", None) if value is None else None)
+        if node is None and value is None:
+            return
+        if node is None or node.op is not None:
             raise ValueError("only a leaf with requires_grad=True has a .grad")
         value = _raw(value)
         if value is not None and getattr(value, "shape", None) != self.shape:
             raise ValueError(f"the gradient of a leaf of shape {self.shape} is an array of this shape, or None")
-        self.node.grad = value
+        node.grad = value
 
     @property
     def shape(self) -> tuple[int, ...]:
@@ -177,22 +181,34 @@ class Tensor(ArrayMethods):
         """The same array at the same place on the tape."""
         new = type(self).__new__(type(self))
         new._data, new.node = self._data, self.node
+        new._take(self._beside())
         return new
 
     def __deepcopy__(self, memo: dict) -> "Tensor":
-        self._refuse_result()
-        return type(self)(self._data.copy(), requires_grad=self.requires_grad)
+        data, requires_grad, beside = self.__getstate__()
+        new = type(self).__new__(type(self))
+        new.__setstate__((data.copy(), requires_grad, copy.deepcopy(beside, memo)))
+        return new
 
-    def __getstate__(self) -> tuple[Any, bool]:
+    def __getstate__(self) -> tuple[Any, bool, dict]:
         """What a pickle holds, no more than a deep copy: no node and no .grad."""
         self._refuse_result()
-        return self._data, self.requires_grad
+        return self._data, self.requires_grad, self._beside()
 
-    def __setstate__(self, state: tuple[Any, bool]) -> None:
+    def __setstate__(self, state: tuple[Any, bool, dict]) -> None:
         """The node is made here, because another process counts its nodes otherwise: a node must be older than what is
         computed from it."""
-        (self._data, requires_grad), self.node = state, None
+        (self._data, requires_grad, beside), self.node = state, None
         self.requires_grad = requires_grad
+        self._take(beside)
+
+    def _beside(self) -> dict:
+        """The attributes that a subclass without `__slots__` keeps beside the array."""
+        return getattr(self, "__dict__", {})
+
+    def _take(self, beside: dict) -> None:
+        for name, value in beside.items():
+            setattr(self, name, value)
 
     def _refuse_result(self) -> None:
         if self.node is not None and self.node.op is not None:
@@ -305,7 +321,7 @@ class Tensor(ArrayMethods):
         return ops.reshape(self, shape=several(shape))
 
     def transpose(self, *axes: Any) -> "Tensor":
-        return ops.transpose(self, several(axes) or None)
+        return ops.transpose(self, several(axes) if axes else None)
 
     def swapaxes(self, axis1: int, axis2: int) -> "Tensor":
         return ops.swapaxes(self, axis1, axis2)

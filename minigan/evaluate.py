@@ -213,7 +213,7 @@ def choose_reference(data: Dataset, load_test: Callable[[], Dataset]) -> tuple[D
     if test.images.shape[1:] != data.images.shape[1:]:
         return data, "the test images have another size"
     if len(test) < min(100, len(data)):
-        return data, f"the test images are only {len(test):,}"
+        return data, f"there are only {len(test):,} test images"
     if np.array_equal(test.images[:1000], data.images[:1000]):  # as of a folder
         return data, "the data are not split"
     return test, ""

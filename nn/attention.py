@@ -53,12 +53,8 @@ class MultiHeadAttention(Module):
         """
         q, k, v = self._queries_keys_values(x, first, context)
         if key_padding_mask is not None:
-            padding = key_padding_mask.data if isinstance(key_padding_mask, Tensor) else key_padding_mask
-            if getattr(getattr(padding, "dtype", None), "kind", None) != "b":
-                raise TypeError("key_padding_mask is an array of booleans, True where a key is padding")
-            mask = mask.data if isinstance(mask, Tensor) else mask
-            real = ~padding[:, None, None, :]
-            mask = real if mask is None else mask & real
+            real = ~_booleans(key_padding_mask, "key_padding_mask", "a key is padding")[:, None, None, :]
+            mask = real if mask is None else _booleans(mask, "mask", "a query may look at a key") & real
         y = ops.attention(q, k, v, similarity=self.similarity, mask=mask, causal=self.causal)  # (B, H, first, d)
         return self.out(y.swapaxes(1, 2).reshape(len(x), -1, x.shape[2]))
 
@@ -80,3 +76,11 @@ class MultiHeadAttention(Module):
 
     def extra_repr(self) -> str:
         return f"{self.heads} heads, {self.similarity}{', tied' if self.key is None else ''}"
+
+
+def _booleans(mask: Any, name: str, when: str) -> Any:
+    """The array of a mask; TypeError unless it holds booleans."""
+    array = mask.data if isinstance(mask, Tensor) else mask
+    if getattr(getattr(array, "dtype", None), "kind", None) != "b":
+        raise TypeError(f"{name} is an array of booleans, True where {when}")
+    return array

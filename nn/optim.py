@@ -124,8 +124,7 @@ class Optimizer:
     def zero_grad(self) -> None:
         """Forget the gradients: backward() adds to what is there."""
         for p in self.flat.parameters:
-            if p.grad is not None:  # a frozen parameter has none
-                p.grad = None
+            p.grad = None
 
     def prepare(self) -> None:
         """Before an update: write what depends on t and on `lr` where a captured step finds it."""

@@ -45,7 +45,7 @@ def batch_norm(x: Any, running_mean: Any, running_var: Any, weight: Any = None, 
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
     missing outside training, if only one of the two is given, if an array does not have the C channels of x, or if a
-    channel has a single value in training."""
+    channel has a single value in training. TypeError for running values that are no arrays."""
 
 def bias_gelu(x: Any, bias: Any, approximate: Any = 'none') -> Tensor:
     """z = x + b,  y = gelu z      ∂L/∂x = g y'(z),   ∂L/∂b = Σ g y'(z)       x (…, D), b (D)

@@ -8,8 +8,8 @@ from autograd.tensor import Tensor
 
 
 def _alike(name, input, target):
-    """Both in floating-point numbers, because integers wrap around. ValueError unless they have one shape: a target of
-    another one would be broadcast, and the loss a mean over pairs that do not belong together."""
+    """Both as floating-point numbers, because integers would wrap around. ValueError unless they have one shape: a
+    target of another one would be broadcast, and the loss a mean over pairs that do not belong together."""
     input, target = (x if isinstance(x, Tensor) else Tensor(x) for x in (input, target))
     if input.shape != target.shape:
         raise ValueError(f"{name} of {input.shape} and a target of {target.shape}: give both one shape")

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from autograd.arrays import array_module, with_shape
+from autograd.arrays import array_module, is_array, with_shape
 from autograd.operation import op
 from autograd.ops.numerics import REAL, largest, matmul, plus_bias, real
 from autograd.ops.reduce import column_sums, count, over, row_means
@@ -157,7 +157,7 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
     In training the batch's mean and variance are used, and the running arrays (C,) move towards them in place by
     `momentum` (the variance with n − 1, as in PyTorch); otherwise the running arrays are used. ValueError if they are
     missing outside training, if only one of the two is given, if an array does not have the C channels of x, or if a
-    channel has a single value in training.
+    channel has a single value in training. TypeError for running values that are no arrays.
     """
     if not training and (running_mean is None or running_var is None):
         raise ValueError("batch_norm outside training needs running_mean and running_var")
@@ -165,6 +165,8 @@ def batch_norm(x, running_mean, running_var, weight=None, bias=None, training=Fa
         raise ValueError("batch_norm takes running_mean and running_var together, or None for both")
     x = x if isinstance(x, Tensor) else Tensor(x)
     running_mean, running_var = (a.data if isinstance(a, Tensor) else a for a in (running_mean, running_var))
+    if running_mean is not None and not (is_array(running_mean) and is_array(running_var)):
+        raise TypeError("batch_norm takes running_mean and running_var as arrays, which training changes in place")
     weight, bias = (None if p is None else with_shape(p) for p in (weight, bias))
     for a in (running_mean, running_var, weight, bias):
         if a is not None and a.shape != x.shape[1:2]:

@@ -17,7 +17,7 @@ LEAST_EXPONENT = -46.0
 # e^−1000 = 0 in every dtype. x times a function that falls like e^x takes no x beyond: at −∞ it would be −∞ · 0 = NaN.
 FAR = 1000.0
 
-REAL = (int, float, np.number)  # what an option is that a compiled form takes as one number
+REAL = (int, float, np.integer, np.floating)  # what an option is that a compiled form takes as one number
 
 
 @routine

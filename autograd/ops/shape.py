@@ -209,7 +209,7 @@ class pad:
         if isinstance(pad_width, dict):  # of some axes: {-1: (1, 2)}
             widths = [(0, 0)] * with_shape(x).ndim
             for axis, width in pad_width.items():
-                widths[axis] = tuple(np.broadcast_to(width, 2).tolist())
+                widths[normalize_axis_index(axis, len(widths))] = tuple(np.broadcast_to(width, 2).tolist())
             pad_width = tuple(widths)
         return apply(x, pad_width=pad_width, constant_values=constant_values)
 

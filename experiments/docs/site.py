@@ -87,10 +87,11 @@ def put_in_place(built: Path, out: Path) -> None:
     if old.exists() and not out.exists():
         old.rename(out)
     for left in (new, old):
-        if left.exists():
-            shutil.rmtree(left)
-    shutil.copytree(built, new)
+        check_place(left)
+        shutil.rmtree(left, ignore_errors=True)
+    new.mkdir()
     (new / MARK).write_text("python -m experiments.docs replaces this folder as a whole\n", encoding="utf-8")
+    shutil.copytree(built, new, dirs_exist_ok=True)
     if out.exists():
         out.rename(old)
     new.rename(out)

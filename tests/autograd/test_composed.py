@@ -176,7 +176,7 @@ def test_norm_and_std_have_no_slope_where_they_are_0():
 
 
 def test_norm_has_no_second_derivative_where_it_is_0():
-    """As std, and as PyTorch's vector_norm."""
+    """As std; PyTorch's vector_norm has NaN there."""
     for f in (ops.norm, ops.std):
         np.testing.assert_array_equal(hessian(f, np.zeros(2)), np.zeros((2, 2)))
     x = Tensor([[0.0, 0.0], [3.0, 4.0]], requires_grad=True)

@@ -216,3 +216,19 @@ def test_grad_belongs_to_leaves():
             t.grad = np.ones(3)
     x.requires_grad = False
     assert x.node is None and (x * 2).node is None
+
+
+class Named(Tensor):
+    """A subclass with an attribute, and arguments of its own."""
+
+    def __init__(self, name, data):
+        super().__init__(data, requires_grad=True)
+        self.name = [name]
+
+
+def test_a_subclass_is_copied_with_what_it_keeps_beside_the_array():
+    x = Named("w", [1.0, 2.0])
+    for other in (copy.copy(x), copy.deepcopy(x), pickle.loads(pickle.dumps(x))):
+        assert type(other) is Named and other.name == ["w"] and other.requires_grad
+        assert other.data.tolist() == [1, 2]
+    assert copy.copy(x).name is x.name and copy.deepcopy(x).name is not x.name

@@ -165,7 +165,7 @@ def test_without_test_images_the_training_images_are_the_reference_and_it_is_sai
     for test, why in (
         (None, "there are no test images"),
         (few, "the data are not split"),  # a folder is its own test set
-        (Dataset(digits.images[120:140], None, "a handful", None), "the test images are only 20"),
+        (Dataset(digits.images[120:140], None, "a handful", None), "there are only 20 test images"),
         (Dataset(digits.images[:, 2:, 2:], None, "smaller", None), "the test images have another size"),
     ):
         chosen = evaluator(few, test)

@@ -347,3 +347,6 @@ def test_a_mask_of_numbers_is_refused():
         ops.attention(q, q, q, mask=np.ones((2, 2)))
     with pytest.raises(TypeError, match="key_padding_mask is an array of booleans"):
         nn.MultiHeadAttention(2, 1)(Tensor(array(1, 2, 2)), key_padding_mask=np.array([[0, 1]]))
+    with pytest.raises(TypeError, match="^mask is an array of booleans"):
+        padding = np.array([[False, True]])
+        nn.MultiHeadAttention(2, 1)(Tensor(array(1, 2, 2)), mask=np.ones((2, 2)), key_padding_mask=padding)

@@ -43,6 +43,23 @@ def test_a_frozen_layer_stays(name, options, twins):
         assert np.array_equal(a, before[key]) == key.startswith("layers.0")
 
 
+def test_zero_grad_forgets_the_gradient_of_a_parameter_that_is_frozen_just_now():
+    """As where D is frozen while G is trained: afterwards its gradients start from nothing."""
+    model = nn.Linear(2, 1)
+    optimizer = nn.SGD(model.parameters(), lr=0.1)
+    x = Tensor(np.ones((1, 2), "float32"))
+    for _ in range(2):
+        model(x).sum().backward()
+        assert model.weight.grad.tolist() == [[1, 1]] and model.bias.grad.tolist() == [1]
+        optimizer.step()
+        for p in model.parameters():
+            p.requires_grad = False
+        optimizer.zero_grad()
+        for p in model.parameters():
+            p.requires_grad = True
+            assert p.grad is None
+
+
 @pytest.mark.parametrize("name, options", OPTIMISERS)
 def test_without_a_gradient_a_parameter_does_what_torchs_does(name, options):
     """Neither decayed nor moved by its momentum; Adam's count of steps is the same where the gaps come at the end."""
