@@ -30,7 +30,8 @@ def load(path: Path) -> tuple[Arrays, dict[str, Any]]:
     """The arrays and the meta of a checkpoint. InputError if the file is missing, damaged or something else."""
     path = Path(path)
     if not path.is_file():
-        raise InputError(f"{path}: there is no checkpoint")
+        missing = "there is no checkpoint" if path.exists() else "there is no such file or folder"
+        raise InputError(f"{path}: {missing}")
     with reading_hdf5(path, "is not a readable checkpoint", FORMAT) as f:
         meta = json.loads(text(f.attrs["meta"]) or "")
         if not isinstance(meta, dict):

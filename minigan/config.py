@@ -299,17 +299,7 @@ def check(c: Config) -> Config:
             f"images of {c.image_size} × {c.image_size} pixels cannot be trained on: the networks take "
             f"{SMALLEST_SIZE} to {LARGEST_SIZE}"
         )
-    for field in dataclasses.fields(c):
-        value, flag = getattr(c, field.name), flag_of(field.name)
-        choices, bounds = field.metadata["choices"], field.metadata["bounds"]
-        if isinstance(value, float) and not math.isfinite(value):
-            raise InputError(f"{flag} must be a finite number, not {value}")
-        if choices and value not in choices:
-            raise InputError(f"{flag} {value}: use one of {', '.join(map(str, choices))}")
-        for name, bound in bounds.items():
-            words, holds = BOUNDS[name]
-            if not holds(value, bound):
-                raise InputError(f"{flag} must be {words} {bound}, not {value}")
+    check_values(dataclasses.asdict(c))
     # The names of augmentations, and the channels that they need.
     Augment(c.augment, c.augment_p).draw(RandomStream(), (1, c.channels, c.image_size, c.image_size))
     if c.variant != "cnn":
@@ -319,6 +309,23 @@ def check(c: Config) -> Config:
         check_features("d", c.d_width, c.d_depth, c.d_mlp_ratio)
     check_ends(c)
     return c
+
+
+def check_values(fields: dict[str, Any]) -> None:
+    """InputError for a value that its field does not allow, whatever the data and the other fields are."""
+    for field in dataclasses.fields(Config):
+        if field.name not in fields:
+            continue
+        value, flag = fields[field.name], flag_of(field.name)
+        choices, bounds = field.metadata["choices"], field.metadata["bounds"]
+        if isinstance(value, float) and not math.isfinite(value):
+            raise InputError(f"{flag} must be a finite number, not {value}")
+        if choices and value not in choices:
+            raise InputError(f"{flag} {value}: use one of {', '.join(map(str, choices))}")
+        for name, bound in bounds.items():
+            words, holds = BOUNDS[name]
+            if not holds(value, bound):
+                raise InputError(f"{flag} must be {words} {bound}, not {value}")
 
 
 def check_ends(c: Config) -> None:

@@ -370,8 +370,9 @@ def check_images(c: Config, images: np.ndarray | StoredImages) -> None:
     one = (c.image_size, c.image_size, *([3] if c.channels == 3 else []))
     if images.dtype != np.uint8 or tuple(images.shape[1:]) != one or not len(images):
         each = ", ".join(map(str, one))
+        cure = ": of values in [0, 1], (255 * x).astype('uint8') makes them" if images.dtype.kind == "f" else ""
         raise InputError(
-            f"this run takes images uint8 (N, {each}), at least one, not {images.dtype} {tuple(images.shape)}"
+            f"this run takes images uint8 (N, {each}), at least one, not {images.dtype} {tuple(images.shape)}{cure}"
         )
 
 

@@ -243,7 +243,10 @@ class Run:
         That file comes last because it marks the run as finished: a run that is killed before repeats all of this.
         """
         samples, labels = self.showing.samples(self.gan.config.eval_samples, shared=True)
+        before = self.best
         figures = self.log_evaluation(samples, labels)
+        if self.best is not before:
+            self.save()  # so that a run that is lengthened knows what best.h5 holds
         self.summarise()
         if not self.world.first:
             return figures

@@ -20,12 +20,13 @@ def new_plan(
     args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
 ) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
-    from minigan.config import MOST, check, resolve
+    from minigan.config import MOST, check, check_values, resolve
     from minigan.errors import InputError
     from minigan.ranks import world
 
     if args.out:
         refuse_existing(args.out)
+    check_values(given_options(args))  # before the data, which may take long to load
     options = {**options, "evaluation": evaluation_options(args)}
     saved = None
     if args.config:

@@ -17,7 +17,8 @@ def check_run(directory: Path) -> None:
     from minigan.errors import InputError
 
     if not any((directory / file).is_file() for file in ("checkpoint.h5", "best.h5", "config.json")):
-        raise InputError(f"{directory}: there is no checkpoint to go on with")
+        missing = "there is no checkpoint to go on with" if directory.exists() else "there is no such folder"
+        raise InputError(f"{directory}: {missing}")
 
 
 def trained_with(meta: dict[str, Any], directory: Path, name: str) -> tuple[str, Options]:

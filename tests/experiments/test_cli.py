@@ -147,6 +147,13 @@ def test_a_file_as_out_is_refused_before_the_data_are_loaded(tmp_path, monkeypat
         mnist.main([*SMALL, *DEVICE, "--out", str(tmp_path / "run")])
 
 
+@pytest.mark.parametrize("flags", [["--steps", "0"], ["--g-lr", "-1"], ["--batch", "0", "--labels"]])
+def test_a_wrong_value_is_refused_before_the_data_are_loaded(flags, monkeypatch):
+    monkeypatch.setattr(mnist, "load", lambda *_: pytest.fail("the data were loaded"))
+    with pytest.raises(InputError, match=f"{flags[0]} must be at least"):
+        mnist.main([*flags, "--device", "cpu"])
+
+
 def test_a_finished_run_says_so_before_its_data_are_loaded(tmp_path, folder, monkeypatch, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "1", "--out", str(out)]) == 0
@@ -199,7 +206,7 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         (["--data", "nowhere"], "nowhere"),
         (["--download", "mnist"], "--download needs --data"),
         (["--subset", "digits"], "--subset is a set of a folder with several, so it needs --data"),
-        (["--resume", "nowhere"], "there is no checkpoint"),
+        (["--resume", "nowhere"], "there is no such folder"),
         (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
         (["--augment", "saturation"], "saturation"),
         (["--augment", "sharpen"], "sharpen"),

@@ -343,7 +343,7 @@ def test_what_is_no_checkpoint_is_refused(tmp_path):
     (tmp_path / "empty").mkdir()
     before = sorted(tmp_path.iterdir())
     for name, sentence in {
-        "absent.h5": "there is no checkpoint",
+        "absent.h5": "there is no such file or folder",
         "text.h5": "not a readable checkpoint",
         "other.h5": "not of the format 'minigan checkpoint 1'",
         "classifier.h5": "not of a training run",
@@ -419,4 +419,4 @@ def test_a_real_process(run, tmp_path):
     done = process(run, "--num", 2, "--out", tmp_path / "out")
     assert done.returncode == 0 and done.stderr == "" and "interpolation.gif" in done.stdout
     done = process(tmp_path / "nowhere.h5")
-    assert (done.returncode, done.stderr) == (2, f"error: {tmp_path / 'nowhere.h5'}: there is no checkpoint\n")
+    assert (done.returncode, done.stderr) == (2, f"error: {tmp_path / 'nowhere.h5'}: there is no such file or folder\n")

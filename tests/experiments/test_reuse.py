@@ -65,7 +65,7 @@ def test_init_starts_from_the_weights_and_the_networks_of_a_run(trained, folder,
     [
         (["--size", "32"], "its networks take images of 28 × 28 grey, and .* has 32 × 32 grey"),
         (["--g-width", "32"], "does not fit the networks of this run"),
-        (["--init", "nowhere"], "nowhere: there is no checkpoint"),
+        (["--init", "nowhere"], "nowhere: there is no such file or folder"),
     ],
 )
 def test_init_of_other_networks_is_one_sentence(trained, folder, tmp_path, flags, sentence):

@@ -258,3 +258,15 @@ def test_a_resumed_run_remembers_the_best(tmp_path):
     again.load(arrays, meta)
     again.train()
     assert again.best == {"step": 3, "digit_fid": 2} and checkpoint.load(tmp_path / "best.h5")[1]["steps_done"] == 3
+
+
+@pytest.mark.slow
+def test_a_run_that_is_lengthened_remembers_that_its_last_evaluation_was_the_best(tmp_path):
+    scripted(tmp_path, [5, 4, 3, 2]).train()
+    arrays, meta = checkpoint.load(tmp_path / "checkpoint.h5")
+    assert meta["best"] == {"step": 12, "digit_fid": 2}
+    longer = scripted(tmp_path, [7])
+    longer.gan.config.steps = 15
+    longer.load(arrays, meta)
+    longer.train()
+    assert longer.best == meta["best"] and checkpoint.load(tmp_path / "best.h5")[1]["steps_done"] == 12

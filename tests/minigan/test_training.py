@@ -162,7 +162,7 @@ def test_bad_checkpoints_are_one_sentence(tmp_path, content):
         path.write_bytes(content)
     with pytest.raises(InputError, match="checkpoint"):
         checkpoint.load(path)
-    with pytest.raises(InputError, match="there is no checkpoint"):
+    with pytest.raises(InputError, match="there is no such file"):
         checkpoint.load(tmp_path / "missing.h5")
 
 
