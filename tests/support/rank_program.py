@@ -18,10 +18,22 @@ from minigan.step import GAN
 
 
 def gradients(gan):
-    """Take a step; the gradients of D and G as flat arrays."""
+    """Take a step that moves no weight; the gradients of D and G as flat arrays.
+
+    Adam's first step is ± lr wherever there is a gradient. So where one is rounding alone, D would move by rounding
+    too, and G's gradient would no longer be comparable.
+    """
     seen = []
+
+    def record(grads, adam, update):
+        seen.append(adam.flat.gather(grads))
+        weights = adam.flat.data.copy()
+        norm = update(grads)
+        adam.flat.data[...] = weights
+        return norm
+
     for adam in (gan.adam_d, gan.adam_g):
-        adam.update = lambda grads, a=adam, f=adam.update: seen.append(a.flat.gather(grads)) or f(grads)
+        adam.update = lambda grads, adam=adam, update=adam.update: record(grads, adam, update)
     gan.step()
     for adam in (gan.adam_d, gan.adam_g):
         del adam.update
