@@ -5,30 +5,30 @@ from typing import Any, TypeGuard
 
 
 def is_number(value: Any) -> TypeGuard[float]:
-    """Whether a value is a finite number; True and False are none."""
+    """Whether a value is a finite number. True and False do not count as numbers."""
     whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < 2**63
     return whole or (isinstance(value, float) and math.isfinite(value))
 
 
 def number(value: Any) -> str:
-    """Three significant digits, or all digits of a whole number."""
+    """Three significant digits, or all digits of a whole number; "" if the value is not a number."""
     if not is_number(value):
         return ""
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
 def count(value: Any) -> str:
-    """A number with commas, "" for what is no number."""
+    """A number with commas, or "" if the value is not a number."""
     return f"{value:,.0f}" if is_number(value) else ""
 
 
 def percent(share: Any) -> str:
-    """A share from 0 to 1 in per cent, "" for what is no number."""
+    """A share from 0 to 1 in per cent, or "" if the value is not a number."""
     return f"{share:.0%}" if is_number(share) else ""
 
 
 def duration(seconds: Any) -> str:
-    """Seconds in words, such as 42 s, 3 min 5 s or 2 h 10 min; "" for what is no number."""
+    """Seconds in words, such as 42 s, 3 min 5 s or 2 h 10 min, or "" if the value is not a number."""
     if not is_number(seconds):
         return ""
     minutes, rest = divmod(round(seconds), 60)

@@ -18,8 +18,9 @@ class Each:
 
     `cls` has three functions. `fits(calls)`: whether it takes these inputs, arrays by call. `forward(xp, calls)`
     returns the results and, behind them, what the backward needs besides. `fused(xp, gs, calls, kept, need)` returns
-    the gradients by call, None for an input that needs none; of an input that several calls share it may give all to
-    the first of those that need it. Second derivatives and `use_fused(False)` go the readable way, call by call.
+    the gradients by call, None for an input that needs none. Several calls may share an input: then the first call that
+    needs its gradient may get the sum for all of them. Second derivatives and `use_fused(False)` go the readable way,
+    call by call.
     """
 
     joins = False
