@@ -21,11 +21,14 @@ class SpectralNorm(Module):
     σ = uᵀ W v, where the unit vectors u and v come from power iteration and are kept as buffers. Call
     `power_iteration(weight)` once per optimiser step: every forward of that step then uses the same u and v. No
     gradient flows through them. A kernel (out, in, kh, kw) counts as the matrix (out, in·kh·kw).
+    ValueError for a weight of zeros, where σ is 0.
     """
 
     def __init__(self, weight: Tensor, improved: bool = True):
         matrix = to_host(weight.data).reshape(len(weight.data), -1)
         left, sigma, right = np.linalg.svd(matrix.astype(np.float64), full_matrices=False)
+        if sigma[0] == 0:
+            raise ValueError("a weight of zeros cannot be divided by its largest singular value, which is 0")
         self.improved = improved
         self.u = Buffer(left[:, 0].astype(matrix.dtype))
         self.v = Buffer(right[0].astype(matrix.dtype))

@@ -391,6 +391,18 @@ def test_outside_the_environment_it_is_said_how_to_enter_it():
     assert "has no NumPy: activate the environment first, source .venv/bin/activate" in done.stderr
 
 
+def test_an_environment_that_lacks_one_package_is_told_by_its_name(tmp_path):
+    """Another environment with NumPy alone, as a system's Python often is."""
+    (tmp_path / "numpy").mkdir()
+    (tmp_path / "numpy" / "__init__.py").touch()
+    program = [sys.executable, "-S", "-m", "experiments.mnist"]
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run(program, cwd=root, capture_output=True, text=True, env=environment)
+    assert done.returncode == 2 and done.stderr.count("\n") == 1
+    assert "has no Pillow: activate the environment first" in done.stderr
+
+
 @pytest.mark.slow
 @pytest.mark.skipif(os.name == "nt", reason="POSIX signals")
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -8,6 +8,7 @@ from tiny_models import in_float64
 from autograd import Tensor, grad
 from autograd.modes import hook
 from nn import Adam, Buffer, Conv2d, Linear, Parameter, Sequential, SpectralNorm, normalized, power_iteration
+from nn.spectral import make_spectral_norm
 
 
 def sigma(matrix):
@@ -223,3 +224,9 @@ def test_unknown_norm():
     for make in (lambda: Linear(2, 2, norm="spectral"), lambda: Conv2d(2, 2, 1, norm="spectral")):
         with pytest.raises(ValueError, match="norm 'spectral': use None, 'sn', 'isn' or 'bound'"):
             make()
+
+
+@pytest.mark.parametrize("norm", ["sn", "isn", "bound"])
+def test_a_weight_of_zeros_is_refused(norm):
+    with pytest.raises(ValueError, match="a weight of zeros cannot be divided by its largest singular value"):
+        make_spectral_norm(norm, Parameter(np.zeros((3, 4), "float32")))
