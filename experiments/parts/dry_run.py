@@ -1,9 +1,9 @@
 """--dry-run: what a run would be, and how long it would take."""
 
-import dataclasses
 import sys
 from typing import TYPE_CHECKING
 
+from experiments.parts.describe import say_configuration, say_images
 from experiments.parts.device import cores
 
 if TYPE_CHECKING:
@@ -20,9 +20,9 @@ def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     print("timing a few steps …", file=sys.stderr)
     pace = limit.fit(gan) if limit else seconds_per_step(gan)
     config = gan.config
-    for field, value in dataclasses.asdict(config).items():
-        print(f"{field:16} {value}")
-    print(f"\n{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {gan.device}")
+    say_configuration(config)
+    print()
+    say_images(gan, data)
     print(f"generator      {gan.generator.count():>12,} parameters")
     print(f"discriminator  {gan.discriminator.count():>12,} parameters")
     time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import command_line
+from experiments.parts.describe import say_images
 from experiments.parts.device import choose_device
 from experiments.parts.drawn import drawing_few
 from experiments.parts.dry_run import dry_run
@@ -138,10 +139,10 @@ def report_start(run: "Run") -> None:
     """Print what is trained, and where it is written."""
     from minigan import accelerate
 
-    gan, size = run.gan, run.gan.config.image_size
+    gan = run.gan
     how = ", by compiled loops" if accelerate.in_use("cpu") else ""
     how += f", {run.world.size} ranks" if run.world.size > 1 else ""
-    print(f"{run.data.name}: {len(run.data):,} images, {size} × {size}; device {gan.device}{how}")
+    say_images(gan, run.data, how)
     print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {run.directory}")
     if gan.steps_done:
         print(f"going on at step {gan.steps_done:,}")

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import time
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -112,8 +112,24 @@ def test_dry_run_trains_nothing(tmp_path, folder, capsys):
     out = tmp_path / "run"
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"about [\d.]+ s for", printed) and "d_similarity     l2" in printed
+    assert re.search(r"about [\d.]+ s for", printed) and re.search(r"^d_similarity +l2$", printed, re.M)
     assert not out.exists()
+
+
+def test_a_dry_run_fills_a_wide_terminal(folder, capsys, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "120")
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", "5", "--dry-run"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert any(len(line.split()) == 6 for line in lines) and max(map(len, lines)) <= 120
+    names = {word for line in lines for word in line.split()}
+    assert {field.name for field in fields(Config)} <= names
+
+
+@pytest.mark.parametrize(("steps", "warned"), [("1990", False), ("2000", True)])
+def test_few_images_that_are_shown_often_are_warned_of(folder, steps, warned, capsys):
+    assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", steps, "--dry-run"]) == 0
+    said = "D sees each of the 40 images 200 times, and learns so few by heart" in capsys.readouterr().err
+    assert said == warned
 
 
 def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
