@@ -131,7 +131,7 @@ class Chart:
         if self.percent:
             return -0.02, 1.02
         margin = 0.06 * (high - low) or 0.1 * abs(high) or 0.1
-        if 0 <= low < 0.4 * high:
+        if 0 <= low <= 0.4 * high:
             return 0, high + margin
         return low - margin, high + margin
 

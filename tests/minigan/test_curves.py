@@ -128,3 +128,9 @@ def test_text_of_a_chart_is_text():
     evil = "</svg><script>alert(1)</script><img src=x>"
     html = chart_grid([Chart(evil, [Line(evil, "#00808a", np.ones(1), np.ones(1))], note=evil)])
     assert "<script" not in html and "<img" not in html and html.count("&lt;script&gt;") == 3
+
+
+@pytest.mark.parametrize(("values", "limits"), [([0, 0], (0, 0.1)), ([1, 1], (0.9, 1.1)), ([0, 2], (0, 2.12))])
+def test_the_axis_of_a_line_without_change_has_room_but_none_below_zero(values, limits):
+    line = Line("recall", "#000000", np.arange(2.0), np.array(values, float))
+    assert Chart("Recall", [line]).limits() == pytest.approx(limits)
