@@ -72,6 +72,9 @@ class Config:
     g_style_rate: float = option(0.1, "G: SLN's gamma and beta begin and learn at this share of their pace", above=0)
     g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
+    g_points: int = option(
+        2, "G: points along each side of a pixel, whose mean it is (not of a linear head)", least=1, most=16
+    )
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
@@ -145,6 +148,7 @@ BEFORE: dict[str, Any] = {
     "g_style_rate": 1.0,
     "g_overlap": 0,
     "g_reach": 1.0,
+    "g_points": 1,
 }
 
 PRESETS: dict[str, dict[str, Any]] = {

@@ -190,6 +190,12 @@ def clamp(x: Tensor) -> Tensor:
     return ops.clip(x, -1, 1).detach() + (x - x.detach())
 
 
+def mean_of_squares(x: Tensor, side: int) -> Tensor:
+    """(B, C, H side, W side) to (B, C, H, W): the mean of each square of side × side values."""
+    batch, channels, height, width = x.shape
+    return x.reshape(batch, channels, height // side, side, width // side, side).mean(axis=(3, 5))
+
+
 class Position(Module):
     """E_pos (1, N, D): "learned", from N(0, std²), or "sine", sin(W p + b) of the patch centres p in [−1, 1]².
 
@@ -219,6 +225,8 @@ class Generator(Module):
     length, learn that much slower.
     overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
     tanh alone only tends to black and white, so its strokes stay grey.
+    points: a pixel is the mean of points × points values of the coordinate network, as in a photograph or a drawing
+    without jagged edges it is the mean over its area. A linear head has one value a pixel, whatever `points` says.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
     the untrained generator draws about. ValueError for other heads, and for patches that do not tile the image.
     """
@@ -246,13 +254,14 @@ class Generator(Module):
         style_rate: float = 1.0,
         overlap: int = 0,
         reach: float = 1.0,
+        points: int = 1,
         classes: int = 0,
         *,
         rng: RandomStream,
     ):
         if head not in ("siren", "fourier", "linear"):
             raise ValueError(f"head {head!r}: use siren, fourier or linear")
-        self.grid, self.patch, self.latent = _grid(image_size, patch), patch, latent
+        self.grid, self.latent = _grid(image_size, patch), latent
         self.modulated = modulated
         modulation = width if modulated else None
         self.style_rate, self.reach = style_rate, reach
@@ -266,8 +275,10 @@ class Generator(Module):
             Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
         self.norm = _norm(width, modulation, rng)
-        self.blend = Blend(self.grid, patch, overlap) if overlap else None
-        drawn = patch + 2 * overlap
+        self.points = 1 if head == "linear" else points
+        self.patch, overlap = patch * self.points, overlap * self.points  # from here on in points
+        self.blend = Blend(self.grid, self.patch, overlap) if overlap else None
+        drawn = self.patch + 2 * overlap
         if head == "linear":
             self.head: Module = LinearPatch(width, drawn, channels, rng=rng)
         else:
@@ -295,8 +306,9 @@ class Generator(Module):
             h = block(h, style1, style2)
         y = self.norm(h, *style[-1])  # (B, N, D)
         patches = self.head(y)  # (B, N, P², C)
-        x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)  # (B, C, H, W)
-        return ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
+        x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
+        x = ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
+        return x if self.points == 1 else mean_of_squares(x, self.points)
 
 
 class Discriminator(Module):

@@ -21,8 +21,8 @@ def say_images(gan: "GAN", data: "Dataset", how: str = "") -> None:
     times = config.steps * config.batch / len(data)
     if len(data) < FEW and times >= OFTEN:
         print(
-            f"warning: D sees each of the {len(data):,} images {times:,.0f} times, and learns so few by heart: use more "
-            "images, fewer --steps, or --augment translation,cutout",
+            f"warning: D sees each of the {len(data):,} images {times:,.0f} times, and learns so few by heart: use "
+            "more images, fewer --steps, or --augment translation,cutout",
             file=sys.stderr,
         )
 

@@ -52,6 +52,7 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "base": "",
     "no-sln": "--no-g-modulated",
     "linear": "--g-head linear",
+    "one-point": "--g-points 1",
     "dot": "--d-similarity dot",
     "l1": "--d-similarity l1",
     "l2-printed": "--d-similarity l2_printed",

@@ -24,6 +24,7 @@ ROWS = {  # what the page calls the rows of the ablation, and what that means
     "base": ("Full ViTGAN", "SLN, w as tokens, L2 attention, ISN, overlap, SIREN output, GELU"),
     "no-sln": ("Without SLN", "plain layer norms; w enters as tokens alone"),
     "linear": ("Linear output", "no implicit representation of a patch"),
+    "one-point": ("One point a pixel", "in place of the mean of 2 × 2"),
     "dot": ("Dot-product attention", "in D, in place of L2"),
     "l1": ("L1 attention", "in D, the poster’s alternative"),
     "l2-printed": ("L2 attention as printed", "in D: the sign reversed, not squared"),

@@ -72,6 +72,7 @@ def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
     changed = {
         "no-sln": {"g_modulated": False},
         "linear": {"g_head": "linear"},
+        "one-point": {"g_points": 1},
         "dot": {"d_similarity": "dot"},
         "l1": {"d_similarity": "l1"},
         "l2-printed": {"d_similarity": "l2_printed"},

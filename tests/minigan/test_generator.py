@@ -56,6 +56,23 @@ def test_black_and_white_are_within_reach():
     assert images[0](z).data.max() < 1 == images[1](z).data.max()
 
 
+@pytest.mark.parametrize("overlap", [0, 2])
+def test_a_pixel_is_the_mean_of_its_points(overlap):
+    """A generator of images three times as large, with the same weights, draws the points alone."""
+    points = build(tiny(g_points=1, image_size=84, g_patch=21, g_overlap=3 * overlap))[0]
+    pixels = build(tiny(g_points=3, g_overlap=overlap))[0]
+    pixels.load_state_dict(shake(points).state_dict())
+    z = Tensor(latents(tiny()))
+    drawn = points(z).data.reshape(-1, 1, 28, 3, 28, 3)
+    assert drawn.std(axis=(3, 5)).max() > 0.1
+    np.testing.assert_allclose(pixels(z).data, drawn.mean(axis=(3, 5)), rtol=0, atol=1e-6)
+
+
+def test_a_linear_head_draws_one_point_a_pixel():
+    one, two = (build(tiny(g_head="linear", g_points=points))[0](Tensor(latents(tiny()))) for points in (1, 2))
+    np.testing.assert_array_equal(one.data, two.data)
+
+
 def test_the_style_rate_slows_the_maps_of_w_alone():
     """γ and β differ from 1 and 0 by a tenth of what they would, and so do their gradients."""
     fast, slow = (build(tiny(g_style_rate=rate, g_tokens=False))[0] for rate in (1.0, 0.1))

@@ -31,6 +31,8 @@ CONFIGS = {
     "dot in D": {"d_similarity": "dot", "d_heads": 4, "g_heads": 1, "d_overlap": 0},
     "as published": {"g_tokens": False, "g_style_rate": 1.0, "g_overlap": 0, "g_reach": 1.0},
     "a bound, three pixels of overlap": {"d_norm": "bound", "g_overlap": 3, "g_reach": 2.0, "channels": 3},
+    "three points a pixel": {"g_points": 3},
+    "one point a pixel, no overlap": {"g_points": 1, "g_overlap": 0},
     "cnn": {"variant": "cnn"},
     "cnn, batch norm, SN": {"variant": "cnn", "cnn_batch_norm": True, "d_norm": "sn", "channels": 3},
 }

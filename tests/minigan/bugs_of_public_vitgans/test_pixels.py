@@ -12,7 +12,7 @@ from nn import BatchNorm2d
 
 def test_tokens_are_rows_of_pixels():
     """wilile26811249/ViTGAN, Nicolivain/ViTGAN: each token draws an image row; it must draw a square patch."""
-    generator = networks(g_overlap=0)[0]
+    generator = networks(g_overlap=0, g_points=1)[0]
     y = np.zeros((1, 16, 16), "float32")
     y[0, 6] = normal(16, dtype="float32")  # row 1, column 2 of the grid
     blank = unpatchify(generator.head(Tensor(0 * y)), 4, 7).data
@@ -28,7 +28,7 @@ def test_channels_scrambled_by_view():
     image = normal(1, channels, 6, 6)
     tokens = image.reshape(1, channels, grid, patch, grid, patch).transpose(0, 2, 4, 3, 5, 1)
     np.testing.assert_array_equal(unpatchify(Tensor(tokens.reshape(1, 4, 9, channels)), grid, patch).data, image)
-    head = networks(channels=3, g_overlap=0)[0].head
+    head = networks(channels=3, g_overlap=0, g_points=1)[0].head
     head.out.bias.data[...] = [5, 6, 7]
     head.out.weight.data[...] = 0
     pixels = unpatchify(head(Tensor(np.zeros((1, 16, 16), "float32"))), 4, 7).data
@@ -47,7 +47,7 @@ def test_patches_of_colour_images_scrambled():
 
 def test_pixels_drawn_without_coordinates():
     """wilile26811249/ViTGAN, Nicolivain/ViTGAN: f(y) alone, a plain MLP of sines; E(coordinates) must matter."""
-    generator = in_float64(networks(g_overlap=0)[0])
+    generator = in_float64(networks(g_overlap=0, g_points=1)[0])
     z = Tensor(latents(tiny(), dtype="float64"))
     before = generator(z).data
     generator.head.coordinates.data[...] = generator.head.coordinates.data[::-1]
