@@ -72,9 +72,7 @@ class Config:
     g_style_rate: float = option(0.1, "G: SLN's gamma and beta begin and learn at this share of their pace", above=0)
     g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
-    g_points: int = option(
-        2, "G: points along each side of a pixel, whose mean it is (not of a linear head)", least=1, most=16
-    )
+    g_points: int = option(2, "G: a pixel is the mean of N x N points", least=1, most=16)
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])
@@ -232,6 +230,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "relu": {"activation": "relu"},
     "cnn": {
         "steps": 8000,
+        "g_points": 1,
         "d_norm": "none",
         "g_lr": 2e-3,
         "d_lr": 2e-3,
@@ -256,6 +255,8 @@ def resolve(**flags: Any) -> Config:
         image = {"g_patch": patch, "d_patch": patch, "g_overlap": min(2, patch // 3), "d_overlap": min(6, patch - 1)}
     preset = PRESETS.get(given.get("preset", "small"), {})
     variant = dict(VARIANTS.get(given.get("variant", "vitgan"), {}))
+    if {**preset, **variant, **given}.get("g_head") == "linear":
+        image["g_points"] = 1  # a coordinate network alone draws more points with the same weights
     if given.get("channels") == 3:
         image |= COLOUR
         variant.pop("penalty_end", None)

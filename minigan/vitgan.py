@@ -225,10 +225,11 @@ class Generator(Module):
     length, learn that much slower.
     overlap: patches reach `overlap` pixels into each neighbour, see `Blend`. reach: pixels are clamp(reach · tanh(·)).
     tanh alone only tends to black and white, so its strokes stay grey.
-    points: a pixel is the mean of points × points values of the coordinate network, as in a photograph or a drawing
-    without jagged edges it is the mean over its area. A linear head has one value a pixel, whatever `points` says.
+    points: G draws points × points points in each pixel, blends and clips them, and a pixel is their mean. So edges are
+    smooth. A coordinate network draws any number of points with the same weights.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
-    the untrained generator draws about. ValueError for other heads, and for patches that do not tile the image.
+    the untrained generator draws about. ValueError for other heads, for points below 1, and for patches that do not
+    tile the image.
     """
 
     def __init__(
@@ -261,6 +262,8 @@ class Generator(Module):
     ):
         if head not in ("siren", "fourier", "linear"):
             raise ValueError(f"head {head!r}: use siren, fourier or linear")
+        if points < 1:
+            raise ValueError(f"points must be at least 1, not {points}")
         self.grid, self.latent = _grid(image_size, patch), latent
         self.modulated = modulated
         modulation = width if modulated else None
@@ -275,8 +278,7 @@ class Generator(Module):
             Block(width, heads, mlp_ratio, activation, "dot", latent=modulation, rng=rng) for _ in range(depth)
         ]
         self.norm = _norm(width, modulation, rng)
-        self.points = 1 if head == "linear" else points
-        self.patch, overlap = patch * self.points, overlap * self.points  # from here on in points
+        self.points, self.patch, overlap = points, patch * points, overlap * points  # the last two count points
         self.blend = Blend(self.grid, self.patch, overlap) if overlap else None
         drawn = self.patch + 2 * overlap
         if head == "linear":
@@ -305,9 +307,10 @@ class Generator(Module):
         for block, style1, style2 in zip(self.blocks, style[0:-1:2], style[1::2], strict=True):
             h = block(h, style1, style2)
         y = self.norm(h, *style[-1])  # (B, N, D)
-        patches = self.head(y)  # (B, N, P², C)
+        patches = self.head(y)  # (B, N, P², C), P in points
         x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
-        x = ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
+        x = ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))  # (B, C, points · H, points · W)
+        # With the clip after the mean it learned more slowly (docs/experiments.md, "the mean of four points").
         return x if self.points == 1 else mean_of_squares(x, self.points)
 
 

@@ -16,7 +16,7 @@ from minigan.page import figure, render, section
 from minigan.page.pieces import plain
 
 # The default run on a CPU, from docs/measurements.md: the digit-FID by step, and the seconds
-CPU = {10_000: 15.3}
+CPU = {10_000: 12.6}
 CPU_SECONDS = 486
 COLUMNS = ("captured", "eager", "host", "nodes", "memory", "to PyTorch eager", "to reduce-overhead")  # of a step
 ABOUT_STEPS = (

@@ -150,8 +150,7 @@ class Generator(Network):
             e = torch.sin(omega * self.linear("head.encode.linear", self.p["head.coordinates"]))  # (P², hidden)
             basis = torch.einsum("ph,ch->pch", e, self.p["head.out.weight"])  # the same for all tokens
             pixels = torch.einsum("bnh,pch->bnpc", self.linear("head.modulate", y), basis) + self.p["head.out.bias"]
-        points = 1 if c.g_head == "linear" else c.g_points
-        patch, overlap = c.g_patch * points, c.g_overlap * points
+        patch, overlap = c.g_patch * c.g_points, c.g_overlap * c.g_points
         if overlap:
             patches = (pixels * self.p["blend.weights"]).permute(0, 3, 2, 1).flatten(1, 2)  # (B, C K², N)
             image = F.fold(patches, (grid * patch, grid * patch), patch + 2 * overlap, padding=overlap, stride=patch)
@@ -159,7 +158,7 @@ class Generator(Network):
             image = F.pixel_shuffle(pixels.permute(0, 3, 2, 1).reshape(n, -1, grid, grid), patch)
         x = c.g_reach * torch.tanh(image)
         x = x + (x.clamp(-1, 1) - x).detach() if c.g_reach > 1 else x
-        return F.avg_pool2d(x, points) if points > 1 else x
+        return F.avg_pool2d(x, c.g_points) if c.g_points > 1 else x
 
 
 class Discriminator(Network):

@@ -68,10 +68,10 @@ def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
     jobs = {j.name: configuration(j) for j in plan.plan(SCALES["quick"])}
     base = dataclasses.asdict(jobs["ablation/base-1"])
     tools = {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"}
-    paper = {"g_tokens_alike": True, "g_overlap": 0, "g_head": "linear", "d_overlap": 0}
+    paper = {"g_tokens_alike": True, "g_overlap": 0, "g_head": "linear", "g_points": 1, "d_overlap": 0}
     changed = {
         "no-sln": {"g_modulated": False},
-        "linear": {"g_head": "linear"},
+        "linear": {"g_head": "linear", "g_points": 1},
         "one-point": {"g_points": 1},
         "dot": {"d_similarity": "dot"},
         "l1": {"d_similarity": "l1"},

@@ -116,6 +116,7 @@ def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
     found = saved_config({"config": old}, "old.h5")
     assert found == resolve(seed=3, d_overlap=3, **BEFORE)
     assert (found.g_tokens, found.g_style_rate, found.g_overlap, found.g_reach) == (False, 1.0, 0, 1.0)
+    assert found.g_points == 1
 
 
 def test_overlaps_follow_the_patch_unless_they_are_given():
@@ -124,6 +125,15 @@ def test_overlaps_follow_the_patch_unless_they_are_given():
     assert [resolve(variant="cnn", channels=n).penalty_end for n in (1, 3)] == [0.25, 1.0]
     assert resolve(image_size=8, d_overlap=3, g_overlap=1).d_overlap == 3
     assert (resolve(preset="paper").d_overlap, resolve(preset="poster").g_overlap) == (2, 0)
+
+
+def test_a_pixel_is_the_mean_of_four_points_where_they_pay():
+    """Not in colour, nor by a head that needs more weights for them, nor where the paper is followed."""
+    ones = [{"channels": 3}, {"g_head": "linear"}, {"variant": "cnn"}, {"variant": "vanilla-paper"}]
+    ones += [{"preset": "poster"}, {"preset": "paper"}]
+    assert [resolve(**options).g_points for options in ones] == [1] * len(ones)
+    assert [resolve(**options, g_points=3).g_points for options in ones] == [3] * len(ones)
+    assert resolve().g_points == resolve(variant="vanilla").g_points == 2
 
 
 @pytest.mark.parametrize("name", ["variant", "preset", "loss", "penalty", "activation", "d_similarity", "decay"])
