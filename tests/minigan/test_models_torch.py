@@ -158,10 +158,13 @@ def test_whole_steps(options, best):
         (gan.discriminator.state_dict(), twin.d.p),
         (dict(gan.ema.model.named_parameters()), twin.average),
     ]
+    # Adam divides a gradient by its own size. Where a gradient is 0 but for its rounding (1e-16), a step differs by
+    # lr · 1e-16 / 1e-8, and the gradients of the next step differ with it. So the tolerance grows with lr.
+    atol = 1e-7 * max(1, gan.config.g_lr / 2e-3, gan.config.d_lr / 2e-3)
     for ours, theirs in pairs:
         for name, a in ours.items():
             a = a.data if isinstance(a, Tensor) else a
-            np.testing.assert_allclose(a, theirs[name].detach().numpy(), rtol=1e-6, atol=1e-7, err_msg=name)
+            np.testing.assert_allclose(a, theirs[name].detach().numpy(), rtol=1e-6, atol=atol, err_msg=name)
     for before, (after, _), trained in zip(start, pairs[:2], (twin.g.weights, twin.d.weights), strict=True):
         still = [name for name in trained if np.array_equal(before[name], after[name])]
         assert not set(still) - {"norm.bias", "head.bias"}  # common to all logits: see test_models.py
