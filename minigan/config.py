@@ -211,7 +211,7 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away. Four points a pixel would cost half of a step more at 64 × 64.
+# end, or D runs away. Four points a pixel would make a step at 64 × 64 half as long again, and were not tried.
 COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "g_points": 1}
 
 VARIANTS: dict[str, dict[str, Any]] = {
@@ -340,12 +340,14 @@ def check_ends(c: Config) -> None:
         grid, doublings = PLANS.get(c.image_size, (0, 0))
         found = {("cnn_width",): (c.cnn_width * 2**doublings // 2 * grid) ** 2}  # the first linear map of D
     else:
-        patch = (c.g_patch + 2 * c.g_overlap) ** 2 * c.channels
-        maps = 1 if c.g_tokens_alike else (c.image_size // c.g_patch) ** 2
+        patch = (c.g_points * (c.g_patch + 2 * c.g_overlap)) ** 2 * c.channels  # numbers that a token draws
+        patches = (c.image_size // c.g_patch) ** 2
+        maps = 1 if c.g_tokens_alike else patches
         tokens = maps * c.g_width**2 if c.g_tokens or not c.g_modulated else 0
         found = {
-            ("g_width", "g_head_width", "g_patch", "g_overlap"): c.g_head_width * (c.g_width + patch),
-            ("g_width", "g_patch", "g_overlap"): c.g_width * patch + tokens,
+            ("g_width", "g_head_width", "g_patch", "g_overlap", "g_points"): c.g_head_width * (c.g_width + patch),
+            ("g_width", "g_patch", "g_overlap", "g_points"): c.g_width * patch + tokens,
+            ("g_patch", "g_overlap", "g_points"): patches * patch,  # the weights of overlapping patches
             ("g_width", "g_mapping", "latent"): c.g_width * (c.latent + c.g_mapping * c.g_width),
             ("d_width", "d_patch", "d_overlap"): c.d_width * c.channels * (c.d_patch + 2 * c.d_overlap) ** 2,
         }

@@ -120,8 +120,9 @@ def closed_path(keys: np.ndarray, steps: int) -> np.ndarray:
 
 
 def batch_size(config: Config) -> int:
-    """Images per forward pass: a fixed number for each image size, for a few hundred MiB of memory."""
-    return max(4, min(250, 250 * 28**2 // config.image_size**2))
+    """Images per forward pass: fixed for each size and number of points a pixel, for a few hundred MiB of memory."""
+    side = config.image_size * max(1, config.g_points // 2)
+    return max(4, min(250, 250 * 28**2 // side**2))
 
 
 def image_labels(generator: Any, numbers: Iterable[int], seed: int = 0) -> np.ndarray | None:

@@ -1,6 +1,7 @@
 """What pyproject.toml promises about the installed package."""
 
 import importlib
+import re
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -8,6 +9,7 @@ from types import ModuleType
 import pytest
 
 import minigan
+from experiments import NEEDED
 from experiments.cli import command_line
 
 tomllib = pytest.importorskip("tomllib")  # Python 3.11
@@ -54,3 +56,8 @@ def test_the_version_is_written_once():
     assert PROJECT["project"]["dynamic"] == ["version"] and "version" not in PROJECT["project"]
     assert PROJECT["tool"]["setuptools"]["dynamic"]["version"]["attr"] == "minigan.__version__"
     assert minigan.__version__.count(".") == 2
+
+
+def test_the_commands_look_for_the_packages_that_the_project_needs():
+    needed = {re.match(r"[\w-]+", line)[0] for line in PROJECT["project"]["dependencies"]}
+    assert {name.lower() for name in NEEDED.values()} == needed

@@ -10,19 +10,18 @@ if TYPE_CHECKING:
     from minigan.data import Dataset
     from minigan.step import GAN
 
-FEW = 1000  # images: below, a run that shows each of them OFTEN times draws copies of them
-OFTEN = 200
+FEW, OFTEN = 1000, 200  # a run that shows each of fewer than FEW images OFTEN times or more is warned of
 
 
 def say_images(gan: "GAN", data: "Dataset", how: str = "") -> None:
-    """Print what is trained on, and a warning if a run of this length would learn so few images by heart."""
+    """Print what is trained on and `how`, and a warning if this run may learn its few images by heart."""
     config = gan.config
     print(f"{data.name}: {len(data):,} images, {config.image_size} × {config.image_size}; device {gan.device}{how}")
     times = config.steps * config.batch / len(data)
     if len(data) < FEW and times >= OFTEN:
+        cure = "use more images or fewer --steps" + ("" if config.augment else ", or --augment translation,cutout")
         print(
-            f"warning: D sees each of the {len(data):,} images {times:,.0f} times, and learns so few by heart: use "
-            "more images, fewer --steps, or --augment translation,cutout",
+            f"warning: D sees each of the {len(data):,} images {times:,.0f} times, and may learn them by heart: {cure}",
             file=sys.stderr,
         )
 

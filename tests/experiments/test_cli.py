@@ -22,11 +22,12 @@ from autograd.arrays import DeviceError
 from experiments import celeba, cifar10, images, mnist
 from experiments.cli import run_main
 from experiments.parts import drawn as drawn_images
+from experiments.parts.describe import say_images
 from experiments.parts.holding import stopped_by_signals
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
 from minigan.config import Config, usual_patch
-from minigan.data import stroke_digits
+from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NumericalError
 
 SMALL = (
@@ -128,8 +129,17 @@ def test_a_dry_run_fills_a_wide_terminal(folder, capsys, monkeypatch):
 @pytest.mark.parametrize(("steps", "warned"), [("1990", False), ("2000", True)])
 def test_few_images_that_are_shown_often_are_warned_of(folder, steps, warned, capsys):
     assert mnist.main([*folder, *SMALL, *DEVICE, "--steps", steps, "--dry-run"]) == 0
-    said = "D sees each of the 40 images 200 times, and learns so few by heart" in capsys.readouterr().err
-    assert said == warned
+    said = capsys.readouterr().err
+    assert ("by heart" in said) == ("D sees each of the 40 images 200 times" in said) == warned
+    assert ("--augment" in said) == warned
+
+
+@pytest.mark.parametrize(("count", "warned"), [(999, True), (1000, False)])
+def test_many_images_may_be_shown_often(count, warned, capsys):
+    gan = SimpleNamespace(config=Config(steps=20_000, augment="translation"), device="cpu")
+    say_images(gan, Dataset(np.zeros((count, 28, 28), "uint8"), None, "images", None))
+    said = capsys.readouterr().err
+    assert ("by heart" in said) == warned and "--augment" not in said
 
 
 def test_a_dry_run_says_what_ranks_would_give(folder, capsys, monkeypatch):
@@ -237,9 +247,10 @@ def test_epochs_count_passes_over_the_data(tmp_path, folder, capsys):
         ),
         (
             ["--g-width", "16384", "--g-depth", "1", "--no-g-modulated"],
-            "--g-width 16384, --g-patch 7 and --g-overlap 2 make a",
+            "--g-width 16384, --g-patch 7, --g-overlap 2 and --g-points 2 make a",
         ),
-        (["--g-overlap", "4096"], "--g-head-width 64, --g-patch 7 and --g-overlap 4096 make a network of more than"),
+        (["--g-overlap", "4096"], "--g-patch 7, --g-overlap 4096 and --g-points 2 make a network of more than"),
+        (["--g-overlap", "200", "--g-points", "16"], "--g-patch 7, --g-overlap 200 and --g-points 16 make a"),
         (["--variant", "cnn", "--cnn-width", "4096"], "--cnn-width 4096 make"),
         (["--log-every", "100000000"], "--log-every must be at most 1000000"),
         (["--size", "1"], "images of 1 × 1 pixels cannot be trained on"),

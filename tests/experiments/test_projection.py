@@ -127,13 +127,13 @@ def test_pytorch_draws_the_same_images_from_the_exported_weights(run, tmp_path):
     """The lines of docs/runs.md, with a reader of the test's own where safetensors is not installed."""
     torch = pytest.importorskip("torch")
     from experiments.pytorch.models import TWINS
-    from minigan.config import Config, build
+    from minigan.config import build, saved_config
     from minigan.sampling import load_generator
 
     path = tmp_path / "weights.safetensors"
     command.main([str(run), "--export", str(path), "--device", "cpu"])
     arrays, metadata, _ = read_safetensors(path.read_bytes())
-    config = Config(**json.loads(metadata["config"]))
+    config = saved_config({"config": json.loads(metadata["config"])}, path)
     network, _ = build(config)
     network.load_state_dict(arrays)
     twin = TWINS[type(network).__name__](network, config)

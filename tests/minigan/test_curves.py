@@ -131,6 +131,6 @@ def test_text_of_a_chart_is_text():
 
 
 @pytest.mark.parametrize(("values", "limits"), [([0, 0], (0, 0.1)), ([1, 1], (0.9, 1.1)), ([0, 2], (0, 2.12))])
-def test_the_axis_of_a_line_without_change_has_room_but_none_below_zero(values, limits):
+def test_an_axis_has_room_around_a_line_but_none_below_zero(values, limits):
     line = Line("recall", "#000000", np.arange(2.0), np.array(values, float))
     assert Chart("Recall", [line]).limits() == pytest.approx(limits)
