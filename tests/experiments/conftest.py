@@ -5,9 +5,11 @@ import signal
 import numpy as np
 import pytest
 from image_files import folder, hdf5
+from PIL import Image
 
 from experiments.learn.authoring import new
 from experiments.learn.course import read_course
+from minigan.data import stroke_digits
 
 
 @pytest.fixture
@@ -46,3 +48,18 @@ def heard():
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     yield
     signal.signal(signal.SIGINT, before)
+
+
+@pytest.fixture(scope="module")
+def pictures(tmp_path_factory):
+    """A folder of images, so that no test waits for 60,000 drawn digits."""
+    directory = tmp_path_factory.mktemp("images")
+    for i, image in enumerate(stroke_digits(40, seed=3)[0]):
+        Image.fromarray(image).save(directory / f"{i}.png")
+    return ["--data", str(directory)]
+
+
+@pytest.fixture
+def no_report(monkeypatch):
+    """A run ends without pictures and a report, which take longer than its two steps."""
+    monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)
