@@ -63,3 +63,13 @@ def pictures(tmp_path_factory):
 def no_report(monkeypatch):
     """A run ends without pictures and a report, which take longer than its two steps."""
     monkeypatch.setattr("minigan.train.Run.summarise", lambda self: None)
+
+
+@pytest.fixture(scope="module")
+def everything(tmp_path_factory):
+    """The directory of a whole poster, as its runs would have left it."""
+    from poster_runs import leave
+
+    from experiments.poster import plan
+
+    return leave(tmp_path_factory.mktemp("poster"), plan.plan(plan.SCALES["quick"]))
