@@ -310,7 +310,7 @@ class Generator(Module):
         patches = self.head(y)  # (B, N, P², C), P in points
         x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
         x = ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))  # (B, C, points · H, points · W)
-        # With the clip after the mean it learned more slowly (docs/experiments.md, "the mean of four points").
+        # Clipped after the mean, runs ended farther from the floor: docs/experiments.md, "the mean of four points".
         return x if self.points == 1 else mean_of_squares(x, self.points)
 
 
