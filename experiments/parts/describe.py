@@ -27,10 +27,10 @@ def say_images(gan: "GAN", data: "Dataset", how: str = "") -> None:
 
 
 def say_configuration(config: "Config") -> None:
-    """Print the name and the value of each field, in as many columns as the terminal has room for."""
+    """Print the name and the value of each field: in as many columns as a terminal has room for, or a line each."""
     cells = [f"{field:17}{value}" for field, value in dataclasses.asdict(config).items()]
     width = max(map(len, cells)) + 3
-    columns = max(1, shutil.get_terminal_size((width, 0)).columns // width)
+    columns = max(1, shutil.get_terminal_size().columns // width) if sys.stdout.isatty() else 1
     rows = -(-len(cells) // columns)
     for i in range(rows):
         print("".join(f"{cell:{width}}" for cell in cells[i::rows]).rstrip())
