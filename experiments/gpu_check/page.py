@@ -17,7 +17,7 @@ from minigan.page.pieces import plain
 
 # The default run on a CPU, from docs/measurements.md: the digit-FID by step, and the seconds
 CPU = {10_000: 12.6}
-CPU_SECONDS = 512
+CPU_SECONDS = 476
 COLUMNS = ("captured", "eager", "host", "nodes", "memory", "to PyTorch eager", "to reduce-overhead")  # of a step
 ABOUT_STEPS = (
     "Milliseconds of a whole training step: captured as one CUDA graph and replayed, and eager, by events on the GPU. "
