@@ -22,7 +22,7 @@ def test_dry_run_trains_nothing(tmp_path, pictures, capsys):
     out = tmp_path / "run"
     assert mnist.main([*pictures, *SMALL, *DEVICE, "--steps", "5", "--dry-run", "--out", str(out)]) == 0
     printed = capsys.readouterr().out
-    assert re.search(r"about [\d.]+ s for", printed)
+    assert re.search(r"about [\d.]+ s for", printed) and "\nd_similarity     l2\n" in printed
     assert not out.exists()
 
 
