@@ -114,6 +114,7 @@ class Config:
     augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
     augment_p: float = option(1.0, "probability that an image is augmented")
 
+    optimizer: str = option("adam", "shampoo is Adam on whitened gradients of the matrices", ["adam", "shampoo"])
     g_lr: float = option(3e-3, "G: learning rate", least=0)
     d_lr: float = option(3e-3, "D: learning rate", least=0)
     equalised: bool = option(

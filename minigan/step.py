@@ -24,9 +24,10 @@ from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.ranks import One
 from minigan.sampling import generate
-from nn import EMA, Adam, Module, he_constants, learning_rate, normalized, power_iteration
+from nn import EMA, Adam, Module, Shampoo, he_constants, learning_rate, normalized, power_iteration
 from nn.optim import FlatParameters
 
+OPTIMIZERS = {"adam": Adam, "shampoo": Shampoo}
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
 
@@ -93,10 +94,11 @@ class GAN:
         self.prepare()
 
     def optimiser(self, network: Module, lr: float) -> Adam:
-        """Adam on a network, with equalised learning rates if the configuration has them."""
+        """The optimiser of a network, with equalised learning rates if the configuration has them."""
         c = self.config
         scales = he_constants(network) if c.equalised else None
-        return Adam(network.parameters(), lr, (c.beta1, c.beta2), max_norm=c.max_norm or None, scales=scales)
+        kind = OPTIMIZERS[c.optimizer]
+        return kind(network.parameters(), lr, (c.beta1, c.beta2), max_norm=c.max_norm or None, scales=scales)
 
     def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
         """The labels, int64 (N,), and the one-hot row of each class, float32 (K, K), on the device.

@@ -17,6 +17,7 @@ from nn.optim import EMA, Adam, AdamW, FlatParameters, Optimizer, learning_rate
 from nn.recurrent import GRUCell, LSTMCell, RNNCell
 from nn.schedule import CosineAnnealingLR, LambdaLR, StepLR
 from nn.sgd import SGD
+from nn.shampoo import Shampoo
 from nn.siren import FourierFeatures, SirenLayer, pixel_coordinates
 from nn.spectral import SpectralBound, SpectralNorm, normalized, power_iteration
 
@@ -57,6 +58,7 @@ __all__ = [
     "ReLU",
     "SelfModulatedLayerNorm",
     "Sequential",
+    "Shampoo",
     "SiLU",
     "Sigmoid",
     "SirenLayer",

@@ -136,7 +136,8 @@ class Optimizer:
         self.flat.check_gradients(grads)
         WRITES.note(self.flat.data)
         still = [part for part, g in zip(self.flat.parts, grads, strict=True) if g is None]
-        kept = [(a, part, a[part].copy()) for a in (self.flat.data, *self.state().values()) for part in still]
+        aligned = [a for a in (self.flat.data, *self.state().values()) if a.shape == self.flat.data.shape]
+        kept = [(a, part, a[part].copy()) for a in aligned for part in still]
         norm = self.move(grads)
         for a, part, before in kept:
             a[part] = before

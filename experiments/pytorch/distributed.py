@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from experiments.pytorch.gan import TorchGAN
+from experiments.pytorch.shampoo import OPTIMIZERS
 
 
 class Wrapped(nn.Module):
@@ -36,9 +37,10 @@ class DistributedGAN(TorchGAN):
         self.shared_d, self.shared_g = (DistributedDataParallel(Wrapped(n)) for n in (self.d, self.g))
         self.run_d: Callable = self.shared_d
         self.run_g = self.shared_g
-        betas, fused = (self.c.beta1, self.c.beta2), True if best else None
+        c, fused = self.c, True if best else None
         self.adam_d, self.adam_g = (
-            torch.optim.Adam(n.parameters(), betas=betas, fused=fused) for n in (self.shared_d, self.shared_g)
+            OPTIMIZERS[c.optimizer](n.parameters(), betas=(c.beta1, c.beta2), fused=fused)
+            for n in (self.shared_d, self.shared_g)
         )
 
     def update(self, adam: torch.optim.Optimizer, lr: float, loss: Tensor) -> None:

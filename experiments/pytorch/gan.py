@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from autograd.random import RandomStream
 from experiments.pytorch.models import TWINS
+from experiments.pytorch.shampoo import OPTIMIZERS
 from minigan.data.stream import batch_rows
 
 LOSSES: dict[str, tuple[Callable, Callable]] = {  # L_D and L_G of the logits on real and fake images
@@ -40,7 +41,7 @@ class TorchGAN:
         self.d, self.g = networks
         self.average = {name: w.detach().clone() for name, w in self.g.weights.items()}
         self.adam_d, self.adam_g = (
-            torch.optim.Adam(n.weights.values(), betas=(c.beta1, c.beta2), fused=True if best else None)
+            OPTIMIZERS[c.optimizer](n.weights.values(), betas=(c.beta1, c.beta2), fused=True if best else None)
             for n in networks
         )
         runs: Any = [compiled(n) for n in networks] if self.compiled else networks

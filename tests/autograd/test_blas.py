@@ -3,7 +3,7 @@ one."""
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, fake_blas, product_twin
+from fake_cublas import FakeCublas, cublas_twins, fake_blas
 from strict_device import strict
 
 from autograd import grad, ops, use_tf32
@@ -139,7 +139,7 @@ def test_operands_are_checked():
 def test_ops_on_a_device_multiply_through_it(monkeypatch):
     """Values and gradients of every op with a product in it, first and second order, are NumPy's."""
     library = Counted()
-    monkeypatch.setitem(TWINS, strict, {"autograd.ops.numerics.matmul": product_twin(library)})
+    monkeypatch.setitem(TWINS, strict, cublas_twins(library))
     monkeypatch.setitem(strict.__dict__, "matmul", None)  # nothing goes around it
     u, v = normal(5), normal(3)
     for f, shapes in (

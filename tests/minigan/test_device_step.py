@@ -5,7 +5,7 @@ It is compared with the same step on the CPU: losses, gradients (through Adam's 
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, product_twin
+from fake_cublas import FakeCublas, cublas_twins
 from fake_cuda import fake_cuda
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
@@ -54,24 +54,25 @@ def launched(emulator, monkeypatch) -> list[str]:
         strict.work(lambda: emulator(kernel, grid, block, shared, hosts), writes=written)
 
     monkeypatch.setitem(launch.RUNNERS, strict, run)
-    monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(RecordedCublas())})
+    monkeypatch.setitem(TWINS, strict, {**GPU, **cublas_twins(RecordedCublas())})
     return names
 
 
-def three_steps(**options) -> GAN:
+def three_steps(every: int = 50, **options) -> GAN:
     gan = tiny_gan(**options)
     gan.adam_d.eps = gan.adam_g.eps = 0.01  # 1e-8 would make ±lr of a gradient that is 0 but for rounding
+    gan.adam_d.every = gan.adam_g.every = every  # of Shampoo
     for _ in range(3):
         gan.step()
     return gan
 
 
-def nearly_equal(found: GAN, expected: GAN) -> None:
-    np.testing.assert_allclose(to_host(found.stats)[:3], expected.stats[:3], rtol=1e-4, atol=1e-5, err_msg=str(STATS))
+def nearly_equal(found: GAN, expected: GAN, rtol: float = 1e-4) -> None:
+    np.testing.assert_allclose(to_host(found.stats)[:3], expected.stats[:3], rtol=rtol, atol=1e-5, err_msg=str(STATS))
     a, b = found.state()[0], expected.state()[0]
     for group in ("adam_d", "adam_g", "discriminator", "generator", "ema"):
         for name, x in b[group].items():
-            close = 3e-4 * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
+            close = 3 * rtol * np.abs(x).max() + 2e-6  # products that round by 2 units more move a bias by 1.5e-6
             np.testing.assert_allclose(a[group][name], x, rtol=0, atol=close, err_msg=f"{group} {name}")
 
 
@@ -84,6 +85,16 @@ def test_three_steps_equal_the_cpus(variant, launched):
     assert launched.count("power_iteration") == (0 if variant == "vanilla" else 6)
     assert {"im2col", "col2im"} <= set(launched)  # of convolutions, or of the patches that D sees
     assert variant == "cnn" or {"layer_norm_forward", "attention_backward", "bias_sine_backward"} <= set(launched)
+
+
+@pytest.mark.slow
+def test_three_whitened_steps_equal_the_cpus(launched):
+    """Shampoo's factors are products that cuBLAS adds to what is there, and their roots are computed between steps."""
+    options = {**SMALL, "optimizer": "shampoo", "g_width": 32, "d_width": 32, "every": 2}
+    found, expected = three_steps(**options, device="strict"), three_steps(**options)
+    assert found.adam_d.matrices and found.adam_g.matrices
+    # After two steps C has eigenvalues near 0. Its root multiplies what lies along them, rounding too, by up to 100.
+    nearly_equal(found, expected, rtol=1e-2)
 
 
 AUGMENTED = {

@@ -106,6 +106,7 @@ STEPS = {
     "vanilla": {"variant": "vanilla", "penalty": "exact", "loss": "relativistic"},
     "cnn": {"variant": "cnn", "penalty": "fd", "loss": "relativistic"},
     "equalised": {"equalised": True, "g_lr": 0.02, "d_lr": 0.02},
+    "whitened": {"optimizer": "shampoo", "g_width": 32, "d_width": 32},  # narrower matrices are Adam's
 }
 
 
@@ -148,6 +149,8 @@ def test_whole_steps(options, best):
     if gan.config.equalised:
         twin.adam_g = Equalised(twin.adam_g, he_constants(gan.generator))
         twin.adam_d = Equalised(twin.adam_d, he_constants(gan.discriminator))
+    for optimizer in (gan.adam_g, gan.adam_d, twin.adam_g, twin.adam_d):
+        optimizer.every = 1  # of Shampoo: the root is another one in each step
     start = gan.generator.state_dict(), gan.discriminator.state_dict()
     for _ in range(3):
         weight = gan.penalty_weight()

@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, product_twin
+from fake_cublas import FakeCublas, cublas_twins
 from node_count import counted
 from slow import slow_but_the_first
 from strict_device import strict
@@ -17,6 +17,10 @@ from minigan.step import GAN
 
 MOST = {  # options, and the most nodes of each kind
     "small": ({}, {"kernel": 152, "product": 142, "copy": 39, "fill": 28, "elementwise": 133, "reduction": 24}),
+    "Shampoo": (  # two products more for each of 52 matrices
+        {"optimizer": "shampoo"},
+        {"kernel": 152, "product": 246, "copy": 39, "fill": 28, "elementwise": 133, "reduction": 24},
+    ),
     "CNN": (
         {"variant": "cnn", "image_size": 64, "channels": 3},
         {"kernel": 84, "product": 65, "copy": 55, "fill": 11, "elementwise": 98, "reduction": 20},
@@ -44,7 +48,7 @@ class IdleCublas(FakeCublas):
 def idle(monkeypatch) -> None:
     """Device strict becomes a GPU on which kernels and products do nothing."""
     monkeypatch.setitem(launch.RUNNERS, strict, lambda *args: strict.work(lambda: None))
-    monkeypatch.setitem(TWINS, strict, {**GPU, "autograd.ops.numerics.matmul": product_twin(IdleCublas())})
+    monkeypatch.setitem(TWINS, strict, {**GPU, **cublas_twins(IdleCublas())})
 
 
 def nodes_of_a_step(**options):

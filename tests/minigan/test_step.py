@@ -1,8 +1,8 @@
-"""What a training step begins from: images that fit, and random streams of its own."""
+"""What a training step begins from: images that fit, random streams of its own, the state of another run."""
 
 import numpy as np
 import pytest
-from tiny_models import draw_images, tiny
+from tiny_models import draw_images, tiny, tiny_gan
 
 from autograd.random import RandomStream
 from minigan import config
@@ -63,3 +63,25 @@ def test_no_two_streams_of_any_two_runs_are_one(monkeypatch):
     assert len(others) == 5  # D, training, batches, latents shown, labels shown
     for (_, end), (start, _) in zip(others, others[1:], strict=False):
         assert end < start
+
+
+def test_a_run_by_shampoo_goes_on_as_the_unbroken_one():
+    """In the middle between two roots of its factors, which the state therefore holds."""
+
+    def gan_of_roots():
+        gan = tiny_gan(optimizer="shampoo", g_width=32, d_width=32)
+        gan.adam_g.every = gan.adam_d.every = 2
+        return gan
+
+    whole, first, again = gan_of_roots(), gan_of_roots(), gan_of_roots()
+    for _ in range(6):
+        whole.step()
+    for _ in range(3):
+        first.step()
+    again.load_state(*first.state())
+    for _ in range(3):
+        again.step()
+    assert {"factor_32", "inverse_root_32"} <= again.state()[0]["adam_d"].keys()
+    for group, arrays in whole.state()[0].items():
+        for name, a in arrays.items():
+            np.testing.assert_array_equal(a, again.state()[0][group][name], err_msg=f"{group} {name}")

@@ -68,8 +68,8 @@ def fake_blas(library: Any = None) -> Blas:
     return Blas(library or FakeCublas(), 0, SimpleNamespace(ptr=2 * WORKSPACE))
 
 
-def product_twin(library: Any = None) -> Any:
-    """The twin of `numerics.matmul` by the fake library."""
+def cublas_twins(library: Any = None) -> dict[str, Any]:
+    """The twins that call cuBLAS, by the fake library."""
     handle = fake_blas(library)
 
     def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
@@ -79,4 +79,8 @@ def product_twin(library: Any = None) -> Any:
         out[...] = y
         return out
 
-    return matmul
+    def second_moment(xp: Any, c: Any, rows: Any, beta: float) -> Any:
+        handle.accumulate(c, rows.T, rows, (1 - beta) / len(rows), beta)
+        return c
+
+    return {"autograd.ops.numerics.matmul": matmul, "nn.shampoo.second_moment": second_moment}

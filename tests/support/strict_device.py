@@ -183,6 +183,15 @@ class StrictModule:
         tricks = SimpleNamespace(as_strided=_Function("as_strided", np.lib.stride_tricks.as_strided))
         return SimpleNamespace(stride_tricks=tricks)
 
+    @property
+    def linalg(self) -> Any:
+        return SimpleNamespace(eigh=self._eigh)
+
+    def _eigh(self, a: Any) -> tuple[StrictArray, StrictArray]:
+        self.waits("eigh")  # cuSOLVER, which a CUDA graph may not capture
+        host = _operand("eigh", a)
+        return self.work(lambda: tuple(np.linalg.eigh(host)), name="eigh")
+
     def __getattr__(self, name: str) -> Any:
         if name in DTYPES:
             return getattr(np, name)

@@ -81,17 +81,36 @@ class Blas:
             self._products(c.shape[-2:], a.shape[-1], read_a, read_b, addresses, inner)
         return c
 
-    def _products(self, shape: Any, k: int, a: "Layout", b: "Layout", addresses: list[int], batch: "Batch") -> None:
-        """C (rows, columns) = A (rows, k) B (k, columns), once for each of the batch."""
+    def accumulate(self, c: Any, a: Any, b: Any, alpha: float, beta: float) -> None:
+        """c ← alpha a @ b + beta c, in place, for matrices in float32; c (rows, columns) is contiguous."""
+        launch.require(a.dtype == b.dtype == c.dtype == np.float32, "accumulate takes float32")
+        launch.require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], f"accumulate: {a.shape} and {b.shape}")
+        launch.require(c.shape == (len(a), b.shape[1]) and c.flags.c_contiguous and a.size > 0, "accumulate: c")
+        (a, read_a), (b, read_b) = _readable(a), _readable(b)
+        addresses = [launch.address(x) for x in (a, b, c)]
+        self._products(c.shape, a.shape[1], read_a, read_b, addresses, Batch(1, 0, 0, 0), alpha, beta)
+
+    def _products(
+        self,
+        shape: Any,
+        k: int,
+        a: "Layout",
+        b: "Layout",
+        addresses: list[int],
+        batch: "Batch",
+        alpha: float = 1.0,
+        beta: float = 0.0,
+    ) -> None:
+        """C (rows, columns) = alpha A (rows, k) B (k, columns) + beta C, once for each of the batch."""
         rows, columns = shape
         pointer_a, pointer_b, pointer_c = map(ctypes.c_void_p, addresses)
-        integer, stride, one, zero = ctypes.c_int, ctypes.c_longlong, ctypes.c_float(1), ctypes.c_float(0)
+        integer, stride, factors = ctypes.c_int, ctypes.c_longlong, (ctypes.c_float(alpha), ctypes.c_float(beta))
         self._call(
             "cublasGemmStridedBatchedEx",
             *(self.handle, integer(b.transposed), integer(a.transposed), integer(columns), integer(rows), integer(k)),
-            *(ctypes.byref(one), pointer_b, integer(REAL_32F), integer(b.leading), stride(batch.b)),
+            *(ctypes.byref(factors[0]), pointer_b, integer(REAL_32F), integer(b.leading), stride(batch.b)),
             *(pointer_a, integer(REAL_32F), integer(a.leading), stride(batch.a)),
-            *(ctypes.byref(zero), pointer_c, integer(REAL_32F), integer(columns), stride(batch.c)),
+            *(ctypes.byref(factors[1]), pointer_c, integer(REAL_32F), integer(columns), stride(batch.c)),
             *(integer(batch.n), integer(COMPUTE_TF32 if state.tf32 else COMPUTE_32F), integer(DEFAULT_ALGORITHM)),
         )
 
@@ -154,6 +173,13 @@ def matmul(a: Any, b: Any) -> Any:
     if not a.dtype == b.dtype == np.float32:
         return cupy.matmul(a, b)
     return on_stream(cupy.cuda.get_current_stream().ptr).matmul(a, b)
+
+
+def accumulate(c: Any, a: Any, b: Any, alpha: float, beta: float) -> None:
+    """c ← alpha a @ b + beta c, in place, on the current stream: see `Blas.accumulate`."""
+    import cupy
+
+    on_stream(cupy.cuda.get_current_stream().ptr).accumulate(c, a, b, alpha, beta)
 
 
 HANDLES: dict[int, Blas] = {}  # by the address of the stream

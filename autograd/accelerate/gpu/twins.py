@@ -363,6 +363,15 @@ def move_average(xp, average, weights, share):
     adam.move_average(average.data, weights.data, share.array)
 
 
+@GPU.routine("nn.shampoo.second_moment")
+def second_moment(xp, c, rows, beta):
+    """One product, which cuBLAS adds to what is there."""
+    if c.dtype != "float32" or rows.dtype != "float32":
+        return NotImplemented
+    blas.accumulate(c, rows.T, rows, (1 - beta) / len(rows), beta)
+    return c
+
+
 @GPU.routine("nn.spectral.power_iterations")
 def power_iterations(xp, layers):
     """One launch for all layers."""
