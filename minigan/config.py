@@ -115,6 +115,9 @@ class Config:
     augment_p: float = option(1.0, "probability that an image is augmented")
 
     optimizer: str = option("adam", "shampoo is Adam on whitened gradients of the matrices", ["adam", "shampoo"])
+    lookahead: int = option(
+        0, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
+    )
     g_lr: float = option(3e-3, "G: learning rate", least=0)
     d_lr: float = option(3e-3, "D: learning rate", least=0)
     equalised: bool = option(

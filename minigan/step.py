@@ -24,7 +24,7 @@ from minigan.labels import class_shares
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.ranks import One
 from minigan.sampling import generate
-from nn import EMA, Adam, Module, Shampoo, he_constants, learning_rate, normalized, power_iteration
+from nn import EMA, Adam, Lookahead, Module, Shampoo, he_constants, learning_rate, normalized, power_iteration
 from nn.optim import FlatParameters
 
 OPTIMIZERS = {"adam": Adam, "shampoo": Shampoo}
@@ -71,6 +71,8 @@ class GAN:
             self.labels, self.class_rows = self.tell_classes(labels, len(images))
         self.adam_g = self.optimiser(self.generator, c.g_lr)
         self.adam_d = self.optimiser(self.discriminator, c.d_lr)
+        optimisers = {"discriminator": self.adam_d, "generator": self.adam_g} if c.lookahead else {}
+        self.lookahead = {name: Lookahead(adam.flat, c.lookahead) for name, adam in optimisers.items()}
         self.ema = EMA(self.generator)
         self.rng = RandomStream(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
@@ -130,6 +132,8 @@ class GAN:
         self.adam_g.lr = c.g_lr * learning_rate(k, c.steps, c.warmup, c.decay, c.g_final_lr)
         self.adam_d.prepare()
         self.adam_g.prepare()
+        for lookahead in self.lookahead.values():
+            lookahead.prepare(k)
         self.ema.prepare(1 - min(c.ema, 1 - c.ema_ramp / (k + c.ema_ramp)))
         self.numbers.set(self.penalty_weight() * c.penalty_every)
         self.rng.advance()
@@ -137,7 +141,10 @@ class GAN:
             self.chosen[...] = self.share.of(batch_rows(c.seed, k, c.batch, len(self.images), self.device))
 
     def update(self) -> Any:
-        """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`, float32."""
+        """Update D, then G on the same fake images, then the average of G; returns the row of `STATS`, float32.
+
+        Lookahead comes between the two networks and the average, which so follows what the game goes on from.
+        """
         judged: list[Any] = []
         fooled: list[Any] = []
         power_iteration(self.discriminator)
@@ -148,6 +155,8 @@ class GAN:
         with normalized(self.discriminator):
             g_grads = self.mean_gradient(self.adam_g.flat, self.fool_parts(judged, fooled))
         norm_g = self.adam_g.update(g_grads)
+        for lookahead in self.lookahead.values():
+            lookahead.update()
         self.ema.update(self.adam_g.flat)
         means = self.mean([[*row, loss_g] for (_, _, row), loss_g in zip(judged, fooled, strict=True)])
         return self.xp.stack([*means, norm_d, norm_g])
@@ -332,6 +341,8 @@ class GAN:
             "adam_d": self.adam_d.state_dict(),
             "stats": {"rows": np.array(to_host(self.stats))},
         }
+        if self.lookahead:
+            arrays["lookahead"] = {name: np.array(to_host(each.state)) for name, each in self.lookahead.items()}
         return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
 
     def start_from(self, arrays: dict[str, dict[str, np.ndarray]], source: Any) -> None:
@@ -340,6 +351,8 @@ class GAN:
         with reading(source, "does not fit the networks of this run"):
             for name, network in networks.items():
                 network.load_state_dict(arrays[name])
+        for lookahead in self.lookahead.values():
+            lookahead.restart()
         if self.config.classes:  # the shares are those of these images, not of the other run's
             for generator in (self.generator, self.ema.model):
                 told: Any = generator
@@ -352,6 +365,8 @@ class GAN:
         self.ema.model.load_state_dict(arrays["ema"])
         self.adam_g.load_state_dict(arrays["adam_g"])
         self.adam_d.load_state_dict(arrays["adam_d"])
+        for name, lookahead in self.lookahead.items():
+            lookahead.state[...] = self.xp.asarray(arrays["lookahead"][name])
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
         self.prepare()

@@ -11,6 +11,7 @@ from nn.embedding import Embedding
 from nn.equalised import he_constants
 from nn.init import manual_seed
 from nn.linear import Linear
+from nn.lookahead import Lookahead
 from nn.module import Buffer, Module, Parameter, Sequential
 from nn.norm import BatchNorm1d, BatchNorm2d, GroupNorm, LayerNorm, RMSNorm, SelfModulatedLayerNorm, styles
 from nn.optim import EMA, Adam, AdamW, FlatParameters, Optimizer, learning_rate
@@ -46,6 +47,7 @@ __all__ = [
     "LayerNorm",
     "LeakyReLU",
     "Linear",
+    "Lookahead",
     "Module",
     "ModuleDict",
     "ModuleList",

@@ -44,6 +44,7 @@ class TorchGAN:
             OPTIMIZERS[c.optimizer](n.weights.values(), betas=(c.beta1, c.beta2), fused=True if best else None)
             for n in networks
         )
+        self.slow = [w.detach().clone() for n in networks for w in n.weights.values()] if c.lookahead else []
         runs: Any = [compiled(n) for n in networks] if self.compiled else networks
         self.run_d, self.run_g = runs
         self.k = 0
@@ -61,6 +62,8 @@ class TorchGAN:
         on_fake_now = self.run_d(self.augmented(fake, self.uniforms(c.augment, c.batch), c.augment_p))
         loss_g = LOSSES[c.loss][1](on_real.detach(), on_fake_now)
         self.update(self.adam_g, lr_g, loss_g)
+        if c.lookahead and (self.k + 1) % c.lookahead == 0:
+            self.look_ahead()
         self.update_average(1 - min(c.ema, self.k / (self.k + c.ema_ramp)))
         self.stats = [t.detach() for t in (loss_d, on_real.mean(), on_fake.mean(), penalty, loss_g)]
         self.k += 1
@@ -74,6 +77,12 @@ class TorchGAN:
             u.copy_(F.normalize(w @ v, dim=0))
             if self.c.d_norm == "bound":  # σ is at most three times σ₀
                 w *= (3 * p[f"{name}.spectral.sigma_init"] / (u @ w @ v)).clamp(max=1)
+
+    @torch.no_grad()
+    def look_ahead(self) -> None:
+        weights = [w for n in (self.d, self.g) for w in n.weights.values()]
+        torch._foreach_lerp_(self.slow, weights, 0.5)
+        torch._foreach_copy_(weights, self.slow)
 
     @torch.no_grad()
     def update_average(self, share: float) -> None:

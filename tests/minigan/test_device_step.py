@@ -90,7 +90,7 @@ def test_three_steps_equal_the_cpus(variant, launched):
 @pytest.mark.slow
 def test_three_whitened_steps_equal_the_cpus(launched):
     """Shampoo's factors are products that cuBLAS adds to what is there, and their roots are computed between steps."""
-    options = {**SMALL, "optimizer": "shampoo", "g_width": 32, "d_width": 32, "every": 2}
+    options = {**SMALL, "optimizer": "shampoo", "lookahead": 2, "g_width": 32, "d_width": 32, "every": 2}
     found, expected = three_steps(**options, device="strict"), three_steps(**options)
     assert found.adam_d.matrices and found.adam_g.matrices
     # After two steps C has eigenvalues near 0. Its root multiplies what lies along them, rounding too, by up to 100.
@@ -117,6 +117,7 @@ def test_three_augmented_steps_equal_the_cpus(launched):
 def test_replays_of_kernels_equal_launches(classes, launched):
     """Bit for bit, with and without the lazy penalty; the labels of each step are gathered in the graph."""
     options = {**SMALL, "augment": "translation,flip", "device": "strict", "penalty_every": 2, "classes": classes}
+    options |= {"lookahead": 2}  # one graph for the steps that go back and for those that do not
     with fake_cuda() as cuda:
         graphed = three_steps(**options, graph=True)
         assert cuda.launches == 3 and len(graphed.graphs) == 2

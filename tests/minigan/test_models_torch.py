@@ -7,7 +7,7 @@ from tiny_models import image_batch, in_float64, latents, networks, shake, tiny,
 
 from autograd import Tensor, grad
 from minigan.losses import gradient_penalty
-from nn import EMA, he_constants
+from nn import EMA, Lookahead, he_constants
 
 torch = pytest.importorskip("torch")
 torch.set_num_threads(1)  # the arrays are tiny
@@ -106,6 +106,7 @@ STEPS = {
     "vanilla": {"variant": "vanilla", "penalty": "exact", "loss": "relativistic"},
     "cnn": {"variant": "cnn", "penalty": "fd", "loss": "relativistic"},
     "equalised": {"equalised": True, "g_lr": 0.02, "d_lr": 0.02},
+    "lookahead": {"lookahead": 2, "g_lr": 0.01, "d_lr": 0.01},
     "whitened": {"optimizer": "shampoo", "g_width": 32, "d_width": 32},  # narrower matrices are Adam's
 }
 
@@ -136,6 +137,9 @@ def gan_in_float64(**options):
         shake(in_float64(network))
     gan.adam_g = gan.optimiser(gan.generator, gan.config.g_lr)
     gan.adam_d = gan.optimiser(gan.discriminator, gan.config.d_lr)
+    for name, adam in (("discriminator", gan.adam_d), ("generator", gan.adam_g)):
+        if gan.lookahead:
+            gan.lookahead[name] = Lookahead(adam.flat, gan.config.lookahead)
     gan.ema = EMA(gan.generator)
     return gan
 

@@ -65,23 +65,30 @@ def test_no_two_streams_of_any_two_runs_are_one(monkeypatch):
         assert end < start
 
 
-def test_a_run_by_shampoo_goes_on_as_the_unbroken_one():
-    """In the middle between two roots of its factors, which the state therefore holds."""
+def test_a_run_by_shampoo_and_lookahead_goes_on_as_the_unbroken_one():
+    """Between two roots of its factors, and two steps back: the state holds the roots and the slow weights."""
 
     def gan_of_roots():
-        gan = tiny_gan(optimizer="shampoo", g_width=32, d_width=32)
+        gan = tiny_gan(optimizer="shampoo", lookahead=4, g_width=32, d_width=32)
         gan.adam_g.every = gan.adam_d.every = 2
         return gan
 
     whole, first, again = gan_of_roots(), gan_of_roots(), gan_of_roots()
-    for _ in range(6):
+    for _ in range(8):
         whole.step()
     for _ in range(3):
         first.step()
     again.load_state(*first.state())
-    for _ in range(3):
+    for _ in range(5):
         again.step()
     assert {"factor_32", "inverse_root_32"} <= again.state()[0]["adam_d"].keys()
     for group, arrays in whole.state()[0].items():
         for name, a in arrays.items():
             np.testing.assert_array_equal(a, again.state()[0][group][name], err_msg=f"{group} {name}")
+
+
+def test_weights_from_another_run_are_where_lookahead_goes_back_to():
+    gan, other = tiny_gan(lookahead=4), tiny_gan(seed=7)
+    gan.start_from(other.state()[0], "a run")
+    np.testing.assert_array_equal(gan.lookahead["generator"].slow.data, other.adam_g.flat.data)
+    np.testing.assert_array_equal(gan.lookahead["discriminator"].slow.data, other.adam_d.flat.data)
