@@ -4,7 +4,7 @@ The first line of FILE is a training command with the flags that all runs share.
 values that it takes. Every combination is trained, in processes of their own:
 
     mnist --steps 1000 --eval-every 250
-    --d-norm bound none
+    --d-norm isn none
     --g-modulated --no-g-modulated
     --seed 0 1 2
 

@@ -9,5 +9,9 @@ class NoSuchSplit(InputError):
     """The data are there, but have no images of this split."""
 
 
+class NotIdx(InputError):
+    """The file is of another kind than IDX."""
+
+
 class NumericalError(ArithmeticError):
     """A computation gave wrong numbers, in one sentence. The command exits with status 3."""

@@ -32,7 +32,7 @@ def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
         time = duration(config.steps * faster)
         print(
             f"{1 / faster:.1f} steps/s with {ranks} ranks on otherwise idle cores, about {time}: "
-            f"mpiexec -n {ranks} python -m mpi4py -m …"
+            f"mpiexec -n {ranks} python -m mpi4py -m … (after pip install -e '.[mpi]')"
         )
     return 0
 

@@ -76,7 +76,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "variant": parser.add_argument_group("what to train"),
         "background": parser.add_argument_group("the networks"),
         "loss": parser.add_argument_group("the losses"),
-        "g_lr": parser.add_argument_group("the optimisers"),
+        "optimizer": parser.add_argument_group("the optimisers"),
         "log_every": parser.add_argument_group("what is written when"),
     }
     group = groups["variant"]

@@ -18,6 +18,8 @@ def check_run(directory: Path) -> None:
 
     if not any((directory / file).is_file() for file in ("checkpoint.h5", "best.h5", "config.json")):
         missing = "there is no checkpoint to go on with" if directory.exists() else "there is no such folder"
+        if directory.is_file():
+            missing = f"this is a file: give the folder of the run, {directory.parent}"
         raise InputError(f"{directory}: {missing}")
 
 

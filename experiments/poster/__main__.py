@@ -60,6 +60,7 @@ def main(argv: list[str]) -> int:
     from experiments.parts.holding import hold_directory, stopped_by_signals
     from experiments.parts.runner import Runner
     from experiments.poster import plan
+    from minigan.data.load import how_to_fetch
     from minigan.errors import InputError
 
     if args.jobs is not None and args.jobs < 1:
@@ -67,7 +68,7 @@ def main(argv: list[str]) -> int:
     for flag in ("data", "faces", "inception"):
         path = getattr(args, flag)
         if path is not None and not path.exists():
-            raise InputError(f"--{flag} {path} does not exist")
+            raise InputError(f"--{flag} {path} does not exist{how_to_fetch(path)}")
     device = choose_device(args.device)
     at_once = args.jobs or (1 if device == "cuda" else cores())
     out = args.out or Path("runs") / f"poster-{args.scale}"

@@ -121,7 +121,7 @@ def opened(source: Path | BinaryIO, name: object) -> Iterator[tuple[Image.Image,
     except InputError:
         raise
     except UnidentifiedImageError as e:
-        raise InputError(f"{name} is not a readable image (it begins like none)") from e
+        raise InputError(f"{name} is not a readable image (it begins as no known format does)") from e
     except Exception as e:  # for damaged files Pillow raises nearly anything
         raise InputError(f"{name} is not a readable image ({why(e)})") from e
 

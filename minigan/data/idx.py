@@ -15,7 +15,7 @@ from typing import BinaryIO
 import numpy as np
 
 from minigan.data.stream import fits
-from minigan.errors import InputError
+from minigan.errors import InputError, NotIdx
 from minigan.files import EXPANSION
 
 _DTYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -56,7 +56,7 @@ def opened(path: str | os.PathLike) -> Iterator[BinaryIO | gzip.GzipFile]:
 def _read(file: BinaryIO | gzip.GzipFile, path: str | os.PathLike) -> np.ndarray:
     magic = _read_up_to(file, 4)
     if len(magic) == 4 and (magic[:2] != b"\0\0" or magic[2] not in _DTYPES):
-        raise InputError(f"{path} is not an IDX file: it begins with {magic.hex()}, not 0000 and a type code")
+        raise NotIdx(f"{path} is not an IDX file: it begins with {magic.hex()}, not 0000 and a type code")
     header = _read_up_to(file, 4 * magic[3]) if len(magic) == 4 else b""
     if len(magic) < 4 or len(header) < 4 * magic[3]:
         raise InputError(f"{path} is truncated: it ends within its IDX header")

@@ -14,11 +14,12 @@ from minigan.data.cache import Recipe, cached
 from minigan.data.csv_images import is_csv, load_csv
 from minigan.data.dataset import Dataset, check_split
 from minigan.data.decoding import square
+from minigan.data.download import SOURCES
 from minigan.data.folder import label, load_images
 from minigan.data.mnist import find_files, load_dataset, load_npz, read_images
 from minigan.data.stream import hold_or_stream
 from minigan.data.strokes import stroke_digits
-from minigan.errors import InputError, NoSuchSplit
+from minigan.errors import InputError, NoSuchSplit, NotIdx
 from minigan.files import unusable
 
 _TEST_STREAM = 1 << 32  # added to the seed of test digits; training seeds are below it, so no digit is in both
@@ -50,12 +51,22 @@ def load_data(
     if os.path.isfile(path) and is_csv(path):
         return _resize(load_csv(path, split), size)
     if os.path.isfile(path):
-        return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
+        try:
+            return _resize(Dataset(read_images(path), None, Path(path).name, None), size)
+        except NotIdx:
+            kinds = "an IDX file, a CSV file, an .npz or a folder of pictures"
+            raise InputError(f"{path} is not {kinds}, which are what images are read from") from None
     if not os.path.isdir(path):
-        raise InputError(unusable(path))
+        raise InputError(unusable(path) + how_to_fetch(path))
     if find_files(path):
         return _resize(load_dataset(path, split, subset), size)
     return load_images(path, size, skip)
+
+
+def how_to_fetch(path: str | os.PathLike) -> str:
+    """The command that downloads a data set into a folder of its name, for a sentence about one that is missing."""
+    name = Path(path).name
+    return f"; python -m experiments.mnist --data {path} --download {name} fetches it" if name in SOURCES else ""
 
 
 def load_pictures(

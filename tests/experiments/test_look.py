@@ -35,7 +35,7 @@ def test_look_says_what_was_found_and_trains_nothing(folder, tmp_path, capsys):
     assert "2 classes by sub-folder: cats (4), dogs (2)" in printed.out
     assert "1 cannot be read" in printed.out and "1 other files: .txt (1)" in printed.out
     page = (out / "index.html").read_text()
-    assert "dogs/&lt;b&gt;.jpg" in page and "it begins like none" in page and "<b>.jpg" not in page
+    assert "dogs/&lt;b&gt;.jpg" in page and "it begins as no known format does" in page and "<b>.jpg" not in page
     with Image.open(out / "grid.png") as grid:
         assert sorted(set(np.asarray(grid).ravel()) - {0}) == [40, 80, 120, 160, 200]
     assert sorted(path.name for path in out.iterdir()) == ["grid.png", "index.html"]

@@ -58,6 +58,7 @@ def test_the_page_alone_from_what_is_there(everything, capsys):
         (["--jobs", "0"], "--jobs must be at least 1"),
         (["--data", "nowhere"], "--data nowhere does not exist"),
         (["--faces", "nowhere"], "--faces nowhere does not exist"),
+        (["--data", "nowhere/mnist"], "--data nowhere/mnist --download mnist fetches it"),
         (["--only", "nothing"], "no run is called that"),
         (["--page-only"], "nothing to show yet"),
     ],

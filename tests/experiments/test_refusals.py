@@ -59,6 +59,7 @@ def test_a_wrong_value_is_refused_before_the_data_are_loaded(flags, monkeypatch)
         (["--download", "mnist"], "--download needs --data"),
         (["--subset", "digits"], "--subset is a set of a folder with several, so it needs --data"),
         (["--resume", "nowhere"], "there is no such folder"),
+        (["--resume", __file__], "this is a file: give the folder of the run, "),
         (["--tf32"], "--tf32 is a way to multiply matrices on a GPU, and this is to run on the CPU"),
         (["--augment", "saturation"], "saturation"),
         (["--augment", "sharpen"], "sharpen"),

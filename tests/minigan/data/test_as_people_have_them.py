@@ -203,6 +203,21 @@ def test_an_npz_whose_directory_says_that_an_array_is_longer_is_refused(tmp_path
         load_statistics(tmp_path / "s.npz")
 
 
+def test_a_file_that_holds_no_images_is_told_what_would(tmp_path):
+    Image.new("L", (28, 28)).save(tmp_path / "one.png")
+    (tmp_path / "notes.md").write_text("# Notes\n")
+    for name in ("one.png", "notes.md"):
+        with pytest.raises(InputError, match=f"{name} is not an IDX file, a CSV file, an .npz or a folder of pictures"):
+            load_data(tmp_path / name)
+
+
+def test_a_set_that_is_missing_is_told_how_to_fetch_it(tmp_path):
+    with pytest.raises(InputError, match=r"does not exist; python -m .* --data .*kmnist --download kmnist fetches it$"):
+        load_data(tmp_path / "kmnist")
+    with pytest.raises(InputError, match="does not exist$"):
+        load_data(tmp_path / "digits")
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="there are no named pipes")
 def test_a_pipe_or_a_device_is_no_data(tmp_path):
     os.mkfifo(tmp_path / "pipe")  # to read it would never end
