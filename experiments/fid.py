@@ -256,7 +256,7 @@ def table(result: "Comparison") -> str:
     for key, (name, meaning) in ROWS.items():
         if key in result.values:
             std = result.values.get(f"{key}_std")
-            value = number(result.values[key]) + ("" if std is None else f" ± {std:.2g}")
+            value = number(result.values[key]) + (f" ± {std:.2g}" if std else "")
             rows.append((f"{before}{name}{after}{where}", value, meaning))
     wide = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
     lines = [f"A  {describe(result.fake)}", f"B  {describe(result.real)}", ""]

@@ -70,7 +70,7 @@ def _kid(evals: list[dict], colour: str) -> Chart:
     steps, values = logged(evals, "kid")
     _, spread = logged(evals, "kid_std")
     made = line("KID", colour, steps, values, spread=spread, dots=True)
-    if steps.size:
+    if steps.size and spread[-1]:
         made.label += f" ± {number(spread[-1])}"
     return Chart("KID", [made], FEATURES.get(last(evals, "eval").get("features", ""), ""))
 

@@ -126,7 +126,8 @@ def describe(figures: dict[str, Any]) -> str:
     if "samples" in figures:
         parts[0] += f" of {figures['samples']:,} samples"
     if {"kid", "kid_std"} <= figures.keys():
-        parts.append(f"KID {figures['kid']:.3g} ± {figures['kid_std']:.2g}")
+        spread = f" ± {figures['kid_std']:.2g}" if figures["kid_std"] else ""  # one subset has none
+        parts.append(f"KID {figures['kid']:.3g}{spread}")
     if {"precision", "recall"} <= figures.keys():
         parts.append(f"precision {figures['precision']:.2f}, recall {figures['recall']:.2f}")
     if {"classes", "confident"} <= figures.keys():

@@ -79,7 +79,7 @@ def _quality(run: Path, records: list[Record]) -> Cards:
     kept = ", kept in best.h5" if (run / "best.h5").is_file() else ""
     split = {"train": "training", "test": "test"}.get(figures.get("reference_split", ""), "real")
     real = f"against {count(figures.get('reference'))} {split} images" if count(figures.get("reference")) else ""
-    spread = number(figures.get("kid_std")) and f"± {number(figures['kid_std'])}"
+    spread = number(figures.get("kid_std") or None) and f"± {number(figures['kid_std'])}"  # one subset has none
     features = FEATURES.get(figures.get("features", ""), "")
     return [
         (label, _strong(number(figures.get(key))), f"at step {count(figures.get('step'))}"),

@@ -15,6 +15,7 @@ def test_an_evaluation_is_one_line():
     )
     assert describe({"kind": "eval", "step": 1}) == "no figures"
     assert "(inf × real against real)" in describe({**WHOLE, "floor": 0.0})
+    assert describe({**WHOLE, "kid_std": 0.0}).endswith("KID 0.01")  # of one subset, which has no spread
 
 
 @pytest.mark.parametrize("without", ["floor", "samples", "kid", "kid_std"])
