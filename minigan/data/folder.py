@@ -47,9 +47,7 @@ def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = F
             first, images = file, np.empty((len(files), *image.shape), np.uint8)
         if image.shape != images.shape[1:]:
             (h, w), (h0, w0) = image.shape[:2], images.shape[1:3]
-            raise InputError(
-                f"{file} is {w}x{h}, but {first} is {w0}x{h0}: give a size for all, as --size 28"
-            )
+            raise InputError(f"{file} is {w}x{h}, but {first} is {w0}x{h0}: give a size for all, as --size 28")
         images[len(kept)] = image
         kept.append(file.relative_to(root))
     if not skip:
