@@ -99,8 +99,14 @@ class GAN:
         """The optimiser of a network, with equalised learning rates if the configuration has them."""
         c = self.config
         scales = he_constants(network) if c.equalised else None
-        kind = OPTIMIZERS[c.optimizer]
-        return kind(network.parameters(), lr, (c.beta1, c.beta2), max_norm=c.max_norm or None, scales=scales)
+        betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
+        made = OPTIMIZERS[c.optimizer](network.parameters(), lr, betas, max_norm=max_norm, scales=scales)
+        if isinstance(made, Shampoo) and not made.matrices:
+            raise InputError(
+                f"--optimizer shampoo would be Adam: no matrix of the {type(network).__name__} has sides of at least "
+                f"{made.smallest} and one of at most {made.largest}"
+            )
+        return made
 
     def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
         """The labels, int64 (N,), and the one-hot row of each class, float32 (K, K), on the device.

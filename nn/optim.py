@@ -136,6 +136,7 @@ class Optimizer:
         self.flat.check_gradients(grads)
         WRITES.note(self.flat.data)
         still = [part for part, g in zip(self.flat.parts, grads, strict=True) if g is None]
+        # A state may also hold arrays of other shapes, as the factors of Shampoo: they have no such parts.
         aligned = [a for a in (self.flat.data, *self.state().values()) if a.shape == self.flat.data.shape]
         kept = [(a, part, a[part].copy()) for a in aligned for part in still]
         norm = self.move(grads)

@@ -15,19 +15,20 @@ DAMPING = 1e-4  # added to eigenvalues, whose mean is 1: ten times what rounding
 
 
 class Shampoo(Adam):
-    """Adam, but a matrix W (out, in) takes the step of G C^(−1/2), where Adam takes that of its gradient G.
+    """Adam, but a matrix W (out, in) takes the step of G (C/s)^(−1/2), where Adam takes that of its gradient G.
 
-    C ← β₂ C + (1 − β₂) GᵀG/out,   (in, in): how the columns of G vary, and how they vary together.
+    C ← β₂ C + (1 − β₂) GᵀG/out,   (in, in): the second moments of the rows of G; s is the mean of C's eigenvalues.
 
     The inputs of a layer have much in common, a mean above all, and so do the rows of G: most of G lies along one
     direction. Adam looks at each number by itself, so its steps go along this direction too, and the others learn
-    slowly. G C^(−1/2) is equally long in all directions, and as long as G all in all.
+    slowly. G (C/s)^(−1/2) is on average equally long in all directions, and about as long as G all in all, once C has
+    full rank.
 
     This is Shampoo (Gupta et al., 1802.09568) on one side, as in ASGO (An et al., 2503.20762), and then Adam. Where W
-    has more than `largest` columns, C is that of the columns of G, (out, out), and the step is that of C^(−1/2) G. The
+    has more than `largest` columns, C holds the second moments of the columns, (out, out), and stands on the left. The
     root is computed every `every` steps, and is the identity before. Matrices with a side below `smallest` or with both
     above `largest`, and parameters that are no matrices, are Adam's. The other arguments are those of `Adam`;
-    `max_norm` and the norm that a step returns are those of the gradients G C^(−1/2).
+    `max_norm` and the norm that a step returns are those of the gradients as Adam gets them.
     """
 
     def __init__(
@@ -45,7 +46,7 @@ class Shampoo(Adam):
     ):
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
-        self.every = every
+        self.every, self.smallest, self.largest = every, smallest, largest
         self.factors: dict[int, tuple[Any, Any]] = {}  # size d: C and C^(−1/2), each (n, d, d), of n matrices
         self.matrices: dict[int, tuple[bool, Any, Any]] = {}  # by parameter: by columns?, its C, its C^(−1/2)
         super().__init__(parameters, lr, betas, eps, max_norm, scales)
@@ -97,7 +98,7 @@ def second_moment(xp: Any, c: Any, rows: Any, beta: float) -> Any:
 def inverse_root(c: Any, out: Any) -> None:
     """out ← (C/s + DAMPING)^(−1/2), s the mean eigenvalue, for symmetric C (n, d, d); the identity where C is 0.
 
-    Where C holds NaN, `out` stays as it was: then the weights become NaN by the gradient itself.
+    Where C holds NaN, `out` has no meaning: then the weights become NaN by the gradient itself.
     """
     xp = array_module(c)
     try:

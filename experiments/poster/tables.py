@@ -159,6 +159,7 @@ def differs(figures: dict[str, Result]) -> str:
     penalty = {"fd": ", R1 and R2 by finite differences", "exact": ", R1 and R2"}.get(options.get("penalty"), "")
     seen_at = dict.fromkeys(at_size(figures[name]) for name in (*DIGITS, *BESIDE, "faces") if name in figures)
     rate = f"learning rate {options.get('g_lr', '–'):g}" if "g_lr" in options else "–"
+    optimizer = {"shampoo": "Shampoo, then Adam"}.get(options.get("optimizer"), "Adam")
     points = [
         ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", "; ".join(filter(None, seen_at)) or "–"),
         (
@@ -180,7 +181,11 @@ def differs(figures: dict[str, Result]) -> str:
             + f"{' + '.join(f'{n / 1e6:.2g} M' for n in parameters.values()) or '–'} parameters",
         ),
         ("Loss", "non-saturating", escape(loss + penalty)),
-        ("Optimiser", "Adam, learning rate 2e-05, batch 128", f"Adam, {rate}, batch {options.get('batch', '–')}"),
+        (
+            "Optimiser",
+            "Adam, learning rate 2e-05, batch 128",
+            f"{optimizer}, {rate}, batch {options.get('batch', '–')}",
+        ),
         ("Spectral norm", "meant, but a misspelt argument left it off", spectral_norm(figures)),
     ]
     body = [("", [f"<th scope=row>{what}</th><td>{a}</td><td>{b}</td>"]) for what, a, b in points]

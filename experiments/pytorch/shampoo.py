@@ -7,7 +7,11 @@ from torch import Tensor
 
 
 class Shampoo(torch.optim.Adam):
-    """The arguments of torch.optim.Adam; every, smallest and largest as in `nn.Shampoo`, and so its results."""
+    """The arguments of torch.optim.Adam; every, smallest and largest as in `nn.Shampoo`, and so its results.
+
+    Who clips gradients before `step` clips them before they are whitened; `nn.Shampoo` clips afterwards. A closure
+    would compute new gradients after that, so there is none.
+    """
 
     def __init__(self, params: Any, *, every: int = 50, smallest: int = 32, largest: int = 256, **options: Any):
         super().__init__(params, **options)
@@ -30,16 +34,20 @@ class Shampoo(torch.optim.Adam):
             for size in {len(c) for c in self.covariances.values()}:  # those of one size at once
                 alike = [w for w, c in self.covariances.items() if len(c) == size]
                 values, vectors = torch.linalg.eigh(torch.stack([self.covariances[w] for w in alike]))
-                scale = ((values / values.mean(1, keepdim=True)).clamp(min=0) + 1e-4).rsqrt()
+                mean = values.mean(1, keepdim=True)
+                relative = torch.where(mean > 0, values / mean, 1.0)
+                scale = (relative.clamp(min=0) + 1e-4).rsqrt()
                 for w, root in zip(alike, (vectors * scale[:, None]) @ vectors.mT, strict=True):
                     self.roots[w].copy_(root)
         for w, c in self.covariances.items():
             g: Any = w.grad
+            if g is None:
+                continue
             right = len(c) == w.shape[1]
             c.lerp_((g.mT @ g) / len(g) if right else (g @ g.mT) / g.shape[1], 1 - self.beta)
             w.grad = g @ self.roots[w] if right else self.roots[w] @ g
         self.steps += 1
-        return super().step(closure)
+        return super().step()
 
 
 OPTIMIZERS: dict[str, Any] = {"adam": torch.optim.Adam, "shampoo": Shampoo}

@@ -3,14 +3,13 @@ one."""
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, cublas_twins, fake_blas
+from fake_cublas import FakeCublas, fake_blas, multiply_by
 from strict_device import strict
 
 from autograd import grad, ops, use_tf32
 from autograd.accelerate.gpu import blas
 from autograd.accelerate.gpu.blas import COMPUTE_32F, COMPUTE_TF32, WORKSPACE, BlasError
 from autograd.arrays import best_device, device_module, to_device, to_host
-from autograd.registry import TWINS
 from autograd.tensor import Tensor
 
 DEVICES = ["fake", *(["cuda"] if best_device() == "cuda" else [])]
@@ -136,10 +135,28 @@ def test_operands_are_checked():
             handle.matmul(a, b)
 
 
+@pytest.mark.parametrize("alpha, beta", [(1.0, 0.0), (0.25, 0.5), (-2.0, 1.0)])
+def test_a_product_is_added_to_what_is_there(alpha, beta):
+    """Also of a transposed view, as the second moments of rows are."""
+    rows, c = normal(7, 5), normal(5, 5)
+    expected = alpha * rows.T @ rows + beta * c
+    fake_blas().accumulate(c, rows.T, rows, alpha, beta)
+    np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-5)
+
+
+def test_what_a_product_is_added_to_is_checked():
+    handle, rows = fake_blas(), normal(7, 5)
+    for c, a in ((normal(5, 4), rows.T), (normal(5, 10)[:, ::2], rows.T), (normal(7, 5), rows)):
+        with pytest.raises(ValueError, match="accumulate: "):
+            handle.accumulate(c, a, rows, 1.0, 1.0)
+    with pytest.raises(ValueError, match="accumulate takes float32"):
+        handle.accumulate(np.zeros((5, 5)), rows.T, rows, 1.0, 1.0)
+
+
 def test_ops_on_a_device_multiply_through_it(monkeypatch):
     """Values and gradients of every op with a product in it, first and second order, are NumPy's."""
     library = Counted()
-    monkeypatch.setitem(TWINS, strict, cublas_twins(library))
+    multiply_by(monkeypatch, library, {})
     monkeypatch.setitem(strict.__dict__, "matmul", None)  # nothing goes around it
     u, v = normal(5), normal(3)
     for f, shapes in (

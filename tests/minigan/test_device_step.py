@@ -5,7 +5,7 @@ It is compared with the same step on the CPU: losses, gradients (through Adam's 
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, cublas_twins
+from fake_cublas import FakeCublas, added_to, multiply_by
 from fake_cuda import fake_cuda
 from strict_device import StrictArray, strict
 from tiny_models import VARIANTS, tiny_gan
@@ -19,7 +19,6 @@ from autograd.accelerate.twin import GPU
 from autograd.arrays import to_device, to_host
 from autograd.each import each
 from autograd.random import RandomStream
-from autograd.registry import TWINS
 from minigan.augment import Augment
 from minigan.data import stream
 from minigan.step import GAN, STATS
@@ -33,7 +32,7 @@ class RecordedCublas(FakeCublas):
     def cublasGemmStridedBatchedEx(self, handle, *args):
         product = super().cublasGemmStridedBatchedEx
         status = []
-        strict.work(lambda: status.append(product(handle, *args)), name="product")
+        strict.work(lambda: status.append(product(handle, *args)), writes=added_to(args), name="product")
         return status[-1]
 
 
@@ -54,7 +53,7 @@ def launched(emulator, monkeypatch) -> list[str]:
         strict.work(lambda: emulator(kernel, grid, block, shared, hosts), writes=written)
 
     monkeypatch.setitem(launch.RUNNERS, strict, run)
-    monkeypatch.setitem(TWINS, strict, {**GPU, **cublas_twins(RecordedCublas())})
+    multiply_by(monkeypatch, RecordedCublas(), GPU)
     return names
 
 
@@ -95,6 +94,18 @@ def test_three_whitened_steps_equal_the_cpus(launched):
     assert found.adam_d.matrices and found.adam_g.matrices
     # After two steps C has eigenvalues near 0. Its root multiplies what lies along them, rounding too, by up to 100.
     nearly_equal(found, expected, rtol=1e-2)
+
+
+@pytest.mark.slow
+def test_replays_of_whitened_steps_equal_launches(launched):
+    """The roots are computed between the replays, and in the arrays that the graph reads."""
+    options = {**SMALL, "optimizer": "shampoo", "g_width": 32, "d_width": 32, "every": 1, "device": "strict"}
+    with fake_cuda() as cuda:
+        graphed = three_steps(**options, graph=True)
+        assert cuda.launches == 3 and graphed.adam_g.matrices
+    for group, arrays in three_steps(**options).state()[0].items():
+        for name, x in arrays.items():
+            np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")
 
 
 AUGMENTED = {

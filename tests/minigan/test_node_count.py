@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from fake_cublas import FakeCublas, cublas_twins
+from fake_cublas import FakeCublas, multiply_by
 from node_count import counted
 from slow import slow_but_the_first
 from strict_device import strict
@@ -11,7 +11,6 @@ from tiny_models import draw_images
 import minigan.accelerate.twins  # noqa: F401 - adds its own kernels
 from autograd.accelerate.gpu import launch, twins  # noqa: F401 - fills the table of kernels
 from autograd.accelerate.twin import GPU
-from autograd.registry import TWINS
 from minigan.config import resolve
 from minigan.step import GAN
 
@@ -48,7 +47,7 @@ class IdleCublas(FakeCublas):
 def idle(monkeypatch) -> None:
     """Device strict becomes a GPU on which kernels and products do nothing."""
     monkeypatch.setitem(launch.RUNNERS, strict, lambda *args: strict.work(lambda: None))
-    monkeypatch.setitem(TWINS, strict, {**GPU, **cublas_twins(IdleCublas())})
+    multiply_by(monkeypatch, IdleCublas(), GPU)
 
 
 def nodes_of_a_step(**options):

@@ -92,3 +92,8 @@ def test_weights_from_another_run_are_where_lookahead_goes_back_to():
     gan.start_from(other.state()[0], "a run")
     np.testing.assert_array_equal(gan.lookahead["generator"].slow.data, other.adam_g.flat.data)
     np.testing.assert_array_equal(gan.lookahead["discriminator"].slow.data, other.adam_d.flat.data)
+
+
+def test_shampoo_without_a_matrix_to_whiten_is_one_sentence():
+    with pytest.raises(InputError, match="--optimizer shampoo would be Adam: no matrix of the Generator has sides of"):
+        tiny_gan(optimizer="shampoo")

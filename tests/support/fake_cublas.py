@@ -5,8 +5,11 @@ from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
+from strict_device import strict
 
+from autograd.accelerate.gpu import blas
 from autograd.accelerate.gpu.blas import COMPUTE_32F, COMPUTE_TF32, DEFAULT_ALGORITHM, REAL_32F, WORKSPACE, Blas
+from autograd.registry import TWINS
 
 INVALID_VALUE = 7
 
@@ -39,7 +42,7 @@ class FakeCublas:
 
     def cublasGemmStridedBatchedEx(self, handle, *args) -> int:
         """C ← α op(A) op(B) + β C: op(A) (m, k), op(B) (k, n), C (m, n); element (i, j) at i + j · leading."""
-        values = [a.value if hasattr(a, "value") else a._obj.value for a in args]
+        values = _values(args)
         trans_a, trans_b, m, n, k, alpha, *values = values
         a, type_a, lead_a, step_a, b, type_b, lead_b, step_b, beta, c, type_c, lead_c, step_c, batch, *how = values
         sizes = ((k, m) if trans_a else (m, k), (n, k) if trans_b else (k, n), (m, n))
@@ -57,6 +60,17 @@ class FakeCublas:
         return 0
 
 
+def added_to(args: Any) -> list[np.ndarray]:
+    """Of a call of cublasGemmStridedBatchedEx: C, if the product is added to what is there."""
+    values = _values(args)
+    m, n, beta, c, lead_c = values[2], values[3], values[14], values[15], values[17]
+    return [_columns(c, (m, n), lead_c)] if beta else []
+
+
+def _values(args: Any) -> list[Any]:
+    return [a.value if hasattr(a, "value") else a._obj.value for a in args]
+
+
 def _columns(address: int, size: tuple[int, int], leading: int) -> np.ndarray:
     rows, columns = size
     flat = np.ctypeslib.as_array((ctypes.c_float * ((columns - 1) * leading + rows)).from_address(address))
@@ -68,9 +82,8 @@ def fake_blas(library: Any = None) -> Blas:
     return Blas(library or FakeCublas(), 0, SimpleNamespace(ptr=2 * WORKSPACE))
 
 
-def cublas_twins(library: Any = None) -> dict[str, Any]:
-    """The twins that call cuBLAS, by the fake library."""
-    handle = fake_blas(library)
+def product_twin(handle: Blas) -> Any:
+    """The twin of `numerics.matmul` by a handle on the fake library."""
 
     def matmul(xp: Any, a: Any, b: Any, out: Any = None) -> Any:
         y = handle.matmul(a, b)
@@ -79,8 +92,11 @@ def cublas_twins(library: Any = None) -> dict[str, Any]:
         out[...] = y
         return out
 
-    def second_moment(xp: Any, c: Any, rows: Any, beta: float) -> Any:
-        handle.accumulate(c, rows.T, rows, (1 - beta) / len(rows), beta)
-        return c
+    return matmul
 
-    return {"autograd.ops.numerics.matmul": matmul, "nn.shampoo.second_moment": second_moment}
+
+def multiply_by(monkeypatch: Any, library: Any, kernels: dict[str, Any]) -> None:
+    """Device strict takes these twins, and all of its products go through the fake library."""
+    handle = fake_blas(library)
+    monkeypatch.setitem(TWINS, strict, {**kernels, "autograd.ops.numerics.matmul": product_twin(handle)})
+    monkeypatch.setattr(blas, "accumulate", handle.accumulate)

@@ -84,8 +84,11 @@ class Blas:
     def accumulate(self, c: Any, a: Any, b: Any, alpha: float, beta: float) -> None:
         """c ← alpha a @ b + beta c, in place, for matrices in float32; c (rows, columns) is contiguous."""
         launch.require(a.dtype == b.dtype == c.dtype == np.float32, "accumulate takes float32")
-        launch.require(a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], f"accumulate: {a.shape} and {b.shape}")
-        launch.require(c.shape == (len(a), b.shape[1]) and c.flags.c_contiguous and a.size > 0, "accumulate: c")
+        launch.require(
+            a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], f"accumulate: {a.shape} and {b.shape} do not fit"
+        )
+        fits = c.shape == (len(a), b.shape[1]) and c.flags.c_contiguous and c.size > 0
+        launch.require(fits, f"accumulate: c {c.shape} is not a contiguous array for {a.shape} times {b.shape}")
         (a, read_a), (b, read_b) = _readable(a), _readable(b)
         addresses = [launch.address(x) for x in (a, b, c)]
         self._products(c.shape, a.shape[1], read_a, read_b, addresses, Batch(1, 0, 0, 0), alpha, beta)
