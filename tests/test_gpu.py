@@ -25,12 +25,16 @@ CONFIGS = {
         "channels": 3,
         "max_norm": 1.0,
     },
+    "Shampoo, Lookahead": {"optimizer": "shampoo", "lookahead": 2, "g_width": 32, "d_width": 32, "every": 1},
 }
 
 
-def gan(graph: bool, **options) -> GAN:
+def gan(graph: bool, every: int = 50, **options) -> GAN:
+    """every: the steps between two roots of Shampoo."""
     config = tiny(**options)
-    return GAN(config, draw_images(config), "cuda", graph=graph)
+    made = GAN(config, draw_images(config), "cuda", graph=graph)
+    made.adam_g.every = made.adam_d.every = every
+    return made
 
 
 def steps(g: GAN, n: int = 6) -> GAN:
