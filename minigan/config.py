@@ -114,7 +114,9 @@ class Config:
     augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
     augment_p: float = option(1.0, "probability that an image is augmented")
 
-    optimizer: str = option("adam", "shampoo is Adam on whitened gradients of the matrices", ["adam", "shampoo"])
+    optimizer: str = option(
+        "adam", "shampoo: Adam on whitened gradients of matrices, 32 to 256 wide", ["adam", "shampoo"]
+    )
     lookahead: int = option(
         0, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
     )

@@ -13,12 +13,12 @@ class Lookahead:
 
     φ ← φ + α (θ − φ),   θ ← φ
 
-    In a game of two networks each step turns as much as it advances, and going back to the middle takes the turn out
+    In a game of two networks the steps circle around the solution, and the middle of an arc lies nearer to it
     (Chavdarova et al., 2006.14567). The weights also stay near their own average. The optimiser's moments stay as they
     are. `weights`: the flat parameters of the optimiser, `optimizer.flat`. ValueError unless k ≥ 1 and 0 < α ≤ 1.
 
-    `step()` after each step of the optimiser. A captured step calls `update` alone, and `prepare` before it: in the
-    steps between, both moves are by 0.
+    Call `step()` after each step of the optimiser. A captured step calls `update` alone, and `prepare` before it. In
+    the steps between, both moves are by 0.
     """
 
     def __init__(self, weights: FlatParameters, k: int = 10, alpha: float = 0.5):

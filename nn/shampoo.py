@@ -48,10 +48,10 @@ class Shampoo(Adam):
             raise ValueError(f"every must be at least 1, not {every}")
         self.every, self.smallest, self.largest = every, smallest, largest
         self.factors: dict[int, tuple[Any, Any]] = {}  # size d: C and C^(−1/2), each (n, d, d), of n matrices
-        self.matrices: dict[int, tuple[bool, Any, Any]] = {}  # by parameter: by columns?, its C, its C^(−1/2)
+        self.matrices: dict[int, tuple[bool, Any, Any]] = {}  # by parameter: whether C is (in, in), C, C^(−1/2)
         super().__init__(parameters, lr, betas, eps, max_norm, scales)
         xp = array_module(self.m)
-        found: dict[int, list[tuple[int, bool]]] = {}  # size: the places, and whether by columns
+        found: dict[int, list[tuple[int, bool]]] = {}  # size: the parameters, and whether C is (in, in)
         for place, view in enumerate(self.flat.views):
             if view.ndim == 2 and min(view.shape) >= smallest:
                 rows, columns = view.shape

@@ -188,7 +188,7 @@ class StrictModule:
         return SimpleNamespace(eigh=self._eigh)
 
     def _eigh(self, a: Any) -> tuple[StrictArray, StrictArray]:
-        self.waits("eigh")  # cuSOLVER, which a CUDA graph may not capture
+        self.waits("eigh")  # a call of cuSOLVER: it is kept out of what is captured
         host = _operand("eigh", a)
         return self.work(lambda: tuple(np.linalg.eigh(host)), name="eigh")
 
