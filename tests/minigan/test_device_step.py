@@ -92,8 +92,8 @@ def test_three_whitened_steps_equal_the_cpus(launched):
     options = {**SMALL, "optimizer": "shampoo", "lookahead": 2, "g_width": 32, "d_width": 32, "every": 2}
     found, expected = three_steps(**options, device="strict"), three_steps(**options)
     assert found.adam_d.matrices and found.adam_g.matrices
-    # After two steps most eigenvalues of C are 0. Rounding makes up to 3e-6 of them, where the mean is 1 and the damping
-    # 1e-4. So the root is within 2 % along these directions.
+    # After two steps most eigenvalues of C are 0. Rounding makes up to 3e-6 of them, where the mean is 1 and the
+    # damping 1e-4. So the root is within 2 % along these directions.
     nearly_equal(found, expected, rtol=1e-2)
 
 
