@@ -19,7 +19,7 @@ import itertools
 import re
 import shlex
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from experiments.cli import run_main
 from experiments.parts.device import choose_device
@@ -89,8 +89,8 @@ def read_grid(path: Path) -> list[Job]:
     lines = [(n, words) for n, words in lines if words]
     if not lines or lines[0][1][0] not in COMMANDS:
         raise InputError(f"{path}: its first line must be a command with flags, one of {', '.join(COMMANDS)}")
-    (_, (command, *shared)), *rest = lines
-    told = given(command, shared)
+    (first, (command, *shared)), *rest = lines
+    told = given(command, shared, f"{path}, line {first}")
     if "--steps" not in told:
         raise InputError(f"{path}: its first line must have --steps N, so that it is known when a run is finished")
     if taken := told.keys() - {"--steps"}:
@@ -106,7 +106,7 @@ def read_grid(path: Path) -> list[Job]:
         if count > MOST:
             raise InputError(f"{path}: more than {MOST:,} runs")
         for setting in axes[-1]:
-            if varied := given(command, [*shared, *setting]).items() - told.items():
+            if varied := given(command, [*shared, *setting], f"{path}, line {n}").items() - told.items():
                 raise InputError(f"{path}, line {n}: {min(varied)[0]} is not a flag to vary")
     jobs = []
     for choice in itertools.product(*axes):
@@ -115,11 +115,21 @@ def read_grid(path: Path) -> list[Job]:
     return jobs
 
 
-def given(command: str, flags: list[str]) -> dict[str, Any]:
-    """Those of --steps and the refused flags that a command finds among its flags, shortened or as --out=DIR too."""
+def given(command: str, flags: list[str], where: str) -> dict[str, Any]:
+    """Those of --steps and the refused flags that a command finds among its flags, shortened or as --out=DIR too.
+
+    InputError, which begins with `where`, for a flag that the command does not take, or not with this value.
+    """
+    from minigan.errors import InputError
+
+    def refuse(message: str) -> NoReturn:
+        raise InputError(f"{where}: {message}")
+
     names = {flag.removeprefix("--").replace("-", "_"): flag for flag in (*REFUSED, "--steps")}
     unset = argparse.Namespace(**dict.fromkeys(names, REFUSED))  # a default is laid only where there is no value
-    found = importlib.import_module(f"experiments.{command}").parser().parse_args(flags, unset)
+    parser = importlib.import_module(f"experiments.{command}").parser()
+    parser.error = refuse
+    found = parser.parse_args(flags, unset)
     return {flag: getattr(found, name) for name, flag in names.items() if getattr(found, name) is not REFUSED}
 
 
@@ -132,7 +142,10 @@ def check(jobs: list[Job], path: Path, out: Path) -> None:
     if twice := next((name for name in names if names.count(name) > 1), None):
         raise InputError(f"{path}: the run {twice} is there twice")
     for job in jobs:
-        configuration(job)
+        try:
+            configuration(job)
+        except InputError as e:
+            raise InputError(f"{path}, run {job.name}: {e}") from e
         refuse_changed(job, out)
 
 

@@ -1,7 +1,6 @@
-"""Every choice of a run in one flat dataclass, the presets, and the models they build.
+"""Every choice of a run in one flat dataclass, the values it allows, and the models that it builds.
 
-Each field is a flag of the same name: `g_width` is `--g-width`. Defaults, kind of image, preset, variant and flags are
-applied in this order; a later one replaces the value of an earlier one.
+Each field is a flag of the same name: `g_width` is `--g-width`. What a field is where no flag gives it: presets.py.
 """
 
 import dataclasses
@@ -26,7 +25,6 @@ MOST = 1 << 53  # the largest number of steps: whole numbers up to here are exac
 SMALLEST_SIZE, LARGEST_SIZE = 4, 4096  # pixels along an image
 MOST_CLASSES = 1 << 12  # of the labels; each image of a batch has a vector of this length
 MOST_WEIGHTS = 1 << 31  # of the blocks of a network, or of another part; more do not fit into memory
-TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
 
 BOUNDS = {  # name of a bound: its words, and the test of a value against it
     "least": ("at least", operator.ge),
@@ -48,7 +46,7 @@ class Config:
     variant: str = option("vitgan", "which pair of networks", ["vitgan", "vanilla", "vanilla-paper", "relu", "cnn"])
     preset: str = option("small", "sizes and schedule to start from", ["small", "poster", "paper"])
     seed: int = option(0, "fixes the data, the weights and every random number", least=0, below=SEEDS)
-    steps: int = option(10_000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
+    steps: int = option(9_000, "updates of each network; the schedules are laid over them", least=1, most=MOST)
     batch: int = option(32, "real images per update", least=1, most=1 << 20)
     accumulate: int = option(
         1, "parts of a batch, one after the other, which need less memory; with mpiexec, of each share", least=1
@@ -115,13 +113,13 @@ class Config:
     augment_p: float = option(1.0, "probability that an image is augmented")
 
     optimizer: str = option(
-        "adam", "shampoo: Adam on whitened gradients of matrices, 32 to 256 wide", ["adam", "shampoo"]
+        "shampoo", "shampoo: Adam on whitened gradients of matrices, 32 to 256 wide", ["shampoo", "adam"]
     )
     lookahead: int = option(
-        0, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
+        10, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
     )
-    g_lr: float = option(3e-3, "G: learning rate", least=0)
-    d_lr: float = option(3e-3, "D: learning rate", least=0)
+    g_lr: float = option(4.5e-3, "G: learning rate", least=0)
+    d_lr: float = option(4.5e-3, "D: learning rate", least=0)
     equalised: bool = option(
         False,
         "the learning rate of a weight is multiplied by He's constant, the standard deviation that it was drawn with",
@@ -133,8 +131,8 @@ class Config:
     g_final_lr: float = option(0.15, "G: learning rate at the end, as a share of the highest", least=0, most=1)
     d_final_lr: float = option(0.3, "D: learning rate at the end, as a share of the highest", least=0, most=1)
     max_norm: float = option(0.0, "the gradient of a network is scaled down to at most this norm, 0 for never", least=0)
-    ema: float = option(0.999, "decay of the averaged generator", least=0, most=1)
-    ema_ramp: float = option(12.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
+    ema: float = option(0.9995, "decay of the averaged generator", least=0, most=1)
+    ema_ramp: float = option(6.0, "the average reaches back over at most 1/ema_ramp of the run so far", above=0)
 
     log_every: int = option(50, "steps between lines of the log", least=1, most=1_000_000)
     sample_every: int = option(200, "steps between sample grids", least=1, most=MOST)
@@ -143,164 +141,6 @@ class Config:
     eval_reference: int = option(10000, "the most real images to compare them with", least=2, most=10_000_000)
     spectra_every: int = option(0, "steps between measurements of D's spectra and slopes, 0 for never", least=0)
     save_every: int = option(500, "steps between checkpoints", least=1, most=MOST)
-
-
-# What the fields meant in files written before they existed: G then was as the paper describes it.
-BEFORE: dict[str, Any] = {
-    "g_tokens": False,
-    "g_tokens_alike": False,
-    "g_style_rate": 1.0,
-    "g_overlap": 0,
-    "g_reach": 1.0,
-    "g_points": 1,
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "small": {},
-    # The poster: 4 blocks of 4 heads, about 30 M parameters, lr 2e-5, 100 epochs of 60,000. Its code trained the
-    # non-saturating loss without penalty, consistency or augmentation. The moving average of G is our addition.
-    "poster": {
-        **BEFORE,
-        "d_overlap": 3,
-        "batch": 128,
-        "steps": 46_900,
-        "latent": 1024,
-        "g_width": 512,
-        "g_depth": 4,
-        "g_mlp_ratio": 4.0,
-        "g_omega": 15.0,
-        "g_head_width": 512,
-        "d_width": 512,
-        "d_depth": 4,
-        "d_mlp_ratio": 4.0,
-        "activation": "gelu",
-        "loss": "nonsaturating",
-        "penalty": "none",
-        "g_lr": 2e-5,
-        "d_lr": 2e-5,
-        "warmup": 1,
-        "decay": "constant",
-    },
-    # The paper, section 4 and its appendix: width 384, MLP 1536, 6 heads, P = 4, o = 2, non-saturating loss with bCR 10
-    # and DiffAug at 0.8, Adam (0, 0.99) at 2e-3 with equalised learning rates.
-    "paper": {
-        **BEFORE,
-        "batch": 128,
-        "steps": 100_000,
-        "latent": 384,
-        "g_width": 384,
-        "g_depth": 4,
-        "g_heads": 6,
-        "g_mlp_ratio": 4.0,
-        "g_patch": 4,
-        "g_position": "sine",
-        "g_head": "fourier",
-        "g_head_width": 384,
-        "d_width": 384,
-        "d_depth": 4,
-        "d_heads": 6,
-        "d_mlp_ratio": 4.0,
-        "d_patch": 4,
-        "d_overlap": 2,
-        "d_position": "sine",
-        "activation": "gelu",
-        "loss": "nonsaturating",
-        "penalty": "none",
-        "bcr": 10.0,
-        "augment": "translation,cutout,brightness,contrast",
-        "augment_p": 0.8,
-        "g_lr": 2e-3,
-        "d_lr": 2e-3,
-        "equalised": True,
-        "decay": "constant",
-    },
-}
-
-# Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away. Four points a pixel would make a step at 64 × 64 half as long again, and were not tried.
-COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "g_points": 1}
-
-VARIANTS: dict[str, dict[str, Any]] = {
-    "vitgan": {},
-    "vanilla": {"g_modulated": False, "d_similarity": "dot", "d_norm": "none"},
-    # What ViTGAN (2107.04589, section 3) sets out from: no patches that overlap, one w for all tokens, a linear output.
-    "vanilla-paper": {
-        "g_modulated": False,
-        "g_tokens_alike": True,
-        "g_overlap": 0,
-        "g_head": "linear",
-        "d_overlap": 0,
-        "d_similarity": "dot",
-        "d_norm": "none",
-    },
-    "relu": {"activation": "relu"},
-    "cnn": {
-        "steps": 8000,
-        "g_points": 1,
-        "d_norm": "none",
-        "g_lr": 2e-3,
-        "d_lr": 2e-3,
-        "r1": 3.0,
-        "r2": 3.0,
-        "penalty_start": 1 / 3,
-        "penalty_end": 0.25,
-        "g_final_lr": 0.05,
-        "ema_ramp": 16.0,
-    },
-}
-
-
-def resolve(**flags: Any) -> Config:
-    """The configuration of a run: the flags given (not None), over variant, preset, kind of image and defaults.
-
-    InputError as from `check`, and where patches have to be given because none fits the image size.
-    """
-    given = {k: v for k, v in flags.items() if v is not None}
-    image: dict[str, Any] = {}
-    if patch := usual_patch(given.get("image_size", Config.image_size)):
-        image = {"g_patch": patch, "d_patch": patch, "g_overlap": min(2, patch // 3), "d_overlap": min(6, patch - 1)}
-    preset = PRESETS.get(given.get("preset", "small"), {})
-    variant = dict(VARIANTS.get(given.get("variant", "vitgan"), {}))
-    if {**preset, **variant, **given}.get("g_head") == "linear":
-        image["g_points"] = 1  # a coordinate network alone draws more points with the same weights
-    if given.get("channels") == 3:
-        image |= COLOUR
-        variant.pop("penalty_end", None)
-    config = Config(**{**image, **preset, **variant, **given})
-    if config.variant == "cnn":
-        config.g_patch = config.d_patch = min(config.g_patch, config.image_size)  # it has none
-    elif not {"g_patch", "d_patch"} <= {*image, *preset, *given} and SMALLEST_SIZE <= config.image_size <= LARGEST_SIZE:
-        raise InputError(
-            f"images of {config.image_size} pixels cannot be cut into a few equal patches: use another --size, a "
-            "multiple of 4, or give --g-patch and --d-patch"
-        )
-    return check(config)
-
-
-def usual_patch(image_size: int) -> int | None:
-    """The divisor of an image's size nearest to a quarter of it; None if each leaves too few or too many tokens."""
-    fewest, most = TOKENS
-    divisors = [p for p in range(1, min(image_size, LARGEST_SIZE) + 1) if image_size % p == 0]
-    fitting = [p for p in divisors if fewest <= image_size // p <= most]
-    return min(fitting, key=lambda p: abs(math.log(4 * p / image_size)), default=None)
-
-
-def saved_config(meta: dict[str, Any], source: Any) -> Config:
-    """The configuration in the meta of a checkpoint; InputError unless it could have been given as flags."""
-    saved = meta.get("config")
-    if not isinstance(saved, dict):
-        raise InputError(f"{source}: a checkpoint, but not of a training run")
-    fields = {field.name: field.type for field in dataclasses.fields(Config)}
-    if unknown := saved.keys() - fields.keys():
-        raise InputError(f"{source}: not of this version (unknown: {', '.join(sorted(map(str, unknown)))[:200]})")
-    for name, value in saved.items():
-        kinds: tuple[Any, ...] = (float, int) if fields[name] is float else (fields[name],)
-        if type(value) not in kinds:
-            raise InputError(f"{source}: {name} in it is {type(value).__name__}, not {kinds[0].__name__}")
-    try:
-        return check(Config(**{**BEFORE, **saved}))
-    except InputError as e:
-        raise InputError(f"{source}: {e}") from e
 
 
 def check(c: Config) -> Config:

@@ -18,6 +18,7 @@ from minigan.data.cache import cache_directory
 from minigan.errors import InputError, NoSuchSplit
 from minigan.log import BRIGHT, FAINT
 from minigan.metrics.cache import FeatureCache
+from minigan.metrics.comparison_warnings import FEW
 from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.extractors import Extractor, make_extractor
@@ -117,9 +118,11 @@ class Evaluator:
     def describe(self) -> str:
         """What is compared with what, in one line for the terminal."""
         split = "test images" if self.split == "test" else "training images" + (self.why and f", as {self.why}")
+        few = min(self.compared, self.reference.count) < FEW
+        warning = "; of so few images distances are too large, and precision can flatter" if few else ""
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
-            f"real against real with {self.compared:,}: {self.floor:.3g}"
+            f"real against real with {self.compared:,}: {self.floor:.3g}{warning}"
         )
 
 

@@ -14,10 +14,11 @@ from autograd import Tensor, no_grad
 from autograd.arrays import array_module, to_host
 from autograd.random import RandomStream
 from minigan import checkpoint
-from minigan.config import Config, build, saved_config
+from minigan.config import Config, build
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.labels import draw_labels
+from minigan.presets import saved_config
 from minigan.ranks import One
 from nn import Module
 

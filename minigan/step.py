@@ -101,10 +101,10 @@ class GAN:
         scales = he_constants(network) if c.equalised else None
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
         made = OPTIMIZERS[c.optimizer](network.parameters(), lr, betas, max_norm=max_norm, scales=scales)
-        if isinstance(made, Shampoo) and not made.matrices:
+        if isinstance(made, Shampoo) and not made.alike:
             raise InputError(
                 f"--optimizer shampoo would be Adam: no matrix of the {type(network).__name__} has sides of at least "
-                f"{made.smallest} and one of at most {made.largest}"
+                f"{made.smallest} and one of at most {made.largest}; use --optimizer adam"
             )
         return made
 

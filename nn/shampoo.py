@@ -1,7 +1,7 @@
 """Shampoo, with one factor for each matrix: Adam on gradients that are made equally long in all directions first."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -11,6 +11,7 @@ from autograd.registry import routine
 from nn.module import Parameter
 from nn.optim import Adam
 
+SMALLEST, LARGEST = 32, 256  # the least and the most of a side that is whitened
 DAMPING = 1e-4  # added to eigenvalues, whose mean is 1: ten times what rounding in float32 makes of a 0
 
 
@@ -41,58 +42,69 @@ class Shampoo(Adam):
         scales: Sequence[float] | None = None,
         *,
         every: int = 50,
-        smallest: int = 32,
-        largest: int = 256,
+        smallest: int = SMALLEST,
+        largest: int = LARGEST,
     ):
         if every < 1:
             raise ValueError(f"every must be at least 1, not {every}")
         self.every, self.smallest, self.largest = every, smallest, largest
-        self.factors: dict[int, tuple[Any, Any]] = {}  # size d: C and C^(−1/2), each (n, d, d), of n matrices
-        self.matrices: dict[int, tuple[bool, Any, Any]] = {}  # by parameter: whether C is (in, in), C, C^(−1/2)
         super().__init__(parameters, lr, betas, eps, max_norm, scales)
         xp = array_module(self.m)
-        found: dict[int, list[tuple[int, bool]]] = {}  # size: the parameters, and whether C is (in, in)
+        places: dict[tuple[int, int], list[int]] = {}  # of the matrices of a shape, among the parameters
         for place, view in enumerate(self.flat.views):
-            if view.ndim == 2 and min(view.shape) >= smallest:
-                rows, columns = view.shape
-                by_columns = columns <= largest
-                if (size := columns if by_columns else rows) <= largest:
-                    found.setdefault(size, []).append((place, by_columns))
-        for size, members in found.items():
+            if view.ndim == 2 and smallest <= min(view.shape) <= largest:
+                places.setdefault(view.shape, []).append(place)
+        self.alike: dict[tuple[int, int], Alike] = {}  # by shape
+        for (rows, columns), members in places.items():
+            by_columns = columns <= largest
+            size = columns if by_columns else rows
             c = xp.zeros((len(members), size, size), self.m.dtype)
-            root = xp.zeros_like(c) + xp.eye(size, dtype=c.dtype)
-            self.factors[size] = c, root
-            for i, (place, by_columns) in enumerate(members):
-                self.matrices[place] = by_columns, c[i], root[i]
+            self.alike[rows, columns] = Alike(members, by_columns, c, xp.zeros_like(c) + xp.eye(size, dtype=c.dtype))
 
     def prepare(self) -> None:
         super().prepare()
         if self.t and self.t % self.every == 0:
-            for c, root in self.factors.values():
-                inverse_root(c, root)
+            for matrices in self.alike.values():
+                inverse_root(matrices.factors, matrices.roots)
 
     def move(self, grads: Sequence[Any]) -> Any:
-        whitened = list(grads)
-        for place, (by_columns, c, root) in self.matrices.items():
-            g = grads[place]
-            if g is not None:
-                xp = array_module(g)
-                second_moment(xp, c, g if by_columns else g.T, self.betas[1])
-                whitened[place] = matmul(xp, g, root) if by_columns else matmul(xp, root, g)
+        xp, whitened = array_module(self.m), list(grads)
+        for matrices in self.alike.values():
+            of_shape = whiten(xp, matrices, [grads[place] for place in matrices.places], self.betas[1])
+            for place, g in zip(matrices.places, of_shape, strict=True):
+                whitened[place] = g
         return super().move(whitened)
 
     def state(self) -> dict[str, Any]:
-        factors = self.factors.items()
-        roots = {f"inverse_root_{size}": root for size, (_, root) in factors}
-        return super().state() | {f"factor_{size}": c for size, (c, _) in factors} | roots
+        alike = [(f"{rows}x{columns}", matrices) for (rows, columns), matrices in self.alike.items()]
+        factors = {f"factor_{shape}": matrices.factors for shape, matrices in alike}
+        return super().state() | factors | {f"inverse_root_{shape}": matrices.roots for shape, matrices in alike}
+
+
+class Alike(NamedTuple):
+    """What Shampoo keeps of the n matrices of one shape."""
+
+    places: list[int]  # among the parameters
+    by_columns: bool  # whether C is (in, in), not (out, out)
+    factors: Any  # C of each, (n, d, d)
+    roots: Any  # (C/s)^(−1/2) of each, as it was when last computed
 
 
 @routine
-def second_moment(xp: Any, c: Any, rows: Any, beta: float) -> Any:
-    """c ← β c + (1 − β) rowsᵀ rows / n, in place, for n rows (n, d) and c (d, d)."""
-    c *= beta
-    c += (1 - beta) / len(rows) * matmul(xp, rows.T, rows)
-    return c
+def whiten(xp: Any, matrices: Alike, grads: Sequence[Any], beta: float) -> list[Any]:
+    """Move C of each matrix by its gradient G, and return G (C/s)^(−1/2), or (C/s)^(−1/2) G. None stays None.
+
+    C ← β C + (1 − β) rowsᵀ rows / n, for the n rows of G, or of Gᵀ.
+    """
+    whitened = []
+    for c, root, g in zip(matrices.factors, matrices.roots, grads, strict=True):
+        if g is not None:
+            rows = g if matrices.by_columns else g.T
+            c *= beta
+            c += (1 - beta) / len(rows) * matmul(xp, rows.T, rows)
+            g = matmul(xp, g, root) if matrices.by_columns else matmul(xp, root, g)
+        whitened.append(g)
+    return whitened
 
 
 def inverse_root(c: Any, out: Any) -> None:

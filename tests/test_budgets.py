@@ -49,7 +49,7 @@ def test_recording_an_op_and_running_its_rule_takes_few_calls(name, monkeypatch)
 def test_the_default_configuration_stays_far_below_two_gigabytes():
     """Peak memory of the 60,000 drawn digits, the classifier's evaluation and some steps, in a process of its own."""
     script = (
-        "from minigan.config import resolve\n"
+        "from minigan.presets import resolve\n"
         "from minigan.step import GAN\n"
         "from minigan.data import load_data\n"
         "from minigan.evaluate import make_evaluator\n"

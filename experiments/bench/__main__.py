@@ -111,6 +111,8 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
     record = {"command": command_line(), "when": time.strftime("%Y-%m-%d %H:%M"), "machine": facts, "rows": rows}
     bar = Progress(cases, leave=False)
     say(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
+    lines = "1 line" if len(cases) == 1 else f"{len(cases)} lines"
+    say(f"{lines}, each compared first, then timed for {how.seconds:g} s or {how.rounds} rounds, whichever is longer")
     try:
         for case in bar:
             bar.set_description_str(f"{case.section}: {case.name}")

@@ -13,7 +13,8 @@ from autograd import Tensor, grad, ops
 from autograd.arrays import to_device, to_host
 from experiments.bench import distances, inception, memory, ranks, steps
 from experiments.bench.case import Case, Side
-from minigan.config import Config, resolve
+from minigan.config import Config
+from minigan.presets import resolve
 
 LIBRARIES: dict[str, Any] = {"ours": ops}  # by kind; PyTorch has nearly all our ops by the same names
 with contextlib.suppress(ImportError):  # without PyTorch our side is measured alone

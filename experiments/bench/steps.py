@@ -14,7 +14,7 @@ import numpy as np
 
 from autograd.arrays import to_host
 from experiments.bench.case import Case, Side
-from minigan.config import resolve
+from minigan.presets import resolve
 from minigan.ranks import One
 from minigan.step import GAN
 

@@ -152,7 +152,7 @@ def kernels(folder: Path) -> dict[str, Any]:
 def gan_of(name: str, graph: bool, world: Any = None) -> Any:
     """The GAN of a configuration in STEPS, on noise."""
     from minigan import accelerate
-    from minigan.config import resolve
+    from minigan.presets import resolve
     from minigan.step import GAN
 
     accelerate.use("cuda")

@@ -4,7 +4,7 @@ import sys
 from typing import Any, NamedTuple
 
 FOLDER = "{folder}"  # in a command: the folder of its stage, where it leaves what it found
-# Configurations whose training step is measured, as keywords of minigan.config.resolve.
+# Configurations whose training step is measured, as keywords of minigan.presets.resolve.
 STEPS: dict[str, dict[str, Any]] = {
     "small": {},
     "poster": {"preset": "poster"},

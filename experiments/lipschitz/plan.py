@@ -7,8 +7,8 @@ from typing import Any, NamedTuple
 
 from experiments.parts.jobs import Job, Result
 from experiments.poster.numbers import Row, course
-from minigan.config import Config
 from minigan.numbers import number
+from minigan.presets import ADAM
 
 KINDS = {  # name of a discriminator: what the page calls it, and its flags. The generator is the same in all runs.
     "plain": ("plain", "--d-similarity dot --d-norm none"),
@@ -30,8 +30,8 @@ class Game(NamedTuple):
 
 
 GAMES = {
-    "default": Game("the default loss, with R1 and R2", "", Config.d_lr, True),
-    "poster": Game("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", Config.d_lr, False),
+    "default": Game("the default loss, with R1 and R2", "", ADAM["d_lr"], True),
+    "poster": Game("the poster’s loss, without penalty", "--loss nonsaturating --penalty none", ADAM["d_lr"], False),
     "paper": Game(
         "the paper’s loss, with bCR, DiffAug and equalised learning rates, without penalty",
         "--loss nonsaturating --penalty none --bcr 10 --augment translation,cutout,brightness,contrast --augment-p 0.8 "
@@ -61,7 +61,8 @@ class Size:
     def flags(self) -> list[str]:
         width = f"--g-width {self.width} --g-head-width {self.width} --d-width {self.width}"
         every = max(1, self.steps // MOMENTS)
-        return f"--steps {self.steps} {width} --eval-every 0 --digits 20000 --spectra-every {every}".split()
+        run = f"--optimizer adam --steps {self.steps} --eval-every 0 --digits 20000 --spectra-every {every}"
+        return [*run.split(), *width.split()]
 
 
 def plan(size: Size) -> list[Job]:

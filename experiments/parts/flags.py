@@ -70,7 +70,8 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
 
 def add_config_flags(parser: argparse.ArgumentParser) -> None:
     """A flag for every field of the configuration. It is None if it is not given."""
-    from minigan.config import COLOUR, Config, flag_of
+    from minigan.config import Config, flag_of
+    from minigan.presets import ADAM, COLOUR
 
     groups = {  # by their first field
         "variant": parser.add_argument_group("what to train"),
@@ -90,8 +91,9 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
             kind = {"action": argparse.BooleanOptionalAction}
         elif not kind["choices"]:
             kind["metavar"] = metavars[field.type]
-        colour = f"; colour: {COLOUR[field.name]}" if field.name in COLOUR else ""
-        default = "" if field.default == "" else f" (small: {field.default}{colour})"
+        others = {"with adam": ADAM, "colour": COLOUR}
+        other = "".join(f"; {kind}: {values[field.name]}" for kind, values in others.items() if field.name in values)
+        default = "" if field.default == "" else f" (small: {field.default}{other})"
         text = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument(flag_of(field.name), default=None, help=text, **kind)
 

@@ -20,8 +20,9 @@ def new_plan(
     args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
 ) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
-    from minigan.config import MOST, check, check_values, resolve
+    from minigan.config import MOST, check, check_values
     from minigan.errors import InputError
+    from minigan.presets import resolve
     from minigan.ranks import world
 
     if args.out:

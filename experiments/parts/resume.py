@@ -36,7 +36,7 @@ def trained_with(meta: dict[str, Any], directory: Path, name: str) -> tuple[str,
 
 def finished(directory: Path, meta: dict[str, Any], name: str) -> bool:
     """Whether the run in `directory` has all of its steps and its samples; says so, before any data are loaded."""
-    from minigan.config import saved_config
+    from minigan.presets import saved_config
 
     if not all((directory / file).is_file() for file in ("checkpoint.h5", "samples.h5")):
         return False
@@ -85,8 +85,9 @@ def read_resume(
     steps: of the whole run, in place of its own; the command line that asks for it, `typed`, joins the run's own.
     """
     from minigan import accelerate
-    from minigan.config import check, saved_config
+    from minigan.config import check
     from minigan.errors import InputError
+    from minigan.presets import saved_config
     from minigan.ranks import world
 
     arrays, meta = saved

@@ -22,9 +22,9 @@ def recorded(args: argparse.Namespace, typed: Options, name: str) -> tuple["Conf
 
     typed: the options as the flags alone would have them. --data brings all of them; any other flag changes its own.
     """
-    from minigan.config import saved_config
     from minigan.errors import InputError
     from minigan.log import read_config
+    from minigan.presets import saved_config
 
     for flag in ("variant", "preset"):
         if getattr(args, flag) is not None:
@@ -53,8 +53,8 @@ def recorded(args: argparse.Namespace, typed: Options, name: str) -> tuple["Conf
 def read_weights(directory: Path) -> Weights:
     """The weights of --init, a run or a checkpoint."""
     from minigan import checkpoint
-    from minigan.config import saved_config
     from minigan.errors import InputError
+    from minigan.presets import saved_config
     from minigan.sampling import find_checkpoint
 
     path = find_checkpoint(directory)

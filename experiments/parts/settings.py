@@ -8,8 +8,9 @@ from pathlib import Path
 
 from experiments.parts.flags import given_options
 from experiments.parts.jobs import Job, Result, look
-from minigan.config import BEFORE, Config, flag_of, resolve
+from minigan.config import Config, flag_of
 from minigan.errors import InputError
+from minigan.presets import BEFORE, resolve
 
 # By command: pixels along a side, and channels, of its images where nothing says otherwise.
 COMMANDS = {"mnist": (28, 1), "celeba": (64, 3), "cifar10": (32, 3), "images": (64, 3)}

@@ -63,6 +63,8 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "relu": "--activation relu",
     "vanilla": "--variant vanilla",
     "vanilla-paper": "--variant vanilla-paper",
+    "adam": "--optimizer adam",
+    "no-lookahead": "--lookahead 0",
     "bcr": "--bcr 10",
     "diffaug": "--augment translation,cutout,brightness,contrast --augment-p 0.8",
 }

@@ -21,7 +21,7 @@ NAMES = {  # what the page calls the runs of the figures
     "drawn": "full ViTGAN, drawn digits",
 }
 ROWS = {  # what the page calls the rows of the ablation, and what that means
-    "base": ("Full ViTGAN", "SLN, w as tokens, L2 attention, ISN, overlap, SIREN output, GELU"),
+    "base": ("Full ViTGAN", "SLN, w as tokens, L2 attention, ISN, overlap, SIREN output, GELU, Shampoo, Lookahead"),
     "no-sln": ("Without SLN", "plain layer norms; w enters as tokens alone"),
     "linear": ("Linear output", "no implicit representation of a patch"),
     "one-point": ("One point a pixel", "in place of the mean of 2 × 2"),
@@ -35,6 +35,8 @@ ROWS = {  # what the page calls the rows of the ablation, and what that means
     "relu": ("ReLU for GELU", "in the MLPs of G and D"),
     "vanilla": ("Vanilla ViT", "none of SLN, L2 attention and ISN"),
     "vanilla-paper": ("Vanilla ViT of the paper", "nor overlap, SIREN output and a map of w for each token"),
+    "adam": ("Adam for Shampoo", "without Lookahead, at the rates and with the average found for Adam"),
+    "no-lookahead": ("Without Lookahead", "Shampoo at the same rates"),
     "bcr": ("With bCR", "balanced consistency, weight 10"),
     "diffaug": ("With DiffAug", "shifts, cut-outs, brightness, contrast"),
 }

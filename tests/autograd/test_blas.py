@@ -137,16 +137,17 @@ def test_operands_are_checked():
 
 @pytest.mark.parametrize("alpha, beta", [(1.0, 0.0), (0.25, 0.5), (-2.0, 1.0)])
 def test_a_product_is_added_to_what_is_there(alpha, beta):
-    """Also of a transposed view, as the second moments of rows are."""
-    rows, c = normal(7, 5), normal(5, 5)
-    expected = alpha * rows.T @ rows + beta * c
-    fake_blas().accumulate(c, rows.T, rows, alpha, beta)
-    np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-5)
+    """Also of a transposed view, as the second moments of rows are, and of several at once."""
+    for rows, c in ((normal(7, 5), normal(5, 5)), (normal(3, 7, 5), normal(3, 5, 5))):
+        expected = alpha * rows.swapaxes(-1, -2) @ rows + beta * c
+        fake_blas().accumulate(c, rows.swapaxes(-1, -2), rows, alpha, beta)
+        np.testing.assert_allclose(c, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_what_a_product_is_added_to_is_checked():
     handle, rows = fake_blas(), normal(7, 5)
-    for c, a in ((normal(5, 4), rows.T), (normal(5, 10)[:, ::2], rows.T), (normal(7, 5), rows)):
+    wrong = [(normal(5, 4), rows.T), (normal(5, 10)[:, ::2], rows.T), (normal(7, 5), rows), (normal(2, 5, 5), rows.T)]
+    for c, a in (*wrong, (normal(1, 5, 5), rows.T[None])):
         with pytest.raises(ValueError, match="accumulate: "):
             handle.accumulate(c, a, rows, 1.0, 1.0)
     with pytest.raises(ValueError, match="accumulate takes float32"):

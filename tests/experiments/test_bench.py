@@ -56,10 +56,11 @@ def test_table_json_and_page_have_the_same_rows(torch, environment, tmp_path, ca
     status, record, page = run(tmp_path, "--only", "tanh forward,tanh backward", "--quick")
     out, err = capsys.readouterr()
     lines = out.splitlines()
-    assert status == 0 and "numpy" in lines[0] and "ours/plain" in lines[2] and "bench.html" in err
+    assert status == 0 and "numpy" in lines[0] and "ours/plain" in lines[3] and "bench.html" in err
+    assert lines[1].startswith("2 lines, each compared first, then timed for 0.001 s or 3 rounds")
     assert record["machine"]["threads"] == 1 and record["machine"]["torch"] and record["machine"]["peak GFLOP/s"] == 100
     assert [row["name"] for row in record["rows"]] == ["tanh forward", "tanh backward"]
-    for row, line in zip(record["rows"], lines[3:5], strict=True):
+    for row, line in zip(record["rows"], lines[4:6], strict=True):
         assert not row["differs"] and len(row["samples"]["ours"]) == len(row["samples"]["plain"]) >= 3
         median, low, high = row["ratio"]["plain"]
         assert low <= median <= high and show.line(row, 1e11) == line

@@ -17,8 +17,8 @@ from experiments import mnist
 from experiments.cli import run_main
 from experiments.poster import __main__ as poster
 from minigan import checkpoint
-from minigan.config import usual_patch
 from minigan.errors import InputError, NumericalError
+from minigan.presets import usual_patch
 
 
 @pytest.mark.parametrize("variant", slow_but_the_first(["vitgan", "vanilla", "relu", "cnn"]))

@@ -214,7 +214,7 @@ def test_a_run_of_other_settings_is_not_taken_for_ours(tmp_path):
 def test_a_default_that_has_changed_since_is_noticed(tmp_path):
     ours = job("a")
     configured(tmp_path, ours, g_lr=0.5, d_norm="sn")
-    assert differences(look(ours, tmp_path)) == ["d_norm sn, now isn", "g_lr 0.5, now 0.003"]
+    assert differences(look(ours, tmp_path)) == ["d_norm sn, now isn", "g_lr 0.5, now 0.0045"]
 
 
 def test_a_run_of_other_settings_is_refused(tmp_path):

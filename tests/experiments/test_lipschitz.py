@@ -10,8 +10,8 @@ from experiments.lipschitz import plan
 from experiments.lipschitz.page import cell_text, page
 from experiments.parts.jobs import Result
 from experiments.parts.settings import configuration
-from minigan.config import resolve
 from minigan.errors import InputError
+from minigan.presets import resolve
 
 TINY = (
     "--g-width 8 --g-heads 2 --g-depth 1 --d-width 8 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 --batch 4 "

@@ -12,6 +12,7 @@ from experiments.poster import __main__ as command
 from experiments.poster import plan, tables
 from experiments.poster.plan import ABLATION, BESIDE, FIGURES, SCALES, SEEDS, chosen
 from minigan.errors import InputError
+from minigan.presets import ADAM
 
 
 @pytest.mark.parametrize("scale", SCALES)
@@ -68,6 +69,8 @@ def test_rows_of_the_ablation_differ_from_the_base_in_what_they_say():
         "relu": {"activation": "relu"},
         "vanilla": {"variant": "vanilla", **tools},
         "vanilla-paper": {"variant": "vanilla-paper", **tools, **paper},
+        "adam": {k: v for k, v in {"optimizer": "adam", **ADAM}.items() if k != "steps"},
+        "no-lookahead": {"lookahead": 0},
         "bcr": {"bcr": 10.0},
         "diffaug": {"augment": "translation,cutout,brightness,contrast", "augment_p": 0.8},
     }

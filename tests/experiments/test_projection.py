@@ -127,7 +127,8 @@ def test_pytorch_draws_the_same_images_from_the_exported_weights(run, tmp_path):
     """The lines of docs/runs.md, with a reader of the test's own where safetensors is not installed."""
     torch = pytest.importorskip("torch")
     from experiments.pytorch.models import TWINS
-    from minigan.config import build, saved_config
+    from minigan.config import build
+    from minigan.presets import saved_config
     from minigan.sampling import load_generator
 
     path = tmp_path / "weights.safetensors"

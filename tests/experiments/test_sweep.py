@@ -50,7 +50,13 @@ def test_every_combination_is_a_run(tmp_path):
         ("mnist --steps 2\n\n--seed", "line 3: a flag and its values are expected"),
         ("mnist --steps 2\n--seed 'a", "cannot be read as a grid: No closing quotation"),
         ("mnist --steps 2\n--seed 1 1", "the run seed-1 is there twice"),
-        ("mnist --steps 2\n--g-width 30 31", "--g-width 30 must be a multiple of --g-heads 4"),
+        ("mnist --steps 2 --nonsense", "norms.txt, line 1: unrecognized arguments: --nonsense"),
+        ("mnist --steps 2\n\n--g-wdth 3 4", "norms.txt, line 3: unrecognized arguments: --g-wdth 3"),
+        ("mnist --steps 2\n--seed 0 1\n--g-lr 1 x", "norms.txt, line 3: argument --g-lr: invalid float value: 'x'"),
+        (
+            "mnist --steps 2\n--g-width 30 31",
+            "norms.txt, run g-width-30: --g-width 30 must be a multiple of",
+        ),
         ("mnist --steps 2\n" + 4 * "--seed 0 1 2 3 4 5\n", "more than 1,000 runs"),
     ],
 )

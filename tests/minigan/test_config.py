@@ -7,8 +7,9 @@ import pytest
 from tiny_models import TINY
 
 from experiments.parts.flags import add_config_flags, given_options
-from minigan.config import BEFORE, PRESETS, Config, resolve, saved_config
+from minigan.config import Config
 from minigan.errors import InputError
+from minigan.presets import ADAM, BEFORE, PRESETS, resolve, saved_config
 
 
 def test_flags_win_over_the_variant_which_wins_over_the_preset():
@@ -110,7 +111,7 @@ def test_every_number_has_bounds_or_choices():
 
 
 def test_fields_that_a_file_lacks_mean_what_they_did_when_it_was_written():
-    old = dataclasses.asdict(resolve(seed=3, d_overlap=3))
+    old = dataclasses.asdict(resolve(seed=3, d_overlap=3, optimizer="adam"))
     for name in BEFORE:
         del old[name]
     found = saved_config({"config": old}, "old.h5")
@@ -134,6 +135,23 @@ def test_a_pixel_is_the_mean_of_four_points_where_they_pay():
     assert [resolve(**options).g_points for options in ones] == [1] * len(ones)
     assert [resolve(**options, g_points=3).g_points for options in ones] == [3] * len(ones)
     assert resolve().g_points == resolve(variant="vanilla").g_points == 2
+
+
+def test_what_goes_with_adam_follows_it():
+    """Where Shampoo was not tried, or has few matrices to whiten, a run is by Adam with its own rates and average."""
+    by_adam = [{"optimizer": "adam"}, {"channels": 3}, {"g_width": 16}, {"d_width": 28}, {"g_width": 512}]
+    for options in by_adam:
+        c = resolve(**options)
+        assert {name: getattr(c, name) for name in ADAM} == ADAM and c.optimizer == "adam"
+        assert resolve(**options, ema=0.5).ema == 0.5
+    for options in ({"variant": "cnn"}, {"preset": "poster"}, {"preset": "paper"}):
+        c = resolve(**options)
+        assert (c.optimizer, c.lookahead, c.ema) == ("adam", 0, ADAM["ema"])
+    assert resolve(preset="paper").g_lr == 2e-3 and resolve(variant="cnn").ema_ramp == 16  # what they say comes after
+    by_shampoo = [{}, {"variant": "vanilla"}, {"g_width": 32, "d_width": 256}, {"g_width": 16, "optimizer": "shampoo"}]
+    for options in by_shampoo:
+        c = resolve(**options)
+        assert (c.optimizer, c.lookahead, c.g_lr, c.steps) == ("shampoo", 10, 4.5e-3, 9000)
 
 
 @pytest.mark.parametrize("name", ["variant", "preset", "loss", "penalty", "activation", "d_similarity", "decay"])

@@ -91,7 +91,7 @@ def test_three_whitened_steps_equal_the_cpus(launched):
     """Shampoo's factors are products that cuBLAS adds to what is there, and their roots are computed between steps."""
     options = {**SMALL, "optimizer": "shampoo", "lookahead": 2, "g_width": 32, "d_width": 32, "every": 2}
     found, expected = three_steps(**options, device="strict"), three_steps(**options)
-    assert found.adam_d.matrices and found.adam_g.matrices
+    assert found.adam_d.alike and found.adam_g.alike
     # After two steps most eigenvalues of C are 0. Rounding makes up to 3e-6 of them, where the mean is 1 and the
     # damping 1e-4. So the root is within 2 % along these directions.
     nearly_equal(found, expected, rtol=1e-2)
@@ -103,7 +103,7 @@ def test_replays_of_whitened_steps_equal_launches(launched):
     options = {**SMALL, "optimizer": "shampoo", "g_width": 32, "d_width": 32, "every": 1, "device": "strict"}
     with fake_cuda() as cuda:
         graphed = three_steps(**options, graph=True)
-        assert cuda.launches == 3 and graphed.adam_g.matrices
+        assert cuda.launches == 3 and graphed.adam_g.alike
     for group, arrays in three_steps(**options).state()[0].items():
         for name, x in arrays.items():
             np.testing.assert_array_equal(graphed.state()[0][group][name], x, err_msg=f"{group} {name}")

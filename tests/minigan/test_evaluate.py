@@ -8,11 +8,11 @@ from slow import slow_but_the_first
 from tiny_runs import TINY, start
 
 from minigan import checkpoint
-from minigan.config import resolve
 from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator, tone_shares
 from minigan.metrics.extractors import make_extractor
+from minigan.presets import resolve
 from minigan.ranks import One
 from minigan.sampling import load_generator
 
@@ -145,11 +145,13 @@ def evaluator(data, test=None, **options):
 
 
 @pytest.mark.slow
-def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features(digits):
+def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features(digits, monkeypatch):
     test = Dataset(digits.images[3900:], digits.labels[3900:], "test", 10)
     chosen = evaluator(digits, test)
     assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 150)
-    assert "digit-FID against 150 test images" in chosen.describe()
+    assert "digit-FID against 150 test images" in chosen.describe() and "of so few images" in chosen.describe()
+    monkeypatch.setattr("minigan.evaluate.FEW", 150)
+    assert "of so few images" not in chosen.describe()
     clothes = Dataset(test.images[:, ::-1].copy(), (test.labels + 3) % 10, "clothes", 10)
     assert are_digits(test) and not are_digits(clothes)
     assert evaluator(clothes, clothes).extractor.key == "random_fid"

@@ -16,12 +16,13 @@ from experiments import generate as generate_command
 from experiments import mnist
 from experiments.parts.classes import classes_of
 from minigan import checkpoint
-from minigan.config import Config, build, resolve
+from minigan.config import Config, build
 from minigan.data import Dataset
 from minigan.errors import InputError
 from minigan.evaluate import label_accuracy
 from minigan.labels import ClassInput, ClassProjection, class_shares, draw_labels, one_hot
 from minigan.log import read_log
+from minigan.presets import resolve
 from minigan.report import write_report
 from minigan.sampling import image_labels, load_generator
 from minigan.showing import COLUMNS

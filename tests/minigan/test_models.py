@@ -9,9 +9,10 @@ from tiny_models import VARIANTS, image_batch, in_float64, latents, layers, netw
 
 from autograd import Tensor, grad, no_grad, ops
 from autograd.random import RandomStream
-from minigan.config import build, check, resolve
+from minigan.config import build, check
 from minigan.errors import InputError
 from minigan.losses import LOSSES, gradient_penalty
+from minigan.presets import resolve
 from minigan.vitgan import Discriminator, Generator, Position
 from nn import Linear
 

@@ -154,7 +154,7 @@ def test_whole_steps(options, best):
         twin.adam_g = Equalised(twin.adam_g, he_constants(gan.generator))
         twin.adam_d = Equalised(twin.adam_d, he_constants(gan.discriminator))
     if gan.config.optimizer == "shampoo":
-        assert gan.adam_g.matrices and gan.adam_d.matrices
+        assert gan.adam_g.alike and gan.adam_d.alike
         for optimizer in (gan.adam_g, gan.adam_d, twin.adam_g, twin.adam_d):
             optimizer.every = 1  # the root is another one in each step
     start = gan.generator.state_dict(), gan.discriminator.state_dict()

@@ -25,9 +25,9 @@ from tiny_runs import IMAGES, TINY, write_run
 from autograd import accelerate
 from autograd.random import Part, RandomStream
 from minigan import checkpoint
-from minigan.config import resolve
 from minigan.errors import InputError
 from minigan.log import read_log
+from minigan.presets import resolve
 from minigan.ranks import One
 from minigan.step import GAN, check_shares
 
@@ -92,6 +92,7 @@ CASES = {
     "consistency": {"bcr": 1.0, "penalty": "none", "loss": "nonsaturating"},
     "isn": {"d_norm": "isn", "penalty": "none", "max_norm": 1.0},
     "cnn": {"variant": "cnn"},
+    "shampoo": {"optimizer": "shampoo", "lookahead": 3, "g_width": 32, "d_width": 32},
 }
 
 

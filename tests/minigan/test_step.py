@@ -81,7 +81,7 @@ def test_a_run_by_shampoo_and_lookahead_goes_on_as_the_unbroken_one():
     again.load_state(*first.state())
     for _ in range(5):
         again.step()
-    assert {"factor_32", "inverse_root_32"} <= again.state()[0]["adam_d"].keys()
+    assert {"factor_32x64", "inverse_root_32x64"} <= again.state()[0]["adam_d"].keys()
     for group, arrays in whole.state()[0].items():
         for name, a in arrays.items():
             np.testing.assert_array_equal(a, again.state()[0][group][name], err_msg=f"{group} {name}")

@@ -14,13 +14,13 @@ from tiny_runs import IMAGES, LABELS, TINY, resume, start, without_report
 from autograd import Tensor
 from autograd.modes import state
 from minigan import checkpoint
-from minigan.config import resolve
 from minigan.data import Dataset, content_hash
 from minigan.errors import InputError
 from minigan.lock import hold_lock
 from minigan.log import read_log
 from minigan.non_finite import NonFinite
 from minigan.pace import TIMED, WARM_UP, TimeLimit, seconds_per_step
+from minigan.presets import resolve
 from minigan.step import GAN
 from minigan.train import Run
 

@@ -134,26 +134,27 @@ def test_it_goes_on_from_its_state(at):
     a, b = (Shampoo(start(), lr=0.1, every=10, **SIZES) for _ in range(2))
     run(a, 0, at)
     state, weights = a.state_dict(), a.flat.data.copy()
-    assert set(state) == {"m", "v", "t", *(f"{kind}_{n}" for kind in ("factor", "inverse_root") for n in (5, 6, 7))}
+    factors = [f"{kind}_{shape}" for kind in ("factor", "inverse_root") for shape in ("7x5", "5x7", "6x20")]
+    assert set(state) == {"m", "v", "t", *factors}
     run(a, at, 22)
     b.flat.data[...] = weights
     b.load_state_dict(state)
     run(b, at, 22)
     np.testing.assert_array_equal(a.flat.data, b.flat.data)
-    with pytest.raises(ValueError, match="does not fit this Shampoo: missing factor_5"):
+    with pytest.raises(ValueError, match="does not fit this Shampoo: missing factor_5x7"):
         b.load_state_dict(Adam(start()).state_dict())
 
 
 def test_a_parameter_without_a_gradient_stays_and_so_does_its_factor():
-    """And those of other matrices of its size move."""
+    """And those of other matrices of its shape move."""
     shampoo = Shampoo([Parameter(normal(6, 5, seed=i)) for i in range(2)], lr=0.1, smallest=4)
     shampoo.step([normal(6, 5, seed=2), normal(6, 5, seed=3)])
-    before, factors = shampoo.flat.data.copy(), shampoo.factors[5][0].copy()
+    before, factors = shampoo.flat.data.copy(), shampoo.alike[6, 5].factors.copy()
     shampoo.step([None, normal(6, 5, seed=4)])
     still = np.split(shampoo.flat.data == before, 2)
     assert still[0].all() and not still[1].any()
-    np.testing.assert_array_equal(shampoo.factors[5][0][0], factors[0])
-    assert not np.allclose(shampoo.factors[5][0][1], factors[1])
+    np.testing.assert_array_equal(shampoo.alike[6, 5].factors[0], factors[0])
+    assert not np.allclose(shampoo.alike[6, 5].factors[1], factors[1])
 
 
 def test_a_gradient_of_zeros_moves_nothing():

@@ -61,10 +61,10 @@ class FakeCublas:
 
 
 def added_to(args: Any) -> list[np.ndarray]:
-    """Of a call of cublasGemmStridedBatchedEx: C, if the product is added to what is there."""
+    """Of a call of cublasGemmStridedBatchedEx: each C, if the products are added to what is there."""
     values = _values(args)
-    m, n, beta, c, lead_c = values[2], values[3], values[14], values[15], values[17]
-    return [_columns(c, (m, n), lead_c)] if beta else []
+    m, n, beta, c, lead_c, step_c, batch = (values[i] for i in (2, 3, 14, 15, 17, 18, 19))
+    return [_columns(c + 4 * i * step_c, (m, n), lead_c) for i in range(batch)] if beta else []
 
 
 def _values(args: Any) -> list[Any]:

@@ -5,7 +5,8 @@ from typing import Any
 import numpy as np
 
 from autograd.random import RandomStream
-from minigan.config import Config, build, resolve
+from minigan.config import Config, build
+from minigan.presets import resolve
 from minigan.step import GAN, STATS
 from nn import Module
 

@@ -5,8 +5,9 @@ from dataclasses import asdict
 from tiny_models import tiny_gan
 
 from minigan import checkpoint
-from minigan.config import Config, resolve
+from minigan.config import Config
 from minigan.data import Dataset, stroke_digits
+from minigan.presets import resolve
 from minigan.step import GAN
 from minigan.train import Run
 

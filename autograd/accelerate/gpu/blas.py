@@ -74,24 +74,25 @@ class Blas:
         if c.size == 0 or a.size == 0:  # no sums, or sums of nothing
             c.fill(0)
             return c
-        (a, read_a), (b, read_b) = _readable(a), _readable(b)
-        inner, starts = _batches(batch, *(_strides(x, batch) for x in (a, b, c)))
-        for start in starts:
-            addresses = [launch.address(x) + FLOAT * offset for x, offset in zip((a, b, c), start, strict=True)]
-            self._products(c.shape[-2:], a.shape[-1], read_a, read_b, addresses, inner)
+        self._write(c, a, b)
         return c
 
     def accumulate(self, c: Any, a: Any, b: Any, alpha: float, beta: float) -> None:
-        """c ← alpha a @ b + beta c, in place, for matrices in float32; c (rows, columns) is contiguous."""
+        """c ← alpha a @ b + beta c, in place; float32 matrices, alike in the axes before; c contiguous."""
         launch.require(a.dtype == b.dtype == c.dtype == np.float32, "accumulate takes float32")
-        launch.require(
-            a.ndim == b.ndim == 2 and a.shape[1] == b.shape[0], f"accumulate: {a.shape} and {b.shape} do not fit"
-        )
-        fits = c.shape == (len(a), b.shape[1]) and c.flags.c_contiguous and c.size > 0
+        alike = a.ndim == b.ndim >= 2 and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2]
+        launch.require(alike, f"accumulate: {a.shape} and {b.shape} do not fit")
+        fits = c.shape == (*a.shape[:-1], b.shape[-1]) and c.flags.c_contiguous and c.size > 0
         launch.require(fits, f"accumulate: c {c.shape} is not a contiguous array for {a.shape} times {b.shape}")
+        self._write(c, a, b, alpha, beta)
+
+    def _write(self, c: Any, a: Any, b: Any, alpha: float = 1.0, beta: float = 0.0) -> None:
         (a, read_a), (b, read_b) = _readable(a), _readable(b)
-        addresses = [launch.address(x) for x in (a, b, c)]
-        self._products(c.shape, a.shape[1], read_a, read_b, addresses, Batch(1, 0, 0, 0), alpha, beta)
+        batch = c.shape[:-2]
+        inner, starts = _batches(batch, *(_strides(x, batch) for x in (a, b, c)))
+        for start in starts:
+            addresses = [launch.address(x) + FLOAT * offset for x, offset in zip((a, b, c), start, strict=True)]
+            self._products(c.shape[-2:], a.shape[-1], read_a, read_b, addresses, inner, alpha, beta)
 
     def _products(
         self,
@@ -101,8 +102,8 @@ class Blas:
         b: "Layout",
         addresses: list[int],
         batch: "Batch",
-        alpha: float = 1.0,
-        beta: float = 0.0,
+        alpha: float,
+        beta: float,
     ) -> None:
         """C (rows, columns) = alpha A (rows, k) B (k, columns) + beta C, once for each of the batch."""
         rows, columns = shape

@@ -363,13 +363,17 @@ def move_average(xp, average, weights, share):
     adam.move_average(average.data, weights.data, share.array)
 
 
-@GPU.routine("nn.shampoo.second_moment")
-def second_moment(xp, c, rows, beta):
-    """One product, which cuBLAS adds to what is there."""
-    if c.dtype != "float32" or rows.dtype != "float32":
+@GPU.routine("nn.shampoo.whiten")
+def whiten(xp, matrices, grads, beta):
+    """Three launches for all matrices of a shape: their gradients side by side, and two batches of products."""
+    if any(g is None or g.dtype != "float32" for g in (*grads, matrices.factors)):
         return NotImplemented
-    blas.accumulate(c, rows.T, rows, (1 - beta) / len(rows), beta)
-    return c
+    g = xp.empty((len(grads), *grads[0].shape), "float32")
+    copy_arrays.copy_arrays(list(g), [xp.ascontiguousarray(x) for x in grads])
+    rows = g if matrices.by_columns else g.swapaxes(1, 2)
+    blas.accumulate(matrices.factors, rows.swapaxes(1, 2), rows, (1 - beta) / rows.shape[1], beta)
+    of_each = (g, matrices.roots) if matrices.by_columns else (matrices.roots, g)
+    return list(numerics.matmul(xp, *of_each))
 
 
 @GPU.routine("nn.spectral.power_iterations")

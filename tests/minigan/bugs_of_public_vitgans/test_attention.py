@@ -8,7 +8,8 @@ from tiny_models import in_float64, layers, networks
 
 from autograd import Tensor, grad, ops
 from autograd.random import RandomStream
-from minigan.config import build, resolve
+from minigan.config import build
+from minigan.presets import resolve
 from nn import MultiHeadAttention
 
 

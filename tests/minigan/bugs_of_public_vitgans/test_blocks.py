@@ -8,7 +8,8 @@ from tiny_models import image_batch, in_float64, latents, layers, networks, shak
 
 from autograd import Tensor, grad
 from autograd.random import RandomStream
-from minigan.config import build, resolve
+from minigan.config import build
+from minigan.presets import resolve
 from minigan.vitgan import MLP, Block
 from nn import Linear, SelfModulatedLayerNorm, styles
 

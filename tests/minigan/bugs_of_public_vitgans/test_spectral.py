@@ -7,7 +7,8 @@ from tiny_models import image_batch, latents, layers, networks, tiny, tiny_gan
 
 from autograd import Tensor, grad
 from autograd.random import RandomStream
-from minigan.config import build, resolve
+from minigan.config import build
+from minigan.presets import resolve
 from minigan.vitgan import Discriminator, Generator
 from nn import Adam, Linear, MultiHeadAttention, SpectralNorm, power_iteration
 
