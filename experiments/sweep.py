@@ -125,6 +125,8 @@ def given(command: str, flags: list[str], where: str) -> dict[str, Any]:
     def refuse(message: str) -> NoReturn:
         raise InputError(f"{where}: {message}")
 
+    if "-h" in flags or "--help" in flags:
+        raise InputError(f"{where}: --help has no place in a grid")
     names = {flag.removeprefix("--").replace("-", "_"): flag for flag in (*REFUSED, "--steps")}
     unset = argparse.Namespace(**dict.fromkeys(names, REFUSED))  # a default is laid only where there is no value
     parser = importlib.import_module(f"experiments.{command}").parser()

@@ -113,7 +113,9 @@ class Config:
     augment_p: float = option(1.0, "probability that an image is augmented")
 
     optimizer: str = option(
-        "shampoo", "shampoo: Adam on whitened gradients of matrices, 32 to 256 wide", ["shampoo", "adam"]
+        "shampoo",
+        "shampoo: Adam on whitened gradients; adam also for the CNN, poster, paper, and widths below 32 or above 256",
+        ["shampoo", "adam"],
     )
     lookahead: int = option(
         10, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
@@ -158,6 +160,8 @@ def check(c: Config) -> Config:
         check_sizes("d", c.d_width, c.d_heads, c.d_patch, c.image_size)
         check_features("g", c.g_width, c.g_depth, c.g_mlp_ratio)
         check_features("d", c.d_width, c.d_depth, c.d_mlp_ratio)
+    elif c.optimizer == "shampoo":
+        raise InputError("--optimizer shampoo is for the transformers: the CNN has hardly a matrix to whiten")
     check_ends(c)
     return c
 

@@ -18,7 +18,7 @@ from minigan.data.cache import cache_directory
 from minigan.errors import InputError, NoSuchSplit
 from minigan.log import BRIGHT, FAINT
 from minigan.metrics.cache import FeatureCache
-from minigan.metrics.comparison_warnings import FEW
+from minigan.metrics.comparison_warnings import FEW, FEW_NEIGHBOURS
 from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.extractors import Extractor, make_extractor
@@ -118,11 +118,14 @@ class Evaluator:
     def describe(self) -> str:
         """What is compared with what, in one line for the terminal."""
         split = "test images" if self.split == "test" else "training images" + (self.why and f", as {self.why}")
-        few = min(self.compared, self.reference.count) < FEW
-        warning = "; of so few images distances are too large, and precision can flatter" if few else ""
+        least = min(self.compared, self.reference.count or self.compared)
+        warnings = ["distances are too large"] * (least < FEW) + ["precision can be too high"] * (
+            least < FEW_NEIGHBOURS
+        )
+        few = f"; with so few images, {' and '.join(warnings)}" if warnings else ""
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
-            f"real against real with {self.compared:,}: {self.floor:.3g}{warning}"
+            f"real against real with {self.compared:,}: {self.floor:.3g}{few}"
         )
 
 

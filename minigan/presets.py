@@ -1,7 +1,7 @@
 """What a field of a run is where no flag gives it: the presets, the variants, kinds of image, and older files.
 
-Defaults, what goes with Adam, kind of image, preset, variant and flags are applied in this order; a later one replaces
-the value of an earlier one.
+Defaults, what goes with Adam (of a run by Adam), kind of image, preset, variant and flags are applied in this order; a
+later one replaces the value of an earlier one.
 """
 
 import dataclasses
@@ -10,7 +10,7 @@ from typing import Any
 
 from minigan.config import LARGEST_SIZE, SMALLEST_SIZE, Config, check
 from minigan.errors import InputError
-from nn.shampoo import LARGEST, SMALLEST
+from nn import shampoo
 
 TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
 
@@ -137,6 +137,8 @@ VARIANTS: dict[str, dict[str, Any]] = {
 def resolve(**flags: Any) -> Config:
     """The configuration of a run: the flags given (not None), over variant, preset, kind of image and defaults.
 
+    The optimiser is Adam, with what goes with it, for colour, the CNN, the presets `poster` and `paper`, and networks
+    that are narrower or wider than Shampoo whitens: of those it would leave most matrices to Adam.
     InputError as from `check`, and where patches have to be given because none fits the image size.
     """
     given = {k: v for k, v in flags.items() if v is not None}
@@ -152,7 +154,7 @@ def resolve(**flags: Any) -> Config:
         variant.pop("penalty_end", None)
     chosen = {**image, **preset, **variant, **given}
     widths = [chosen.get(name, getattr(Config, name)) for name in ("g_width", "d_width")]
-    fitting = SMALLEST <= min(widths) and max(widths) <= LARGEST  # Shampoo would be Adam on most matrices of others
+    fitting = shampoo.SMALLEST <= min(widths) and max(widths) <= shampoo.LARGEST
     if chosen.get("optimizer", Config.optimizer if fitting else "adam") == "adam":
         chosen = {"optimizer": "adam", **ADAM, **chosen}
     config = Config(**chosen)
@@ -164,6 +166,19 @@ def resolve(**flags: Any) -> Config:
             "multiple of 4, or give --g-patch and --d-patch"
         )
     return check(config)
+
+
+def vary(saved: Config, **flags: Any) -> Config:
+    """A recorded configuration with the flags given (not None). What goes with an optimiser follows it, but the steps.
+
+    InputError as from `check`.
+    """
+    given = {k: v for k, v in flags.items() if v is not None}
+    follows: dict[str, Any] = {}
+    if given.get("optimizer", saved.optimizer) != saved.optimizer:
+        others = {name: getattr(Config, name) for name in ADAM}
+        follows = {**(ADAM if given["optimizer"] == "adam" else others), "steps": saved.steps}
+    return check(dataclasses.replace(saved, **{**follows, **given}))
 
 
 def usual_patch(image_size: int) -> int | None:

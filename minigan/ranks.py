@@ -31,6 +31,7 @@ LAUNCHERS = (
 POLL = 0.002  # seconds between two looks of a rank that waits for long
 PATIENCE = 2.0  # seconds that rank 0 has to report an error that all ranks make, before another rank reports it
 KEPT = 20_000  # characters of stderr that a rank other than 0 keeps for a report
+FORWARDED = 0.5  # seconds that the launcher has to pass on what a rank said, before it ends all and drops the rest
 
 
 class One:
@@ -213,6 +214,7 @@ def leave(status: int, failed: bool) -> None:
         lines = _kept.getvalue()[-KEPT:].splitlines()
         sys.__stderr__.write("".join(f"rank {here.rank}: {line}\n" for line in lines))
         sys.__stderr__.flush()
+    time.sleep(FORWARDED)
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, 2)  # our own sentence has said what is wrong
     here.comm.Abort(status)

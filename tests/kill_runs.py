@@ -23,7 +23,7 @@ ROOT = Path(__file__).parents[1]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "support")]
 
 NET = (
-    "--batch 4 --g-width 8 --g-heads 2 --g-depth 1 --d-width 8 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 "
+    "--batch 4 --g-width 32 --g-heads 2 --g-depth 1 --d-width 32 --d-heads 2 --d-depth 1 --latent 8 --g-head-width 8 "
     "--eval-samples 20 --features none --no-loops --device cpu"
 ).split()
 TRAINING = [*NET, "--digits", "50", "--steps", "60", "--save-every", "7", "--sample-every", "9", "--log-every", "3"]

@@ -112,7 +112,7 @@ def measure_all(cases: list, how: argparse.Namespace) -> int:
     bar = Progress(cases, leave=False)
     say(", ".join(f"{name} {value}" for name, value in facts.items() if value is not None))
     lines = "1 line" if len(cases) == 1 else f"{len(cases)} lines"
-    say(f"{lines}, each compared first, then timed for {how.seconds:g} s or {how.rounds} rounds, whichever is longer")
+    say(f"{lines}, each timed for about {how.seconds:g} s, {how.rounds} rounds at least")
     try:
         for case in bar:
             bar.set_description_str(f"{case.section}: {case.name}")

@@ -19,7 +19,7 @@ from minigan.errors import InputError
 
 MIB = 2**20
 STATUS = Path("/proc/self/status")
-TINY = {f"{net}_{key}": n for net in "gd" for key, n in (("width", 24), ("depth", 1))}
+TINY = {f"{net}_{key}": n for net in "gd" for key, n in (("width", 32), ("depth", 1))}
 TINY |= {"batch": 2, "latent": 8, "g_head_width": 8, "cnn_width": 4}
 
 

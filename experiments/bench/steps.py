@@ -1,9 +1,9 @@
-"""A whole training step: both updates with penalties, Adam, the average of G, the real batch, the random numbers.
+"""A whole training step: both updates with penalties, the average of G, the real batch, the random numbers.
 
 Before they are timed, the sides take two steps from the same weights with the same random numbers. The losses and the
 gradients of the first step must agree, and so must the changes of the networks and of the average over both steps. D
-does not learn in the first step: Adam without momentum moves weights by the signs of their gradients, rounding turns
-some signs, and the two gradients of G would then belong to different Ds.
+does not learn in the first step: without momentum, Adam and Shampoo move weights by the signs of their gradients,
+rounding turns some signs, and the two gradients of G would then belong to different Ds.
 """
 
 from collections.abc import Callable
@@ -20,6 +20,7 @@ from minigan.step import GAN
 
 STEPS: dict[str, dict[str, Any]] = {
     "small, batch 32": {},
+    "small by Adam": {"optimizer": "adam"},
     "small, batch 64": {"batch": 64},
     "poster, batch 32": {"preset": "poster", "batch": 32},
     # PyTorch's side has no equalised learning rates.
@@ -78,7 +79,7 @@ def our_side(options: dict[str, Any], device: str) -> Side:
         gan.config.d_lr = rate if d_learns else 0.0
         gan.step()
 
-    def state() -> tuple[list, list]:  # the gradients are Adam's means, which have no momentum
+    def state() -> tuple[list, list]:  # the gradients are the means, without momentum or roots yet
         gradients = [adam.state_dict()["m"] for adam in (gan.adam_d, gan.adam_g)]
         weights = [np.concatenate([to_host(p.data).ravel() for p in n.parameters()]) for n in networks]
         return [*to_host(gan.stats)[0, :5], *gradients], weights

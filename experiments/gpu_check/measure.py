@@ -16,7 +16,7 @@ import sys
 import time
 import traceback
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -214,7 +214,7 @@ def timed(gan: Any, steps: int) -> dict[str, float]:
 
 
 def waits(gan: Any) -> bool:
-    """Whether starting three steps waits for the device, which a kernel holds up in the meantime."""
+    """Whether starting three steps, roots of Shampoo included, waits for the device, which a kernel holds up."""
     import cupy
 
     hold, held = cupy.RawKernel(HOLDER, "hold"), cupy.cuda.Event()
@@ -222,11 +222,26 @@ def waits(gan: Any) -> bool:
     cupy.cuda.Device().synchronize()
     hold((1,), (1,), (np.uint64(HOLD * 1e9),))
     held.record()
-    for _ in range(3):
-        gan.step()
+    with roots_every(gan, 1):
+        for _ in range(3):
+            gan.step()
     waited = bool(held.done)
     cupy.cuda.Device().synchronize()
     return waited
+
+
+@contextlib.contextmanager
+def roots_every(gan: Any, steps: int) -> Iterator[None]:
+    """Shampoo computes its roots after every so many steps. Adam, which has none, is not changed."""
+    optimisers = [o for o in (gan.adam_d, gan.adam_g) if hasattr(o, "every")]
+    before = [o.every for o in optimisers]
+    for o in optimisers:
+        o.every = steps
+    try:
+        yield
+    finally:
+        for o, every in zip(optimisers, before, strict=True):
+            o.every = every
 
 
 def grown(gan: Any, ms: float) -> dict[str, float]:

@@ -9,7 +9,7 @@ STEPS: dict[str, dict[str, Any]] = {
     "small": {},
     "poster": {"preset": "poster"},
     "paper": {"preset": "paper", "image_size": 32, "channels": 3},
-    "exact": {"penalty": "exact"},
+    "exact": {"penalty": "exact", "optimizer": "adam"},
     "cnn": {"variant": "cnn"},
 }
 SHARED = ("small", "poster", "paper")  # steps that all GPUs share
@@ -22,6 +22,7 @@ BESIDE_TORCH = {  # names of stages, and the flags of the benchmark: one step ea
     "bench cnn 64": ["--only", "step+CNN 64"],
     "bench poster": ["--only", "step+poster"],
     "bench paper": ["--only", "step+paper"],
+    "bench small by Adam": ["--only", "step+small by Adam"],
 }
 OPS_BESIDE_TORCH = "bench ops"  # the stage of the hot ops
 PYTEST = ["-p", "no:cacheprovider", "-m", "", "-o", "filterwarnings=default", "--tb=short"]

@@ -62,7 +62,7 @@ def header(results: Results, size: Size) -> str:
         "<h1>What the Lipschitz tools are for</h1>"
         "<p class=lead>One generator against five discriminators: plain, with L2 attention, with improved spectral "
         "norm (ISN), with both, and with a bound on σ beside L2 attention. Trained on "
-        f"{data_name(begun)}, for {size.steps:,} steps at width {size.width}, {size.seeds} "
+        f"{data_name(begun)}, for {size.steps:,} steps of Adam at width {size.width}, {size.seeds} "
         f"{'seed' if size.seeds == 1 else 'seeds'} each.</p><div class=verdict>{claimed}{chance}</div>{state}</header>"
     )
 

@@ -92,7 +92,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         elif not kind["choices"]:
             kind["metavar"] = metavars[field.type]
         others = {"with adam": ADAM, "colour": COLOUR}
-        other = "".join(f"; {kind}: {values[field.name]}" for kind, values in others.items() if field.name in values)
+        other = "".join(f"; {who}: {values[field.name]}" for who, values in others.items() if field.name in values)
         default = "" if field.default == "" else f" (small: {field.default}{other})"
         text = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument(flag_of(field.name), default=None, help=text, **kind)

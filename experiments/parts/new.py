@@ -1,7 +1,6 @@
 """The plan of a new run: its flags, its images, and what --config and --init take from another run."""
 
 import argparse
-import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,9 +19,9 @@ def new_plan(
     args: argparse.Namespace, load: Load, options: Options, name: str, limit: "TimeLimit | None" = None
 ) -> Plan:
     """The plan of a new run. InputError if --out holds a run already."""
-    from minigan.config import MOST, check, check_values
+    from minigan.config import MOST, check_values
     from minigan.errors import InputError
-    from minigan.presets import resolve
+    from minigan.presets import resolve, vary
     from minigan.ranks import world
 
     if args.out:
@@ -43,7 +42,7 @@ def new_plan(
     if weights:
         check_images(weights.config, data, weights.path)
         given = {**networks(weights.config), **given}
-    config = check(dataclasses.replace(saved, **given)) if saved else resolve(**given)
+    config = vary(saved, **given) if saved else resolve(**given)
     if args.epochs is not None:
         steps = args.epochs * len(data) / config.batch
         if steps > MOST:

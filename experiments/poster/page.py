@@ -143,7 +143,8 @@ def ablation(results: list[Result]) -> str:
     dots = f"<figure class='chart dots'>{svg(figure)}</figure>" if figure else ""
     return (
         f"<p>The full ViTGAN on {data_name(base.results[0])}, and each row one change to it; the vanilla rows change "
-        f"several things at once. {seeds} seeds each, {steps:,} steps with the whole schedule laid over them. The "
+        "several things at once, and Adam comes with its own rates and average. "
+        f"{seeds} seeds each, {steps:,} steps with the whole schedule laid over them. The "
         f"numbers are means over the seeds, ± their standard deviation.</p>"
         f"{dots}{told(rows, base)}{ablation_table(rows, base)}"
     )

@@ -160,8 +160,6 @@ def differs(figures: dict[str, Result]) -> str:
     loss = plain(options.get("loss", "–")).replace("nonsaturating", "non-saturating")
     penalty = {"fd": ", R1 and R2 by finite differences", "exact": ", R1 and R2"}.get(options.get("penalty"), "")
     seen_at = dict.fromkeys(at_size(figures[name]) for name in (*DIGITS, *BESIDE, "faces") if name in figures)
-    rate = f"learning rate {options.get('g_lr', '–'):g}" if "g_lr" in options else "–"
-    optimizer = {"shampoo": "Shampoo, then Adam"}.get(options.get("optimizer"), "Adam")
     points = [
         ("Images", "MNIST at 32 × 32; CelebA at 64 × 64", "; ".join(filter(None, seen_at)) or "–"),
         (
@@ -186,7 +184,7 @@ def differs(figures: dict[str, Result]) -> str:
         (
             "Optimiser",
             "Adam, learning rate 2e-05, batch 128",
-            f"{optimizer}, {rate}, batch {options.get('batch', '–')}",
+            optimisers(figures),
         ),
         ("Spectral norm", "meant, but a misspelt argument left it off", spectral_norm(figures)),
     ]
@@ -195,6 +193,21 @@ def differs(figures: dict[str, Result]) -> str:
         "<p class=quiet>The poster’s numbers are read from the TensorBoard files published with its code; which file "
         "belongs to which of its curves is inferred from names and dates. Its CNN has none.</p>"
     )
+
+
+def optimisers(figures: dict[str, Result]) -> str:
+    """How the runs were trained, and which of them where they differ."""
+    names: dict[str, list[str]] = {}
+    for name, result in figures.items():
+        if options := result.config.get("options"):
+            words = "Adam"
+            if options.get("optimizer") == "shampoo":
+                words = "Shampoo" + (" with Lookahead" if options.get("lookahead") else "")
+            how = f"{words}, learning rate {options['g_lr']:g}, batch {options['batch']}"
+            names.setdefault(how, []).append(NAMES[name])
+    if len(names) < 2:
+        return "; ".join(names) or "–"
+    return "; ".join(f"{how}: {', '.join(of)}" for how, of in names.items())
 
 
 def spectral_norm(figures: dict[str, Result]) -> str:

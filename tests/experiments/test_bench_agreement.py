@@ -13,10 +13,13 @@ AUGMENTED = {
     **{"image_size": 32, "channels": 3, "augment": "translation,cutout,brightness,contrast", "augment_p": 0.8},
     **{"bcr": 10.0, "penalty": "none", "loss": "nonsaturating", "g_head": "fourier", "d_position": "sine"},
 }
+SHAMPOO = {"optimizer": "shampoo", "lookahead": 2, "g_width": 32, "d_width": 32}
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("options", [{}, {"variant": "cnn"}, AUGMENTED], ids=["vitgan", "cnn", "augmented"])
+@pytest.mark.parametrize(
+    "options", [{}, {"variant": "cnn"}, AUGMENTED, SHAMPOO], ids=["vitgan", "cnn", "augmented", "shampoo"]
+)
 def test_the_steps_agree_and_are_timed(torch, options):
     row = steps.step_case("tiny", {**TINY, **options}).measure(how())
     assert not row["differs"] and {kind: len(s) for kind, s in row["samples"].items()} == dict.fromkeys(cases.KINDS, 2)

@@ -43,7 +43,9 @@ def stub_gan(taken, stats):
     )
     graph = SimpleNamespace(debug_dot_str=lambda flags: dot)
     captured = SimpleNamespace(graph=graph, pool=SimpleNamespace(total_bytes=lambda: 5 * 2**20))
-    return SimpleNamespace(capture=lambda: (captured, 0), step=lambda: taken.append(1), stats=stats)
+    shampoo, adam = SimpleNamespace(every=50), SimpleNamespace()
+    step = lambda: taken.append(shampoo.every)  # noqa: E731
+    return SimpleNamespace(capture=lambda: (captured, 0), step=step, stats=stats, adam_d=shampoo, adam_g=adam)
 
 
 @pytest.mark.parametrize(
@@ -62,7 +64,7 @@ def test_a_step_that_waits_or_grows_or_diverges_is_wrong(how, stats, wrong, tmp_
     found = measure.step(tmp_path, "small", "float32")
     assert found["wrong"] == wrong and found["nodes"] == 2 and found["memory of the graph, MiB"] == 5
     assert found["captured"]["ms"] == 2 and found["eager"]["ms"] == 20 and found["steps"] == 1000
-    assert len(taken) == 10 + (5 + 200) + 3 + 1000 + (5 + 20)
+    assert taken == [50] * (10 + 5 + 200) + [1] * 3 + [50] * (1000 + 5 + 20)  # roots before each step that may wait
     left = json.loads((tmp_path / "found.json").read_text())  # were it killed in the thousand steps
     assert left["captured"]["ms"] == 2 and "wrong" not in left
     kept = {"stages": {"step small float32": {"status": "timed out", "why": "", "found": left}}}

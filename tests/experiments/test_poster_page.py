@@ -2,6 +2,7 @@
 
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -35,6 +36,22 @@ def test_the_page_has_all_figures_and_never_sets_two_distances_side_by_side_unsa
     assert html.count("<svg") == 2 * 3 + 2 * 2 + 1  # figures 4 to 6 and 10 over steps and minutes, the ablation
     assert "by chance alone once in ten" in html
     assert set(re.findall(r"https?://[\w.]+", html)) <= {"http://www.w3.org"}  # opens without a network
+
+
+def test_the_optimisers_are_those_of_all_runs():
+    def run(optimizer, lookahead, rate):
+        return SimpleNamespace(
+            config={"options": {"optimizer": optimizer, "lookahead": lookahead, "g_lr": rate, "batch": 32}}
+        )
+
+    figures = {"vitgan": run("shampoo", 10, 4.5e-3), "relu": run("shampoo", 10, 4.5e-3)}
+    assert tables.optimisers({}) == "–"
+    assert tables.optimisers(figures) == "Shampoo with Lookahead, learning rate 0.0045, batch 32"
+    figures |= {"cnn": run("adam", 0, 2e-3), "vanilla": run("shampoo", 0, 1e-3)}
+    assert tables.optimisers(figures) == (
+        "Shampoo with Lookahead, learning rate 0.0045, batch 32: full ViTGAN, ReLU; Adam, learning rate 0.002, "
+        "batch 32: CNN; Shampoo, learning rate 0.001, batch 32: vanilla ViT"
+    )
 
 
 def test_with_data_the_posters_size_and_drawn_digits_stand_beside(tmp_path):

@@ -50,6 +50,7 @@ def test_every_combination_is_a_run(tmp_path):
         ("mnist --steps 2\n\n--seed", "line 3: a flag and its values are expected"),
         ("mnist --steps 2\n--seed 'a", "cannot be read as a grid: No closing quotation"),
         ("mnist --steps 2\n--seed 1 1", "the run seed-1 is there twice"),
+        ("mnist --steps 2\n--help --labels", "norms.txt, line 2: --help has no place in a grid"),
         ("mnist --steps 2 --nonsense", "norms.txt, line 1: unrecognized arguments: --nonsense"),
         ("mnist --steps 2\n\n--g-wdth 3 4", "norms.txt, line 3: unrecognized arguments: --g-wdth 3"),
         ("mnist --steps 2\n--seed 0 1\n--g-lr 1 x", "norms.txt, line 3: argument --g-lr: invalid float value: 'x'"),

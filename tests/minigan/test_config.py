@@ -9,7 +9,7 @@ from tiny_models import TINY
 from experiments.parts.flags import add_config_flags, given_options
 from minigan.config import Config
 from minigan.errors import InputError
-from minigan.presets import ADAM, BEFORE, PRESETS, resolve, saved_config
+from minigan.presets import ADAM, BEFORE, PRESETS, resolve, saved_config, vary
 
 
 def test_flags_win_over_the_variant_which_wins_over_the_preset():
@@ -152,6 +152,21 @@ def test_what_goes_with_adam_follows_it():
     for options in by_shampoo:
         c = resolve(**options)
         assert (c.optimizer, c.lookahead, c.g_lr, c.steps) == ("shampoo", 10, 4.5e-3, 9000)
+
+
+def test_what_goes_with_an_optimiser_follows_it_in_a_recorded_configuration():
+    recorded = {"shampoo": resolve(steps=77, batch=8), "adam": resolve(steps=77, batch=8, optimizer="adam")}
+    for saved, other in (("shampoo", "adam"), ("adam", "shampoo")):
+        assert vary(recorded[saved], optimizer=other) == recorded[other]
+        assert vary(recorded[saved], optimizer=other, ema=0.5).ema == 0.5
+        assert vary(recorded[saved], optimizer=saved, g_lr=None) == recorded[saved]
+    tuned = dataclasses.replace(recorded["adam"], g_lr=0.1)
+    assert vary(tuned, optimizer="adam", batch=4) == dataclasses.replace(tuned, batch=4)
+
+
+def test_shampoo_is_not_for_the_cnn():
+    with pytest.raises(InputError, match="--optimizer shampoo is for the transformers"):
+        resolve(variant="cnn", optimizer="shampoo")
 
 
 @pytest.mark.parametrize("name", ["variant", "preset", "loss", "penalty", "activation", "d_similarity", "decay"])

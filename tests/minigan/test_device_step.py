@@ -16,12 +16,13 @@ import minigan.accelerate.twins  # noqa: F401 - both fill the table of kernels
 from autograd import Tensor, grad, ops, use_fused
 from autograd.accelerate.gpu import launch
 from autograd.accelerate.twin import GPU
-from autograd.arrays import to_device, to_host
+from autograd.arrays import array_module, to_device, to_host
 from autograd.each import each
 from autograd.random import RandomStream
 from minigan.augment import Augment
 from minigan.data import stream
 from minigan.step import GAN, STATS
+from nn.shampoo import Alike, whiten
 
 SMALL = {"g_width": 8, "d_width": 8, "batch": 3, "g_head_width": 8, "image_size": 28, "g_patch": 14, "d_patch": 14}
 
@@ -395,3 +396,28 @@ def test_float64_and_unfused_passes_go_the_readable_way(launched):
         ops.softmax(Tensor(x.astype("float32")))
     assert not launched
     assert ops.softmax(Tensor(x.astype("float32"))).dtype == np.float32 and launched == ["softmax_forward"]
+
+
+@pytest.mark.parametrize("by_columns", [True, False], ids=["by columns", "by rows"])
+@pytest.mark.parametrize("missing", [False, True], ids=["all", "one without"])
+def test_matrices_of_one_shape_are_whitened_at_once(by_columns, missing, launched):
+    """As each alone in float64; also where a gradient is transposed in memory, or there is none."""
+    rng, n, (rows, columns) = np.random.default_rng(0), 3, (7, 5)
+    size = columns if by_columns else rows
+    grads = [rng.normal(size=(rows, columns)) for _ in range(n)]
+    grads[1] = np.ascontiguousarray(grads[1].T).T
+    kept = [rng.normal(size=(n, size, size)) for _ in range(2)]  # C and its root
+
+    def whitened(device, dtype):
+        factors, roots = (to_device(a.astype(dtype), device) for a in kept)
+        given: list = [to_device(g.astype(dtype, order="K"), device) for g in grads]
+        if missing:
+            given[2] = None
+        found = whiten(array_module(factors), Alike([0, 1, 2], by_columns, factors, roots), given, 0.9)
+        return [to_host(factors), *(None if g is None else to_host(g) for g in found)]
+
+    for a, b in zip(whitened("strict", np.float32), whitened("cpu", np.float64), strict=True):
+        assert (a is None) == (b is None)
+        if a is not None:
+            np.testing.assert_allclose(a, b, rtol=1e-5, atol=1e-5)
+    assert launched == ([] if missing else ["copy_arrays"])

@@ -149,9 +149,14 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
     test = Dataset(digits.images[3900:], digits.labels[3900:], "test", 10)
     chosen = evaluator(digits, test)
     assert (chosen.extractor.key, chosen.split, chosen.compared) == ("digit_fid", "test", 150)
-    assert "digit-FID against 150 test images" in chosen.describe() and "of so few images" in chosen.describe()
+    assert (
+        "digit-FID against 150 test images" in chosen.describe()
+        and "with so few images, distances" in chosen.describe()
+    )
     monkeypatch.setattr("minigan.evaluate.FEW", 150)
-    assert "of so few images" not in chosen.describe()
+    assert chosen.describe().endswith("; with so few images, precision can be too high")
+    monkeypatch.setattr("minigan.evaluate.FEW_NEIGHBOURS", 150)
+    assert "few images" not in chosen.describe()
     clothes = Dataset(test.images[:, ::-1].copy(), (test.labels + 3) % 10, "clothes", 10)
     assert are_digits(test) and not are_digits(clothes)
     assert evaluator(clothes, clothes).extractor.key == "random_fid"

@@ -86,7 +86,7 @@ def test_a_part_of_a_draw_is_its_rows_of_the_whole_draw(shape, groups, loops):
 
 
 CASES = {
-    "the default": {},
+    "adam": {},
     "without penalty": {"penalty": "none"},
     "exact penalty, augmented": {"penalty": "exact", "augment": "translation,cutout,brightness", "augment_p": 0.7},
     "consistency": {"bcr": 1.0, "penalty": "none", "loss": "nonsaturating"},

@@ -108,7 +108,7 @@ def test_the_seed_fixes_a_run_and_another_seed_changes_it(tmp_path, unbroken):
 
 def test_what_a_run_leaves_behind(unbroken):
     config = json.loads((unbroken / "config.json").read_text())
-    assert config["options"]["g_width"] == 16 and config["parameters"]["generator"] > 0
+    assert config["options"]["g_width"] == 32 and config["parameters"]["generator"] > 0
     records = [json.loads(line) for line in (unbroken / "log.jsonl").read_text().splitlines()]
     train = [r for r in records if r["kind"] == "train"]
     assert [r["step"] for r in train] == [4, 8, 12] and train[-1]["images"] == 48
@@ -144,7 +144,7 @@ def test_a_failed_save_leaves_the_old_checkpoint_whole(tmp_path, monkeypatch):
 
 def test_resuming_on_other_images_or_another_model_is_refused(tmp_path, unbroken):
     arrays, meta = checkpoint.load(unbroken / "checkpoint.h5")
-    run = start(tmp_path / "run", g_width=32)
+    run = start(tmp_path / "run", g_width=16)
     with pytest.raises(InputError, match="shape"):
         run.load(arrays, meta)
     run = Run(run.gan, tmp_path, Dataset(IMAGES[::-1], LABELS, "others", 10), "")

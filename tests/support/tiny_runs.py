@@ -14,7 +14,7 @@ from minigan.train import Run
 IMAGES, LABELS = stroke_digits(64, seed=5)
 DATA = Dataset(IMAGES, LABELS, "drawn digits", 10)
 TINY = {
-    **{f"{net}_{k}": v for net in "gd" for k, v in {"width": 16, "depth": 1, "heads": 2}.items()},
+    **{f"{net}_{k}": v for net in "gd" for k, v in {"width": 32, "depth": 1, "heads": 2}.items()},
     **{"g_head_width": 8, "latent": 8, "cnn_width": 4, "batch": 4, "eval_samples": 20},
     **{"steps": 12, "log_every": 4, "sample_every": 6, "save_every": 5, "eval_every": 0, "penalty_every": 2},
 }

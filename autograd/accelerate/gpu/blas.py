@@ -78,7 +78,7 @@ class Blas:
         return c
 
     def accumulate(self, c: Any, a: Any, b: Any, alpha: float, beta: float) -> None:
-        """c ← alpha a @ b + beta c, in place; float32 matrices, alike in the axes before; c contiguous."""
+        """c ← alpha a @ b + beta c, in place: a (…, rows, k), b (…, k, columns), c contiguous; float32."""
         launch.require(a.dtype == b.dtype == c.dtype == np.float32, "accumulate takes float32")
         alike = a.ndim == b.ndim >= 2 and a.shape[:-2] == b.shape[:-2] and a.shape[-1] == b.shape[-2]
         launch.require(alike, f"accumulate: {a.shape} and {b.shape} do not fit")
@@ -87,6 +87,7 @@ class Blas:
         self._write(c, a, b, alpha, beta)
 
     def _write(self, c: Any, a: Any, b: Any, alpha: float = 1.0, beta: float = 0.0) -> None:
+        """c ← alpha a @ b + beta c, where a and b are broadcast to the batch of c."""
         (a, read_a), (b, read_b) = _readable(a), _readable(b)
         batch = c.shape[:-2]
         inner, starts = _batches(batch, *(_strides(x, batch) for x in (a, b, c)))
