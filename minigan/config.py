@@ -16,7 +16,7 @@ from minigan.cnn import PLANS, ConvDiscriminator, ConvGenerator
 from minigan.errors import InputError
 from minigan.losses import LOSSES
 from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
-from nn import Module
+from nn import Module, shampoo
 
 # Seeds of runs: 0 … SEEDS − 1. The weights come from the random streams 2 · seed and 2 · seed + 1, and everything else
 # from streams of 2³² and above, so no two streams of a run are one.
@@ -114,7 +114,7 @@ class Config:
 
     optimizer: str = option(
         "shampoo",
-        "shampoo: Adam on whitened gradients; adam also for the CNN, poster, paper, and widths below 32 or above 256",
+        "shampoo: Adam on whitened gradients of matrices",
         ["shampoo", "adam"],
     )
     lookahead: int = option(
@@ -160,10 +160,23 @@ def check(c: Config) -> Config:
         check_sizes("d", c.d_width, c.d_heads, c.d_patch, c.image_size)
         check_features("g", c.g_width, c.g_depth, c.g_mlp_ratio)
         check_features("d", c.d_width, c.d_depth, c.d_mlp_ratio)
-    elif c.optimizer == "shampoo":
-        raise InputError("--optimizer shampoo is for the transformers: the CNN has hardly a matrix to whiten")
+    check_optimizer(c)
     check_ends(c)
     return c
+
+
+def check_optimizer(c: Config) -> None:
+    """InputError for Shampoo where it would leave most matrices to Adam."""
+    if c.optimizer != "shampoo":
+        return
+    if c.variant == "cnn":
+        raise InputError("--optimizer shampoo is for the transformers, not for the CNN: use --optimizer adam")
+    for flag, width in (("--g-width", c.g_width), ("--d-width", c.d_width)):
+        if not shampoo.SMALLEST <= width <= shampoo.LARGEST:
+            raise InputError(
+                f"--optimizer shampoo whitens matrices of {shampoo.SMALLEST} to {shampoo.LARGEST} features, not of "
+                f"{flag} {width}: use --optimizer adam"
+            )
 
 
 def check_values(fields: dict[str, Any]) -> None:

@@ -100,13 +100,7 @@ class GAN:
         c = self.config
         scales = he_constants(network) if c.equalised else None
         betas, max_norm = (c.beta1, c.beta2), c.max_norm or None
-        made = OPTIMIZERS[c.optimizer](network.parameters(), lr, betas, max_norm=max_norm, scales=scales)
-        if isinstance(made, Shampoo) and not made.alike:
-            raise InputError(
-                f"--optimizer shampoo would be Adam: no matrix of the {type(network).__name__} has sides of at least "
-                f"{made.smallest} and one of at most {made.largest}; use --optimizer adam"
-            )
-        return made
+        return OPTIMIZERS[c.optimizer](network.parameters(), lr, betas, max_norm=max_norm, scales=scales)
 
     def tell_classes(self, labels: np.ndarray | None, images: int) -> tuple[Any, Any]:
         """The labels, int64 (N,), and the one-hot row of each class, float32 (K, K), on the device.
@@ -348,7 +342,7 @@ class GAN:
             "stats": {"rows": np.array(to_host(self.stats))},
         }
         if self.lookahead:
-            arrays["lookahead"] = {name: np.array(to_host(each.state)) for name, each in self.lookahead.items()}
+            arrays["lookahead"] = {name: each.state_dict()["slow"] for name, each in self.lookahead.items()}
         return arrays, {"steps_done": self.steps_done, "rng": list(self.rng.state)}
 
     def start_from(self, arrays: dict[str, dict[str, np.ndarray]], source: Any) -> None:
@@ -372,7 +366,7 @@ class GAN:
         self.adam_g.load_state_dict(arrays["adam_g"])
         self.adam_d.load_state_dict(arrays["adam_d"])
         for name, lookahead in self.lookahead.items():
-            lookahead.state[...] = self.xp.asarray(arrays["lookahead"][name])
+            lookahead.load_state_dict({"slow": arrays["lookahead"][name], "t": 0})  # it is told the step
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
         self.prepare()

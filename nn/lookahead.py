@@ -2,7 +2,9 @@
 
 from typing import Any
 
-from autograd.arrays import Numbers, array_module
+import numpy as np
+
+from autograd.arrays import Numbers, array_module, to_host
 from autograd.writes import WRITES
 from nn.module import Parameter
 from nn.optim import FlatParameters, move_average
@@ -15,13 +17,22 @@ class Lookahead:
 
     In a game of two networks the steps circle around the solution, and the middle of an arc lies nearer to it
     (Chavdarova et al., 2006.14567). The weights also stay near their own average. The optimiser's moments stay as they
-    are. `weights`: the flat parameters of the optimiser, `optimizer.flat`. ValueError unless k ≥ 1 and 0 < α ≤ 1.
+    are. `weights`: the flat parameters of the optimiser, `optimizer.flat`. ValueError unless k ≥ 1 and 0 < α ≤ 1;
+    TypeError for other weights.
+
+        optimizer = nn.Shampoo(model.parameters(), lr=1e-2)
+        lookahead = nn.Lookahead(optimizer.flat, k=10)
+        ...
+        optimizer.step()
+        lookahead.step()
 
     Call `step()` after each step of the optimiser. A captured step calls `update` alone, and `prepare` before it. In
     the steps between, both moves are by 0.
     """
 
     def __init__(self, weights: FlatParameters, k: int = 10, alpha: float = 0.5):
+        if not isinstance(weights, FlatParameters):
+            raise TypeError("Lookahead takes the flat parameters of an optimiser: Lookahead(optimizer.flat, k)")
         if k < 1 or not 0 < alpha <= 1:
             raise ValueError(f"k must be at least 1 and alpha in (0, 1], but they are {k} and {alpha}")
         self.weights, self.k, self.alpha, self.t = weights, k, alpha, 0
@@ -52,7 +63,13 @@ class Lookahead:
         """φ ← θ, for weights that were loaded."""
         self.slow.data[...] = self.weights.data
 
-    @property
-    def state(self) -> Any:
-        """φ, flat."""
-        return self.slow.data
+    def state_dict(self) -> dict[str, np.ndarray]:
+        """φ, flat, and the steps so far: host arrays."""
+        return {"slow": np.array(to_host(self.slow.data)), "t": np.array(self.t)}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a `state_dict`; ValueError if it is of other weights."""
+        if np.shape(state["slow"]) != self.slow.data.shape:
+            raise ValueError(f"{np.size(state['slow'])} slow weights for {self.slow.data.size}")
+        self.slow.data[...] = array_module(self.slow.data).asarray(state["slow"])
+        self.t = int(state["t"])

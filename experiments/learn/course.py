@@ -46,7 +46,9 @@ def named(course: list[Exercise], start: str) -> Exercise:
     """The exercise whose name begins so, such as 14 or 14-bug-swish; InputError if it is none, or several."""
     found = [exercise for exercise in course if exercise.name.startswith(start)]
     if not found:
-        raise InputError(f"no exercise begins with {start}: they go from {course[0].name} to {course[-1].name}")
+        raise InputError(
+            f"no exercise begins with {start}: they go from {course[0].name} to {course[-1].name} (docs/exercises.md)"
+        )
     if len(found) > 1:
         raise InputError(f"several exercises begin with {start}: {', '.join(exercise.name for exercise in found)}")
     return found[0]

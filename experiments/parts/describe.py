@@ -26,6 +26,11 @@ def say_images(gan: "GAN", data: "Dataset", how: str = "") -> None:
         )
 
 
+def optimiser(name: str, lookahead: int) -> str:
+    """How both networks are trained, in words."""
+    return {"adam": "Adam", "shampoo": "Shampoo"}[name] + (" with Lookahead" if lookahead else "")
+
+
 def say_configuration(config: "Config") -> None:
     """Print the name and the value of each field: in as many columns as a terminal has room for, or a line each."""
     cells = [f"{field:17}{value}" for field, value in dataclasses.asdict(config).items()]

@@ -77,7 +77,7 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         "variant": parser.add_argument_group("what to train"),
         "background": parser.add_argument_group("the networks"),
         "loss": parser.add_argument_group("the losses"),
-        "optimizer": parser.add_argument_group("the optimisers"),
+        "optimizer": parser.add_argument_group("the optimisers", by_which()),
         "log_every": parser.add_argument_group("what is written when"),
     }
     group = groups["variant"]
@@ -96,6 +96,17 @@ def add_config_flags(parser: argparse.ArgumentParser) -> None:
         default = "" if field.default == "" else f" (small: {field.default}{other})"
         text = (field.metadata["help"] + default).replace("%", "%%")
         group.add_argument(flag_of(field.name), default=None, help=text, **kind)
+
+
+def by_which() -> str:
+    """Which optimiser trains what, for the help."""
+    from nn.shampoo import LARGEST, SMALLEST
+
+    return (
+        "Grey images are trained by shampoo. Colour images, --variant cnn, --preset poster and paper, and networks of "
+        f"which one is narrower than {SMALLEST} or wider than {LARGEST} are trained by adam, with the values that are "
+        "named so below; the variant and the preset may have others."
+    )
 
 
 def add_skip_flag(group: Any) -> None:

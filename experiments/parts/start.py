@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import command_line
-from experiments.parts.describe import say_images
+from experiments.parts.describe import optimiser, say_images
 from experiments.parts.device import choose_device
 from experiments.parts.drawn import drawing_few
 from experiments.parts.dry_run import dry_run
@@ -76,6 +76,8 @@ def start_plan(
     config, data = plan.config, plan.data
     graph = device != "cpu" and not args.no_graph
     gan = GAN(config, data.images, device, labels=data.labels, graph=graph, world=world())
+    if plan.weights:
+        gan.start_from(plan.weights.arrays, plan.weights.path)
     with use_tf32(args.tf32):
         if args.dry_run:
             return dry_run(gan, data, limit)
@@ -98,9 +100,9 @@ def start_plan(
     run = Run(gan, directory, data, plan.command, evaluator, plan.options, args.tf32, limit, bool(args.track))
     if plan.saved:
         run.load(*plan.saved)
-    elif plan.weights:
-        run.gan.start_from(plan.weights.arrays, plan.weights.path)
     report_start(run)
+    if plan.weights:
+        print(f"starting from the weights of {plan.weights.path}")
     if plan.saved:
         lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
@@ -143,6 +145,8 @@ def report_start(run: "Run") -> None:
     how = ", by compiled loops" if accelerate.in_use("cpu") else ""
     how += f", {run.world.size} ranks" if run.world.size > 1 else ""
     say_images(gan, run.data, how)
-    print(f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters; writing to {run.directory}")
+    sizes = f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters"
+    by = optimiser(gan.config.optimizer, gan.config.lookahead)
+    print(f"{sizes}, by {by}; writing to {run.directory}")
     if gan.steps_done:
         print(f"going on at step {gan.steps_done:,}")

@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Iterable
 from html import escape
 
+from experiments.parts.describe import optimiser
 from experiments.parts.jobs import Result
 from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.plan import BESIDE
@@ -200,14 +201,12 @@ def optimisers(figures: dict[str, Result]) -> str:
     names: dict[str, list[str]] = {}
     for name, result in figures.items():
         if options := result.config.get("options"):
-            words = "Adam"
-            if options.get("optimizer") == "shampoo":
-                words = "Shampoo" + (" with Lookahead" if options.get("lookahead") else "")
+            words = optimiser(options.get("optimizer", "adam"), options.get("lookahead", 0))
             how = f"{words}, learning rate {options['g_lr']:g}, batch {options['batch']}"
             names.setdefault(how, []).append(NAMES[name])
     if len(names) < 2:
         return "; ".join(names) or "–"
-    return "; ".join(f"{how}: {', '.join(of)}" for how, of in names.items())
+    return "; ".join(f"{how}: {' · '.join(of)}" for how, of in names.items())
 
 
 def spectral_norm(figures: dict[str, Result]) -> str:

@@ -49,7 +49,7 @@ def test_the_optimisers_are_those_of_all_runs():
     assert tables.optimisers(figures) == "Shampoo with Lookahead, learning rate 0.0045, batch 32"
     figures |= {"cnn": run("adam", 0, 2e-3), "vanilla": run("shampoo", 0, 1e-3)}
     assert tables.optimisers(figures) == (
-        "Shampoo with Lookahead, learning rate 0.0045, batch 32: full ViTGAN, ReLU; Adam, learning rate 0.002, "
+        "Shampoo with Lookahead, learning rate 0.0045, batch 32: full ViTGAN · ReLU; Adam, learning rate 0.002, "
         "batch 32: CNN; Shampoo, learning rate 0.001, batch 32: vanilla ViT"
     )
 

@@ -148,7 +148,7 @@ def test_what_goes_with_adam_follows_it():
         c = resolve(**options)
         assert (c.optimizer, c.lookahead, c.ema) == ("adam", 0, ADAM["ema"])
     assert resolve(preset="paper").g_lr == 2e-3 and resolve(variant="cnn").ema_ramp == 16  # what they say comes after
-    by_shampoo = [{}, {"variant": "vanilla"}, {"g_width": 32, "d_width": 256}, {"g_width": 16, "optimizer": "shampoo"}]
+    by_shampoo = [{}, {"variant": "vanilla"}, {"g_width": 32, "d_width": 256}, {"channels": 3, "optimizer": "shampoo"}]
     for options in by_shampoo:
         c = resolve(**options)
         assert (c.optimizer, c.lookahead, c.g_lr, c.steps) == ("shampoo", 10, 4.5e-3, 9000)
@@ -165,7 +165,7 @@ def test_what_goes_with_an_optimiser_follows_it_in_a_recorded_configuration():
 
 
 def test_shampoo_is_not_for_the_cnn():
-    with pytest.raises(InputError, match="--optimizer shampoo is for the transformers"):
+    with pytest.raises(InputError, match="--optimizer shampoo is for the transformers, not for the CNN"):
         resolve(variant="cnn", optimizer="shampoo")
 
 

@@ -9,6 +9,7 @@ from minigan import config
 from minigan.data import Dataset
 from minigan.data.stored import StoredImages, allocate, block_slices, checksum, open_arrays
 from minigan.errors import InputError
+from minigan.presets import resolve
 from minigan.showing import Showing
 from minigan.step import GAN
 
@@ -94,6 +95,7 @@ def test_weights_from_another_run_are_where_lookahead_goes_back_to():
     np.testing.assert_array_equal(gan.lookahead["discriminator"].slow.data, other.adam_d.flat.data)
 
 
-def test_shampoo_without_a_matrix_to_whiten_is_one_sentence():
-    with pytest.raises(InputError, match="--optimizer shampoo would be Adam: no matrix of the Generator has sides of"):
-        tiny_gan(optimizer="shampoo")
+@pytest.mark.parametrize("flag, width", [("g_width", 16), ("d_width", 28), ("g_width", 512)])
+def test_shampoo_with_hardly_a_matrix_to_whiten_is_one_sentence(flag, width):
+    with pytest.raises(InputError, match=f"32 to 256 features, not of --{flag[0]}-width {width}: use --optimizer adam"):
+        resolve(optimizer="shampoo", **{flag: width})

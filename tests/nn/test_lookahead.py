@@ -57,6 +57,29 @@ def test_a_game_that_turns_comes_to_rest():
     np.testing.assert_allclose(radius(5), 2**0.5 * abs((1 + turn**5) / 2) ** 20)  # 0.04
 
 
+def test_it_goes_on_from_its_state():
+    """In the middle between two steps back."""
+    p, again = Parameter(normal(4)), Parameter(normal(4))
+    ours, theirs = (SGD([weights], lr=0.1) for weights in (p, again))
+    a, b = (Lookahead(optimizer.flat, 3) for optimizer in (ours, theirs))
+    for t in range(8):
+        if t == 4:
+            again.data[...] = p.data
+            b.load_state_dict(a.state_dict())
+        for optimizer, lookahead in [(ours, a), (theirs, b)][: 1 + (t >= 4)]:
+            optimizer.step([normal(4, seed=t)])
+            lookahead.step()
+    np.testing.assert_array_equal(p.data, again.data)
+    with pytest.raises(ValueError, match="4 slow weights for 2"):
+        Lookahead(SGD([Parameter(normal(2))]).flat).load_state_dict(a.state_dict())
+
+
+def test_it_takes_flat_weights_alone():
+    for wrong in (SGD([Parameter(normal(2))]), [Parameter(normal(2))]):
+        with pytest.raises(TypeError, match=r"Lookahead\(optimizer.flat, k\)"):
+            Lookahead(wrong)
+
+
 @pytest.mark.parametrize("k, alpha", [(0, 0.5), (5, 0.0), (5, 1.5)])
 def test_bad_numbers_are_refused(k, alpha):
     with pytest.raises(ValueError, match=r"k must be at least 1 and alpha in \(0, 1\]"):

@@ -215,6 +215,12 @@ LINES = {
         "bool(__import__('autograd.misc.optimizers').misc.optimizers.adam) and autograd.misc.optimizers.adamw",
         "bool(nn.optim.Adam and nn.optim.AdamW)",
     ),
+    "Shampoo and Lookahead": (
+        "bool(nn.Shampoo and nn.Lookahead)",
+        "bool(torch.optim.Shampoo and torch.optim.Lookahead)",
+        "autograd.misc.optimizers.shampoo",
+        "nn.optim.Shampoo",
+    ),
     "schedules of the learning rate": (
         "bool(nn.CosineAnnealingLR)",
         "bool(torch.optim.lr_scheduler.CosineAnnealingLR)",
