@@ -17,7 +17,7 @@ from minigan.page.pieces import plain
 
 # The default run on a CPU, from docs/measurements.md: the digit-FID by step, and the seconds
 CPU = {9_000: 9.3}
-CPU_SECONDS = 504
+CPU_SECONDS = 430
 COLUMNS = ("captured", "eager", "host", "nodes", "memory", "to PyTorch eager", "to reduce-overhead")  # of a step
 ABOUT_STEPS = (
     "Milliseconds of a whole training step: captured as one CUDA graph and replayed, and eager, by events on the GPU. "

@@ -143,6 +143,9 @@ def test_what_no_optimiser_can_train():
         nn.Adam([shared, shared])
     with pytest.raises(TypeError, match="float16 weights would lose small updates: keep the weights in float32"):
         nn.Adam([nn.Parameter(np.ones(2, "float16"))])
+    for wrong, name in ((weight(), "Tensor"), ([("a", weight())], "tuple"), ([{"params": [weight()]}], "dict")):
+        with pytest.raises(TypeError, match=f"takes a list of parameters, such as model.parameters.*: {name} is in it"):
+            nn.SGD(wrong, 0.1)
 
 
 def test_batch_norm_moves_the_statistics_of_tensors_too():
