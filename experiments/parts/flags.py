@@ -3,6 +3,7 @@
 import argparse
 import dataclasses
 import math
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -102,11 +103,12 @@ def by_which() -> str:
     """Which optimiser trains what, for the help."""
     from nn.shampoo import LARGEST, SMALLEST
 
-    return (
+    text = (
         "Grey images are trained by shampoo. Colour images, --variant cnn, --preset poster and paper, and networks of "
         f"which one is narrower than {SMALLEST} or wider than {LARGEST} are trained by adam, with the values that are "
         "named so below; the variant and the preset may have others."
     )
+    return textwrap.fill(text, 76)
 
 
 def add_skip_flag(group: Any) -> None:
