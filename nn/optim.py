@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from autograd import Tensor
 from autograd.arrays import Numbers, array_module, to_host
 from autograd.ops.numerics import matmul
 from autograd.registry import routine
@@ -17,16 +18,16 @@ from nn.module import Module, Parameter
 class FlatParameters:
     """The parameters of a model as one array `data` (n,): each parameter's own array becomes a view of it.
 
-    ValueError if there are none, or one stands there twice; TypeError for anything but parameters, for float16 and for
-    several dtypes.
+    ValueError if there are none, or one stands there twice; TypeError for anything but a list of parameters, for
+    float16 and for several dtypes.
     """
 
     def __init__(self, parameters: Sequence[Parameter]):
         self.parameters = list(parameters)
+        if isinstance(parameters, Tensor) or not all(isinstance(p, Tensor) for p in self.parameters):
+            raise TypeError("an optimiser takes a list of parameters, such as model.parameters()")
         if not self.parameters:
             raise ValueError("there are no parameters to train: the module has none, or an iterator was used up")
-        if wrong := next((type(p).__name__ for p in self.parameters if not isinstance(p, Parameter)), None):
-            raise TypeError(f"an optimiser takes a list of parameters, such as model.parameters(): {wrong} is in it")
         if len(set(map(id, self.parameters))) < len(self.parameters):
             raise ValueError("a parameter stands in the list twice: module.parameters() has each once")
         if any(p.dtype.itemsize < 4 for p in self.parameters):

@@ -143,8 +143,8 @@ def test_what_no_optimiser_can_train():
         nn.Adam([shared, shared])
     with pytest.raises(TypeError, match="float16 weights would lose small updates: keep the weights in float32"):
         nn.Adam([nn.Parameter(np.ones(2, "float16"))])
-    for wrong, name in ((weight(), "Tensor"), ([("a", weight())], "tuple"), ([{"params": [weight()]}], "dict")):
-        with pytest.raises(TypeError, match=f"takes a list of parameters, such as model.parameters.*: {name} is in it"):
+    for wrong in (weight(), [("a", weight())], [{"params": [weight()]}]):
+        with pytest.raises(TypeError, match="takes a list of parameters, such as model.parameters"):
             nn.SGD(wrong, 0.1)
 
 
