@@ -102,7 +102,7 @@ def write_page(path: Path, directories: list[Path], title: str, brief: bool = Fa
     body = [
         f"<header><p class=eyebrow>minigan · {len(runs):,} {'run' if len(runs) == 1 else 'runs'}</p>"
         f"<h1>{escape(title)}</h1></header>",
-        section("Runs", runs_table(runs, path.parent), "runs"),
+        section("Runs", runs_table(runs, path.parent) + drawn(len(charted), len(runs), brief), "runs"),
         section("Over steps", _with_names(charted, chart_grid(charts(charted, keys)))),
         section(f"Over {unit[0]} of training", _with_names(charted, chart_grid(charts(charted, keys, unit)))),
         "" if brief else section("Samples", grids(charted)),
@@ -112,6 +112,14 @@ def write_page(path: Path, directories: list[Path], title: str, brief: bool = Fa
     page = render(title, "\n".join(body), accent=run_colours(None), scripts=("sort",))
     write_bytes(path, page.encode(errors="backslashreplace"))
     return left_out
+
+
+def drawn(some: int, all_of_them: int, brief: bool) -> str:
+    """Which runs the curves show, where it is not all of them."""
+    if some == all_of_them:
+        return ""
+    what = "Curves are" if brief else "Curves and samples are"
+    return f"<p class=quiet>{what} those of the {some} newest runs, with a dot of their colour before the name.</p>"
 
 
 def short_names(directories: list[Path]) -> list[str]:

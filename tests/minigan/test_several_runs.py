@@ -53,7 +53,6 @@ def test_curves_over_time_stand_at_their_seconds(tmp_path):
 
 
 def test_of_many_runs_the_newest_are_drawn(tmp_path, monkeypatch):
-
     made = [make_run(tmp_path / f"{i:02}", 9.0) for i in range(12)]
     for i, path in enumerate(made):
         os.utime(path / "log.jsonl", (i, i))
@@ -62,7 +61,11 @@ def test_of_many_runs_the_newest_are_drawn(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "chart_grid", lambda charts: "")
     write_page(tmp_path / "index.html", made, "Runs")
     assert drawn[0] == [f"{i:02}" for i in range(2, 12)]
-    assert (tmp_path / "index.html").read_text().count("<tr>") == 1 + 12  # all twelve stand in the table
+    page = (tmp_path / "index.html").read_text()
+    assert page.count("<tr>") == 1 + 12  # all twelve stand in the table
+    assert "Curves and samples are those of the 10 newest runs" in page
+    write_page(tmp_path / "index.html", made[:10], "Runs", brief=True)
+    assert "newest runs" not in (tmp_path / "index.html").read_text()
 
 
 def test_a_damaged_run_costs_itself_alone(tmp_path, monkeypatch):
