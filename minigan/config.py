@@ -112,11 +112,7 @@ class Config:
     augment: str = option("", "DiffAug: any of translation,cutout,brightness,contrast,saturation,color,flip")
     augment_p: float = option(1.0, "probability that an image is augmented")
 
-    optimizer: str = option(
-        "shampoo",
-        "shampoo: Adam on whitened gradients of matrices",
-        ["shampoo", "adam"],
-    )
+    optimizer: str = option("shampoo", "shampoo: Adam on whitened gradients of matrices", ["shampoo", "adam"])
     lookahead: int = option(
         10, "steps after which both networks go back half of their way, 0 for never", least=0, most=MOST
     )
@@ -172,11 +168,16 @@ def check_optimizer(c: Config) -> None:
     if c.variant == "cnn":
         raise InputError("--optimizer shampoo is for the transformers, not for the CNN: use --optimizer adam")
     for flag, width in (("--g-width", c.g_width), ("--d-width", c.d_width)):
-        if not shampoo.SMALLEST <= width <= shampoo.LARGEST:
+        if not fits_shampoo(width):
             raise InputError(
                 f"--optimizer shampoo whitens matrices of {shampoo.SMALLEST} to {shampoo.LARGEST} features, not of "
                 f"{flag} {width}: use --optimizer adam"
             )
+
+
+def fits_shampoo(width: int) -> bool:
+    """Whether Shampoo whitens the matrices of a network of this width."""
+    return shampoo.SMALLEST <= width <= shampoo.LARGEST
 
 
 def check_values(fields: dict[str, Any]) -> None:

@@ -119,10 +119,9 @@ class Evaluator:
         """What is compared with what, in one line for the terminal."""
         split = "test images" if self.split == "test" else "training images" + (self.why and f", as {self.why}")
         least = min(self.compared, self.reference.count or self.compared)
-        warnings = ["distances are too large"] * (least < FEW) + ["precision can be too high"] * (
-            least < FEW_NEIGHBOURS
-        )
-        few = f"; with so few images, {' and '.join(warnings)}" if warnings else ""
+        limits = {"distances are too large": FEW, "precision can be too high": FEW_NEIGHBOURS}
+        warnings = " and ".join(words for words, limit in limits.items() if least < limit)
+        few = f"; with so few images, {warnings}" if warnings else ""
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
             f"real against real with {self.compared:,}: {self.floor:.3g}{few}"

@@ -8,9 +8,8 @@ import dataclasses
 import math
 from typing import Any
 
-from minigan.config import LARGEST_SIZE, SMALLEST_SIZE, Config, check
+from minigan.config import LARGEST_SIZE, SMALLEST_SIZE, Config, check, fits_shampoo
 from minigan.errors import InputError
-from nn import shampoo
 
 TOKENS = (2, 16)  # patches along an image, at least and at most, where no flag gives their size
 
@@ -153,8 +152,7 @@ def resolve(**flags: Any) -> Config:
         image |= COLOUR
         variant.pop("penalty_end", None)
     chosen = {**image, **preset, **variant, **given}
-    widths = [chosen.get(name, getattr(Config, name)) for name in ("g_width", "d_width")]
-    fitting = shampoo.SMALLEST <= min(widths) and max(widths) <= shampoo.LARGEST
+    fitting = all(fits_shampoo(chosen.get(name, getattr(Config, name))) for name in ("g_width", "d_width"))
     if chosen.get("optimizer", Config.optimizer if fitting else "adam") == "adam":
         chosen = {"optimizer": "adam", **ADAM, **chosen}
     config = Config(**chosen)

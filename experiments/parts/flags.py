@@ -104,9 +104,9 @@ def by_which() -> str:
     from nn.shampoo import LARGEST, SMALLEST
 
     text = (
-        "Grey images are trained by shampoo. Colour images, --variant cnn, --preset poster and paper, and networks of "
-        f"which one is narrower than {SMALLEST} or wider than {LARGEST} are trained by adam, with the values that are "
-        "named so below; the variant and the preset may have others."
+        "Grey images are trained by shampoo. Colour images, --variant cnn, --preset poster and paper, and runs with a "
+        f"network narrower than {SMALLEST} or wider than {LARGEST} are trained by adam, with the values that "
+        "stand after 'with adam' below; a variant or a preset may have others."
     )
     return textwrap.fill(text, 76)
 

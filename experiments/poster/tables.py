@@ -182,11 +182,7 @@ def differs(figures: dict[str, Result]) -> str:
             + f"{' + '.join(f'{n / 1e6:.2g} M' for n in parameters.values()) or '–'} parameters",
         ),
         ("Loss", "non-saturating", escape(loss + penalty)),
-        (
-            "Optimiser",
-            "Adam, learning rate 2e-05, batch 128",
-            optimisers(figures),
-        ),
+        ("Optimiser", "Adam, learning rate 2e-05, batch 128", optimisers(figures)),
         ("Spectral norm", "meant, but a misspelt argument left it off", spectral_norm(figures)),
     ]
     body = [("", [f"<th scope=row>{what}</th><td>{a}</td><td>{b}</td>"]) for what, a, b in points]
