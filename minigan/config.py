@@ -71,6 +71,7 @@ class Config:
     g_overlap: int = option(2, "G: pixels by which a patch overlaps each neighbour", least=0, most=LARGEST_SIZE)
     g_reach: float = option(2.0, "G: pixels are g_reach tanh(...), clipped to [-1, 1]", least=1)
     g_points: int = option(2, "G: a pixel is the mean of N x N points", least=1, most=16)
+    g_level: bool = option(True, "G: its images are, on average, as bright as the real ones; not in training")
     g_position: str = option("learned", "G: position embedding", ["learned", "sine"])
     g_mapping: int = option(2, "G: layers of the mapping network", least=1, most=100)
     g_head: str = option("siren", "G: from token to pixels", ["siren", "fourier", "linear"])

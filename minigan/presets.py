@@ -32,6 +32,7 @@ BEFORE: dict[str, Any] = {
     "g_overlap": 0,
     "g_reach": 1.0,
     "g_points": 1,
+    "g_level": False,
     "optimizer": "adam",
     "lookahead": 0,
 }
@@ -98,9 +99,16 @@ PRESETS: dict[str, dict[str, Any]] = {
 }
 
 # Colour images have no background to start from. A weaker penalty lets D see their details; it must not fade at the
-# end, or D runs away. Four points a pixel would make a step at 64 × 64 half as long again, and were not tried; nor was
-# Shampoo.
-COLOUR: dict[str, Any] = {"background": 0.0, "r1": 2.0, "r2": 2.0, "g_points": 1, "optimizer": "adam"}
+# end, or D runs away. Four points a pixel would make a step at 64 × 64 half as long again, and were not tried; nor were
+# Shampoo and levels.
+COLOUR: dict[str, Any] = {
+    "background": 0.0,
+    "r1": 2.0,
+    "r2": 2.0,
+    "g_points": 1,
+    "g_level": False,
+    "optimizer": "adam",
+}
 
 VARIANTS: dict[str, dict[str, Any]] = {
     "vitgan": {},
@@ -120,6 +128,7 @@ VARIANTS: dict[str, dict[str, Any]] = {
         "optimizer": "adam",
         "steps": 8000,
         "g_points": 1,
+        "g_level": False,
         "d_norm": "none",
         "g_lr": 2e-3,
         "d_lr": 2e-3,

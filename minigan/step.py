@@ -21,6 +21,7 @@ from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.labels import class_shares
+from minigan.level import channel_means, find_level
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.ranks import One
 from minigan.sampling import generate
@@ -74,6 +75,8 @@ class GAN:
         optimisers = {"discriminator": self.adam_d, "generator": self.adam_g} if c.lookahead else {}
         self.lookahead = {name: Lookahead(adam.flat, c.lookahead) for name, adam in optimisers.items()}
         self.ema = EMA(self.generator)
+        levelled = getattr(self.generator, "level", None) is not None
+        self.means = channel_means(images) if levelled else None  # of the real images
         self.rng = RandomStream(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
@@ -324,6 +327,19 @@ class GAN:
             return c.penalty_start ** (1 - done / ramp)
         return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
+    def level(self) -> None:
+        """Make the images of the averaged generator as bright as the real ones, if the configuration says so.
+
+        The shift stays until the next call, and training does not see it. All ranks call this together.
+        """
+        means = self.means
+        if means is None:
+            return
+        level = self.world.first_alone(lambda: find_level(self.ema.model, means))
+        for generator in (self.generator, self.ema.model):  # the average copies the buffers of the generator
+            told: Any = generator
+            told.level.data[...] = self.xp.asarray(level)
+
     def sample(self, z: Any, classes: Any = None, shared: bool = False) -> np.ndarray:
         """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3).
 
@@ -350,7 +366,9 @@ class GAN:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.model}
         with reading(source, "does not fit the networks of this run"):
             for name, network in networks.items():
-                network.load_state_dict(arrays[name])
+                level = {key: a for key, a in network.state_dict().items() if key == "level"}  # measured, not learned
+                learned = {key: a for key, a in arrays[name].items() if key != "level"}
+                network.load_state_dict(learned | level)
         for lookahead in self.lookahead.values():
             lookahead.restart()
         if self.config.classes:  # the shares are those of these images, not of the other run's

@@ -304,13 +304,16 @@ class Run:
                     self.note_schedule()
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
+                evaluated = bool(c.eval_every) and k % c.eval_every == 0
+                if evaluated or ended:
+                    gan.level()
                 if k % c.log_every == 0 or ended:
                     bar.set_postfix_str(self._log())
                 if k % c.sample_every == 0 or ended:
                     self.save_samples()
                 if c.spectra_every and (k % c.spectra_every == 0 or ended):
                     self.log_spectra()
-                if c.eval_every and k % c.eval_every == 0 and not ended:
+                if evaluated and not ended:
                     if figures := self.log_evaluation(*self.showing.samples(c.eval_samples, shared=True)):
                         Progress.write(f"step {k:,}: {describe(figures)}", file=sys.stderr)
                 if k % c.save_every == 0 and not ended:

@@ -230,6 +230,7 @@ class Generator(Module):
     tanh alone only tends to black and white, so its strokes stay grey.
     points: G draws points × points points in each pixel, blends and clips them, and a pixel is their mean. So edges are
     smooth. A coordinate network draws any number of points with the same weights.
+    level: in evaluation a shift of each channel comes before the tanh, a buffer that `minigan.level` sets.
     head: how a token becomes pixels, "siren" or "fourier" (ImplicitPatch) or "linear". background: the pixel value that
     the untrained generator draws about. ValueError for other heads, for points below 1, and for patches that do not
     tile the image.
@@ -259,6 +260,7 @@ class Generator(Module):
         overlap: int = 0,
         reach: float = 1.0,
         points: int = 1,
+        level: bool = False,
         classes: int = 0,
         *,
         rng: RandomStream,
@@ -289,6 +291,7 @@ class Generator(Module):
         else:
             self.head = ImplicitPatch(width, drawn, channels, head_width, omega, fourier=head == "fourier", rng=rng)
         self.head.out.bias.data[...] = background
+        self.level = Buffer(np.zeros((channels, 1, 1), np.float32)) if level else None
         self.classes = ClassInput(classes, width, rng=rng) if classes else None
 
     @property
@@ -297,6 +300,13 @@ class Generator(Module):
         return [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        x = self.drawn(z, c)
+        x = self.shaded(x if self.level is None or self.training else x + self.level)
+        # Clipped after the mean, runs ended farther from the floor: docs/experiments.md, "the mean of four points".
+        return x if self.points == 1 else mean_of_squares(x, self.points)
+
+    def drawn(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+        """The points before the tanh, (B, C, points · H, points · W)."""
         w = with_class(self.classes, self.mapping(z), c)  # (B, D)
         h = self.position()  # (1, N, D)
         if self.tokens is None:
@@ -311,10 +321,11 @@ class Generator(Module):
             h = block(h, style1, style2)
         y = self.norm(h, *style[-1])  # (B, N, D)
         patches = self.head(y)  # (B, N, P², C), P in points
-        x = unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
-        x = ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))  # (B, C, points · H, points · W)
-        # Clipped after the mean, runs ended farther from the floor: docs/experiments.md, "the mean of four points".
-        return x if self.points == 1 else mean_of_squares(x, self.points)
+        return unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
+
+    def shaded(self, x: Tensor) -> Tensor:
+        """Points before the tanh, of any shape, as values in [−1, 1]."""
+        return ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
 
 
 class Discriminator(Module):

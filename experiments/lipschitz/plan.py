@@ -61,9 +61,11 @@ class Size:
     def flags(self) -> list[str]:
         width = f"--g-width {self.width} --g-head-width {self.width} --d-width {self.width}"
         every = max(1, self.steps // MOMENTS)
-        # By Adam: the rates are multiples of its own, and the question is what the tools do, not the optimiser.
-        run = f"--optimizer adam --steps {self.steps} --eval-every 0 --digits 20000 --spectra-every {every}"
-        return [*run.split(), *width.split()]
+        # By Adam: the rates are multiples of its own, and the question is what the tools do, not the optimiser. Without
+        # a level, which would hide whether the game finds the brightness.
+        game = "--optimizer adam --no-g-level --digits 20000"
+        run = f"--steps {self.steps} --eval-every 0 --spectra-every {every}"
+        return [*game.split(), *run.split(), *width.split()]
 
 
 def plan(size: Size) -> list[Job]:

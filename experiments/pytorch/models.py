@@ -82,7 +82,7 @@ class Network:
     """One of our networks with its values: `p` are its tensors by name, `weights` the trained ones."""
 
     def __init__(self, network: Any, c: Config, best: bool = False, device: str = "cpu"):
-        self.c, self.best = c, best
+        self.c, self.best, self.training = c, best, network.training
         self.p = {name: torch.tensor(a, device=device) for name, a in network.state_dict().items()}
         self.weights = {name: self.p[name].requires_grad_(True) for name, _ in network.named_parameters()}
 
@@ -156,6 +156,8 @@ class Generator(Network):
             image = F.fold(patches, (grid * patch, grid * patch), patch + 2 * overlap, padding=overlap, stride=patch)
         else:
             image = F.pixel_shuffle(pixels.permute(0, 3, 2, 1).reshape(n, -1, grid, grid), patch)
+        if "level" in self.p and not self.training:
+            image = image + self.p["level"]
         x = c.g_reach * torch.tanh(image)
         x = x + (x.clamp(-1, 1) - x).detach() if c.g_reach > 1 else x
         return F.avg_pool2d(x, c.g_points) if c.g_points > 1 else x

@@ -136,7 +136,8 @@ def test_pytorch_draws_the_same_images_from_the_exported_weights(run, tmp_path):
     arrays, metadata, _ = read_safetensors(path.read_bytes())
     config = saved_config({"config": json.loads(metadata["config"])}, path)
     network, _ = build(config)
-    network.load_state_dict(arrays)
+    network.eval().load_state_dict(arrays)
+    assert network.level.data != 0
     twin = TWINS[type(network).__name__](network, config)
     z = latents(config, 3, "float32")
     ours = load_generator(run / "checkpoint.h5")[0](Tensor(z)).data
