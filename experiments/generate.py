@@ -67,7 +67,8 @@ def parser() -> argparse.ArgumentParser:
         "--label",
         nargs="+",
         metavar="K",
-        help="of a run with --labels: the classes that images take in turn, or all (default: drawn by their shares)",
+        help="of a run with --labels: the classes that images take in turn, by number or by the name of their folder, "
+        "or all (default: drawn by their shares)",
     )
     p.add_argument("--device", default="auto", help="cpu, cuda or auto, the GPU if there is one (default: auto)")
     p.add_argument(
@@ -115,8 +116,8 @@ def main(argv: list[str]) -> int:
     out = args.out or free_directory(path.parent / "generated", unless=is_unfinished)
     if asked or not args.export:
         refuse_filled(out)
-    generator, config, digest = load_hashed(path, device)
-    labels_of = choose_labels(args, generator)
+    generator, config, names, digest = load_hashed(path, device)
+    labels_of = choose_labels(args, generator, names)
     world().check_equal([np.frombuffer(digest.encode(), np.uint8)], f"the files {path}")
     if args.export:
         if world().first:
@@ -129,7 +130,7 @@ def main(argv: list[str]) -> int:
         for _ in drawn(wanted(args), args.seed, generator, config, labels_of):
             pass
         return 0
-    told = f"; label {', '.join(map(str, args.label))}" if args.label else ""
+    told = f"; label {', '.join(names[k] if names else str(k) for k in args.label)}" if args.label else ""
     print(f"{path}: {config.variant}, {config.image_size} × {config.image_size}{told}; device {device}", flush=True)
     with filled_whole(out) as directory:
         write(args, path, digest, generator, config, labels_of, directory)
@@ -149,20 +150,29 @@ def refuse_filled(out: Path) -> None:
         raise InputError(f"{out} exists and is not an empty directory: choose another --out")
 
 
-def load_hashed(path: Path, device: str) -> tuple[Any, "Config", str]:
-    """The generator, its configuration, and the SHA-256 of its file.
+def load_hashed(path: Path, device: str) -> tuple[Any, "Config", list[str], str]:
+    """The generator, its configuration, the names of its classes ([] without names), and the SHA-256 of its file.
 
     A training at work may replace the file between two looks at it, so both looks must find the same one.
     """
+    from minigan import checkpoint
     from minigan.errors import InputError
-    from minigan.sampling import load_generator
+    from minigan.sampling import make_generator
 
     for _ in range(10):
         digest = hashlib.sha256(path.read_bytes()).hexdigest() if path.is_file() else ""
-        generator, config = load_generator(path, device)
+        arrays, meta = checkpoint.load(path)
+        generator, config = make_generator(arrays, meta, path, device)
         if hashlib.sha256(path.read_bytes()).hexdigest() == digest:
-            return generator, config, digest
+            return generator, config, class_names(meta, config), digest
     raise InputError(f"{path} is replaced again and again: copy it first")
+
+
+def class_names(meta: dict[str, Any], config: "Config") -> list[str]:
+    """The names of the classes in the meta of a checkpoint, in their order; [] unless each class has one."""
+    names = meta.get("class_names")
+    fits = isinstance(names, list) and len(names) == config.classes and all(isinstance(name, str) for name in names)
+    return names if isinstance(names, list) and fits else []
 
 
 def check(args: argparse.Namespace) -> None:
@@ -227,8 +237,11 @@ def filled_whole(directory: Path) -> Iterator[Path]:
             directory.rmdir()
 
 
-def choose_labels(args: argparse.Namespace, generator: Any) -> Labels:
-    """How images get their classes from --label, which becomes a list of whole numbers, or None."""
+def choose_labels(args: argparse.Namespace, generator: Any, names: list[str]) -> Labels:
+    """How images get their classes from --label, which becomes a list of whole numbers, or None.
+
+    A word that is the name of a class means this class, even if it is a number too.
+    """
     import numpy as np
 
     from minigan.errors import InputError
@@ -239,11 +252,14 @@ def choose_labels(args: argparse.Namespace, generator: Any) -> Labels:
     if generator.classes is None:
         raise InputError(f"{args.checkpoint} was trained without --labels, so --label has nothing to choose from")
     known = np.flatnonzero(generator.classes.shares.numpy()).tolist()
-    if args.label == ["all"]:
-        args.label = [str(k) for k in known]
-    if wrong := [k for k in args.label if not k.isdecimal() or int(k) not in known]:
-        raise InputError(f"--label {wrong[0]}: the run has the classes {in_words(known)}; give some of them, or all")
-    args.label = [int(k) for k in args.label]
+    numbers = {str(k): k for k in known} | {names[k]: k for k in known if names}
+    asked = args.label
+    if asked == ["all"] and "all" not in names:
+        asked = [names[k] if names else str(k) for k in known]
+    if wrong := [word for word in asked if word not in numbers]:
+        has = listed([names[k] for k in known]) if names else in_words(known)
+        raise InputError(f"--label {wrong[0]}: the run has the classes {has}; give some of them, or all")
+    args.label = [numbers[word] for word in asked]
     return lambda numbers: np.array([args.label[i % len(args.label)] for i in numbers])
 
 
@@ -251,7 +267,12 @@ def in_words(numbers: list[int]) -> str:
     """Ascending whole numbers in words: "0 to 9" where there are no gaps."""
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]} to {numbers[-1]}"
-    return ", ".join(map(str, numbers[:20])) + (" and more" if len(numbers) > 20 else "")
+    return listed([*map(str, numbers)])
+
+
+def listed(words: list[str]) -> str:
+    """The first twenty words."""
+    return ", ".join(words[:20]) + (" and more" if len(words) > 20 else "")
 
 
 def wanted(args: argparse.Namespace) -> int:

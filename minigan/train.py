@@ -99,6 +99,7 @@ class Run:
             "config": dataclasses.asdict(self.gan.config),
             "data": self.data_options,
             "data_hash": self.data_hash,
+            "class_names": self.data.class_names,
             "seconds": self.seconds,
             "command": self.command,
             "best": self.best,

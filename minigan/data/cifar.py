@@ -22,6 +22,7 @@ from minigan.unpickle import NUMPY, PickledArray, restricted_load
 _BATCHES = {"train": [f"data_batch_{i}" for i in range(1, 6)], "test": ["test_batch"]}
 _PLACES = ("", "cifar-10-batches-py", "cifar-10-batches-bin", "cifar-10-python.tar.gz", "cifar-10-binary.tar.gz")
 _PIXELS = 3 * 32 * 32
+CLASSES = ["airplane", "automobile", "bird", "cat", "deer", "dog", "frog", "horse", "ship", "truck"]  # as published
 _LARGEST = 1 << 26  # bytes that a batch may have; the real ones have 31 million
 
 
@@ -52,7 +53,8 @@ def load_cifar10(path: str | os.PathLike, split: str = "train") -> Dataset:
         planes.append(batch_planes)
         labels.append(batch_labels)
     images = np.concatenate(planes).reshape(-1, 3, 32, 32).transpose(0, 2, 3, 1)
-    return Dataset(np.ascontiguousarray(images), np.concatenate(labels).astype(np.int64), "CIFAR-10", 10)
+    found = np.concatenate(labels).astype(np.int64)
+    return Dataset(np.ascontiguousarray(images), found, "CIFAR-10", len(CLASSES), class_names=CLASSES)
 
 
 def holds_cifar10(folder: Path) -> bool:

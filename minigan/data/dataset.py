@@ -22,6 +22,7 @@ class Dataset:
     classes: int | None  # None without labels
     digest: str | None = None  # changes with the images; None if it is not known without reading them all
     skipped: int = 0  # unreadable pictures that were left out
+    class_names: list[str] | None = None  # None where the classes have numbers alone
 
     def __len__(self) -> int:
         return len(self.images)

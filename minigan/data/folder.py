@@ -54,8 +54,9 @@ def load_images(path: str | os.PathLike, size: int | None = None, skip: bool = F
         refuse(bad, root)
     leave_out(bad, len(files), root)
     assert images is not None
-    labels, classes = label(kept)
-    return Dataset(images[: len(kept)], labels, root.resolve().name, classes, skipped=len(bad))
+    labels, names = label(kept)
+    classes = len(names) if names else None
+    return Dataset(images[: len(kept)], labels, root.resolve().name, classes, skipped=len(bad), class_names=names)
 
 
 def attempt(bad: dict[str, str], name: object, read: Callable[[], Any]) -> Any:
@@ -142,8 +143,8 @@ def find_pictures(root: Path) -> Found:
     return found
 
 
-def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
-    """The classes of relative paths by sub-folder, int64 (N,), and their number.
+def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, list[str] | None]:
+    """The classes of relative paths by sub-folder, int64 (N,), and the names of these in the order of the classes.
 
     None for both unless every file lies in one of several sub-folders.
     """
@@ -154,4 +155,4 @@ def label(files: Sequence[PurePath]) -> tuple[np.ndarray | None, int | None]:
     numbers = all(name.isdecimal() for name in names)
     order = sorted(names, key=lambda name: (int(name) if numbers else 0, name))  # 2 before 10
     index = {name: i for i, name in enumerate(order)}
-    return np.array([index[parent[0]] for parent in parents], np.int64), len(order)
+    return np.array([index[parent[0]] for parent in parents], np.int64), order

@@ -91,14 +91,15 @@ def load_pictures(
     if size < 1:
         raise InputError(f"the image size must be positive, not {size}")
     found = cached(path, Recipe(size), cache, skip)
-    labels, classes = label([PurePosixPath(name) for name in found.names])
+    labels, names = label([PurePosixPath(name) for name in found.names])
     name, images = Path(path).resolve().name, found.images
     if holdout:
         rows = np.flatnonzero(held_out(found.names, holdout) == (split == "test"))
         if not len(rows):
             raise InputError(f"--holdout {holdout:g} of {len(found.names):,} pictures leaves no {split} images")
         images, labels = images.take(rows), None if labels is None else labels[rows]
-    return Dataset(hold_or_stream(images, stream), labels, name, classes, images.digest, len(found.skipped))
+    held, classes = hold_or_stream(images, stream), len(names) if names else None
+    return Dataset(held, labels, name, classes, images.digest, len(found.skipped), names)
 
 
 def held_out(names: Sequence[str], share: float) -> np.ndarray:

@@ -1,5 +1,6 @@
 """Classes: how both networks are told them, which ones a batch, a grid and a sample have, and how they are judged."""
 
+import argparse
 import dataclasses
 from types import SimpleNamespace
 
@@ -292,6 +293,29 @@ def test_a_class_that_the_run_does_not_have_is_one_sentence(run, tmp_path, label
     assert not (tmp_path / "new").exists()
 
 
+@pytest.mark.parametrize(
+    "names, asked, found",
+    [
+        (["cat", "dog", "2"], ["dog", "2"], [1, 2]),
+        (["5", "3", "x"], ["3", "0", "x"], [1, 0, 2]),  # the name 3 comes before the number 3
+        (["cat", "all", "dog"], ["all"], [1]),
+        (["cat", "ape", "dog"], ["all"], [0, 1, 2]),
+        ([], ["2", "0"], [2, 0]),
+    ],
+)
+def test_a_class_is_asked_for_by_name_or_by_number(names, asked, found):
+    generator = build(resolve(**{**TINY, "classes": 3}))[0]
+    args = argparse.Namespace(label=asked, checkpoint="run")
+    labels_of = generate_command.choose_labels(args, generator, names)
+    assert args.label == found and labels_of(range(4)).tolist() == [found[i % len(found)] for i in range(4)]
+
+
+@pytest.mark.parametrize("names", [None, "abc", ["a", "b"], ["a", "b", 3], {"a": 1, "b": 2, "c": 3}])
+def test_names_that_do_not_fit_the_classes_are_none(names):
+    assert generate_command.class_names({"class_names": names}, resolve(**{**TINY, "classes": 3})) == []
+    assert generate_command.class_names({}, resolve(**{**TINY, "classes": 3})) == []
+
+
 def test_a_run_without_labels_has_no_class_to_choose(tmp_path):
     gan = tiny_gan("cnn")
     arrays, meta = gan.state()
@@ -323,6 +347,13 @@ def test_a_folder_for_each_class_trains_and_is_compared(tmp_path, monkeypatch, c
     flags = ["--labels", "--data", "data", "--device", "cpu", "--no-loops", "--out", "run", *sizes]
     assert mnist.main(flags) == 0
     assert checkpoint.load(tmp_path / "run" / "checkpoint.h5")[1]["config"]["classes"] == 3
+    for label in ("b", "1"):
+        assert generate_command.main(["run", "--label", label, "--num", "2", "--hdf5", "--out", f"drawn-{label}"]) == 0
+        assert "label b" in capsys.readouterr().out
+    named, numbered = (h5py.File(tmp_path / f"drawn-{label}" / "samples.h5") for label in ("b", "1"))
+    np.testing.assert_array_equal(named["images"][:], numbered["images"][:])
+    with pytest.raises(InputError, match="--label z: the run has the classes a, b, c; give some of them, or all"):
+        generate_command.main(["run", "--label", "z", "--out", "none"])
     assert fid.main(["run", "data", "--num", "6", "--device", "cpu", "--features", "random"]) == 0
     assert "random-FID" in capsys.readouterr().out
 
