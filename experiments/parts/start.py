@@ -68,7 +68,7 @@ def start_plan(
     """`start` from a plan. `held` keeps what is held until the run ends."""
     from autograd import use_tf32
     from minigan.directories import hold_run, new_directory
-    from minigan.evaluate import make_evaluator
+    from minigan.evaluate import LEAST, make_evaluator
     from minigan.ranks import world
     from minigan.step import GAN
     from minigan.train import Run
@@ -107,6 +107,8 @@ def start_plan(
         lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
         print(evaluator.describe())
+    elif evaluation.get("features") != "none":
+        print(f"not evaluated: that takes at least {LEAST} real images")
     return train(run)
 
 

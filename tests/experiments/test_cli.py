@@ -147,3 +147,12 @@ def test_images_of_other_sizes_and_colours_train(tmp_path):
     run = ["--data", str(tmp_path), "--size", "32", "--g-patch", "8", "--d-patch", "8", "--steps", "2"]
     assert mnist.main([*run, *SMALL, *DEVICE, "--augment", "color,flip", "--out", str(tmp_path / "run")]) == 0
     assert (tmp_path / "run" / "samples.h5").exists()
+
+
+@pytest.mark.usefixtures("no_report")
+@pytest.mark.parametrize("images, told", [(5, True), (6, False)])
+def test_too_few_images_to_evaluate_with_are_said(tmp_path, capsys, images, told):
+    for i in range(images):
+        Image.fromarray(np.full((28, 28), 40 * i, np.uint8)).save(tmp_path / f"{i}.png")
+    assert mnist.main(["--data", str(tmp_path), "--steps", "1", *SMALL, *DEVICE, "--out", str(tmp_path / "run")]) == 0
+    assert ("not evaluated: that takes at least 6 real images" in capsys.readouterr().out) == told
