@@ -52,7 +52,8 @@ def differences(result: Result) -> list[str]:
     today = dataclasses.asdict(configuration(result.job, *of_data))
     options = [f"{k} {recorded.get(k)}, now {v}" for k, v in today.items() if recorded.get(k) != v]
     if not options:  # a flag may say what is the default anyway
-        return [words for name, words in flags.items() if name not in map(flag_of, today)]
+        fields = set(map(flag_of, today))
+        return [words for name, words in flags.items() if name.replace("--no-", "--", 1) not in fields]
     return [*flags.values()] or options
 
 

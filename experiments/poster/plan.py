@@ -69,11 +69,12 @@ ABLATION = {  # name: flags in addition to those of the full ViTGAN
     "diffaug": "--augment translation,cutout,brightness,contrast --augment-p 0.8",
 }
 SEEDS = 3
+AS_TRAINED = "--no-g-level"  # of all runs: the CNN has no level, and the others are not to be ahead by that
 
 
 def plan(scale: Scale, data: Path | None = None, faces: Path | None = None, inception: Path | None = None) -> list[Job]:
     """The jobs of a scale, in the order in which they start."""
-    judge = ["--inception", str(inception)] if inception else []
+    judge = [AS_TRAINED, *(["--inception", str(inception)] if inception else [])]
     digits = ["--data", str(data)] if data else []
     jobs = []
     for name, flags in (FIGURES | BESIDE if data else FIGURES).items():

@@ -1,6 +1,7 @@
 """What `python -m experiments.poster` trains, and when other settings are refused."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import pytest
@@ -106,11 +107,23 @@ def test_other_settings_are_refused_or_set_aside(tmp_path, capsys):
     assert "a-old" in capsys.readouterr().out
 
 
+def test_a_flag_that_says_what_was_so_anyway_is_no_other_setting(tmp_path):
+    """A run from before there was a level, and the same without it."""
+    old = configured(tmp_path, job("figures/a"), g_level=False)
+    config = json.loads((old / "config.json").read_text())
+    del config["options"]["g_level"]
+    (old / "config.json").write_text(json.dumps(config))
+    assert not differences(look(job("figures/a", "--no-g-level"), tmp_path))
+    assert differences(look(job("figures/a"), tmp_path)) == ["g_level False, now True"]
+
+
 def test_runs_on_drawn_digits_are_refused_with_data(tmp_path):
     """The flags of drawn runs are written out: those trained before are known again, and those only."""
     before = {
-        "faces": Job("figures/faces", "celeba", tuple("--steps 4500 --eval-every 450 --size 32".split())),
-        "vitgan": Job("figures/vitgan", "mnist", tuple("--variant vitgan --steps 4500 --eval-every 450".split())),
+        "faces": Job("figures/faces", "celeba", tuple("--steps 4500 --eval-every 450 --size 32 --no-g-level".split())),
+        "vitgan": Job(
+            "figures/vitgan", "mnist", tuple("--variant vitgan --steps 4500 --eval-every 450 --no-g-level".split())
+        ),
     }
     for j in before.values():
         configured(tmp_path, j)
