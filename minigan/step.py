@@ -3,6 +3,7 @@
 A step never waits for the device: losses and norms stay there, in a buffer that the loop reads now and then.
 """
 
+import functools
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from typing import Any
@@ -75,8 +76,8 @@ class GAN:
         optimisers = {"discriminator": self.adam_d, "generator": self.adam_g} if c.lookahead else {}
         self.lookahead = {name: Lookahead(adam.flat, c.lookahead) for name, adam in optimisers.items()}
         self.ema = EMA(self.generator)
-        levelled = getattr(self.generator, "level", None) is not None
-        self.means = channel_means(images) if levelled else None  # of the real images
+        self.levelled = c.g_level and c.variant != "cnn"
+        self.means = functools.cache(lambda: channel_means(images))  # of the real images, read when first asked for
         self.rng = RandomStream(c.seed + 2**32, device)
         self.loss = LOSSES[c.loss]
         self.augment = Augment(c.augment, c.augment_p, c.background)
@@ -327,18 +328,18 @@ class GAN:
             return c.penalty_start ** (1 - done / ramp)
         return c.penalty_end ** ((done - ramp) / (1 - ramp)) if ramp < 1 else 1.0
 
-    def level(self) -> None:
+    def set_level(self, lasting: bool = True) -> None:
         """Make the images of the averaged generator as bright as the real ones, if the configuration says so.
 
-        The shift stays until the next call, and training does not see it. All ranks call this together.
+        The shift stays until the next call; with lasting=False until the next step, after which it is as it was before.
+        Training does not see it. All ranks call this together.
         """
-        means = self.means
-        if means is None:
+        if not self.levelled:
             return
-        level = self.world.first_alone(lambda: find_level(self.ema.model, means))
-        for generator in (self.generator, self.ema.model):  # the average copies the buffers of the generator
-            told: Any = generator
-            told.level.data[...] = self.xp.asarray(level)
+        level = self.world.first_alone(lambda: find_level(self.ema.model, self.means()))
+        generators: list[Any] = [self.ema.model, *([self.generator] if lasting else [])]
+        for generator in generators:  # with each step the average copies the buffers of the generator
+            generator.level.data[...] = self.xp.asarray(level)
 
     def sample(self, z: Any, classes: Any = None, shared: bool = False) -> np.ndarray:
         """Images of the averaged generator for z (n, latent), uint8 on the host, (n, H, W) or (n, H, W, 3).

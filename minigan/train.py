@@ -305,11 +305,11 @@ class Run:
                     self.note_schedule()
                 k, ended = gan.steps_done, gan.steps_done == c.steps
                 self.seconds = before + time.perf_counter() - started
-                evaluated = bool(c.eval_every) and k % c.eval_every == 0
-                if evaluated or ended:
-                    gan.level()
                 if k % c.log_every == 0 or ended:
                     bar.set_postfix_str(self._log())
+                evaluated = bool(c.eval_every) and k % c.eval_every == 0
+                if evaluated or ended:
+                    gan.set_level()
                 if k % c.sample_every == 0 or ended:
                     self.save_samples()
                 if c.spectra_every and (k % c.spectra_every == 0 or ended):
@@ -321,6 +321,8 @@ class Run:
                     self.save()
                 self.stop_signal = self.world.most(self.stop_signal or self.asked or 0) or None
             bar.close()
+            if gan.steps_done < c.steps:
+                gan.set_level(lasting=False)  # it goes on as if it had not been stopped
             self.save()
             self.saved = True
             if self.stop_signal is None:

@@ -300,12 +300,12 @@ class Generator(Module):
         return [norm for block in self.blocks for norm in (block.norm1, block.norm2)] + [self.norm]
 
     def forward(self, z: Tensor, c: Tensor | None = None) -> Tensor:
-        x = self.drawn(z, c)
-        x = self.shaded(x if self.level is None or self.training else x + self.level)
+        x = self.pre_activation(z, c)
+        x = self.activation(x if self.level is None or self.training else x + self.level)
         # Clipped after the mean, runs ended farther from the floor: docs/experiments.md, "the mean of four points".
         return x if self.points == 1 else mean_of_squares(x, self.points)
 
-    def drawn(self, z: Tensor, c: Tensor | None = None) -> Tensor:
+    def pre_activation(self, z: Tensor, c: Tensor | None = None) -> Tensor:
         """The points before the tanh, (B, C, points · H, points · W)."""
         w = with_class(self.classes, self.mapping(z), c)  # (B, D)
         h = self.position()  # (1, N, D)
@@ -323,8 +323,8 @@ class Generator(Module):
         patches = self.head(y)  # (B, N, P², C), P in points
         return unpatchify(patches, self.grid, self.patch) if self.blend is None else self.blend(patches)
 
-    def shaded(self, x: Tensor) -> Tensor:
-        """Points before the tanh, of any shape, as values in [−1, 1]."""
+    def activation(self, x: Tensor) -> Tensor:
+        """The values in [−1, 1] of points x before the tanh, of any shape."""
         return ops.tanh(x) if self.reach == 1 else clamp(self.reach * ops.tanh(x))
 
 

@@ -69,6 +69,7 @@ def networks(config: "Config") -> dict[str, Any]:
     """The fields of a configuration that say how its networks are built."""
     names = [field.name for field in dataclasses.fields(config)]
     wanted = names[names.index(FIRST_OF_NETWORKS) : names.index(LAST_OF_NETWORKS) + 1]
+    wanted.remove("g_level")  # it is measured, not learned, so weights do not decide it
     return {name: getattr(config, name) for name in ("variant", *wanted)}
 
 
