@@ -16,7 +16,7 @@ from autograd.arrays import Numbers, device_module, keep_freed_memory, to_device
 from autograd.random import Part, RandomStream
 from autograd.registry import routine
 from minigan.augment import Augment
-from minigan.config import Config, build
+from minigan.config import Config, build, check
 from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.errors import InputError
@@ -44,8 +44,8 @@ class GAN:
     `minigan.accelerate.use("cuda")` first, as the commands do.
     world: the ranks that share each batch. Each takes its share in `config.accumulate` parts, one after the other.
     Neither changes a result, but for its rounding.
-    InputError for a batch that cannot be shared equally, for classes without a label for each image, and for images
-    that are not of the configuration's size and channels.
+    InputError for a configuration that `check` refuses, for a batch that cannot be shared equally, for classes without
+    a label for each image, and for images that are not of the configuration's size and channels.
     """
 
     def __init__(
@@ -58,7 +58,7 @@ class GAN:
         graph: bool = False,
         world: One | None = None,
     ):
-        c = self.config = config
+        c = self.config = check(config)
         self.world = world or One()
         check_shares(c, self.world.size)
         check_images(c, images)

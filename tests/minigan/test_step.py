@@ -95,6 +95,11 @@ def test_weights_from_another_run_are_where_lookahead_goes_back_to():
     np.testing.assert_array_equal(gan.lookahead["discriminator"].slow.data, other.adam_d.flat.data)
 
 
+def test_a_configuration_made_by_hand_is_checked():
+    with pytest.raises(InputError, match="32 to 256 features, not of --g-width 16: use --optimizer adam"):
+        GAN(config.Config(g_width=16), np.zeros((8, 28, 28), np.uint8))
+
+
 @pytest.mark.parametrize("flag, width", [("g_width", 16), ("d_width", 28), ("g_width", 512)])
 def test_shampoo_with_hardly_a_matrix_to_whiten_is_one_sentence(flag, width):
     with pytest.raises(InputError, match=f"32 to 256 features, not of --{flag[0]}-width {width}: use --optimizer adam"):
