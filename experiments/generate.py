@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from experiments.cli import run_main
+from experiments.parts.describe import listed
 from experiments.parts.device import choose_device
 from experiments.parts.outputs import export, write_projection
 
@@ -240,7 +241,7 @@ def filled_whole(directory: Path) -> Iterator[Path]:
 def choose_labels(args: argparse.Namespace, generator: Any, names: list[str]) -> Labels:
     """How images get their classes from --label, which becomes a list of whole numbers, or None.
 
-    A word that is the name of a class means this class, even if it is a number too.
+    A class is its name, or its number if no name is a number.
     """
     import numpy as np
 
@@ -252,9 +253,13 @@ def choose_labels(args: argparse.Namespace, generator: Any, names: list[str]) ->
     if generator.classes is None:
         raise InputError(f"{args.checkpoint} was trained without --labels, so --label has nothing to choose from")
     known = np.flatnonzero(generator.classes.shares.numpy()).tolist()
-    numbers = {str(k): k for k in known} | {names[k]: k for k in known if names}
+    numbers = {names[k]: k for k in known if names}
+    if not any(name.isdecimal() for name in names):
+        numbers |= {str(k): k for k in known}
     asked = args.label
-    if asked == ["all"] and "all" not in names:
+    if "all" in asked and "all" not in names:
+        if len(asked) > 1:
+            raise InputError("--label all stands alone")
         asked = [names[k] if names else str(k) for k in known]
     if wrong := [word for word in asked if word not in numbers]:
         has = listed([names[k] for k in known]) if names else in_words(known)
@@ -268,11 +273,6 @@ def in_words(numbers: list[int]) -> str:
     if numbers == list(range(numbers[0], numbers[-1] + 1)):
         return f"{numbers[0]} to {numbers[-1]}"
     return listed([*map(str, numbers)])
-
-
-def listed(words: list[str]) -> str:
-    """The first twenty words."""
-    return ", ".join(words[:20]) + (" and more" if len(words) > 20 else "")
 
 
 def wanted(args: argparse.Namespace) -> int:

@@ -26,6 +26,11 @@ def say_images(gan: "GAN", data: "Dataset", how: str = "") -> None:
         )
 
 
+def listed(words: list[str]) -> str:
+    """The first twenty words."""
+    return ", ".join(words[:20]) + (" and more" if len(words) > 20 else "")
+
+
 def optimiser(name: str, lookahead: int) -> str:
     """How both networks are trained, in words."""
     return {"adam": "Adam", "shampoo": "Shampoo"}[name] + (" with Lookahead" if lookahead else "")

@@ -137,7 +137,8 @@ def check_flags(args: argparse.Namespace, device: str) -> None:
         raise InputError(f"--minutes must be at most {MOST_MINUTES:,}, ten years, not {args.minutes:g}")
     if sum(x is not None for x in (args.steps, args.epochs, args.minutes)) > 1:
         raise InputError("give one of --steps, --epochs and --minutes")
-    given = {flag for flag, value in vars(args).items() if value is not None and value is not False}
+    optional = {*given_options(args), "stream"}  # --no-x gives False, and None where it is not given
+    given = {f for f, value in vars(args).items() if value is not None and (value is not False or f in optional)}
     if args.resume and given - {"resume", "steps", "device", "no_graph", "tf32", "track", "dry_run"}:
         raise InputError(
             "--resume goes on with its own settings: only --steps, --device, --no-graph, --tf32, --track and --dry-run "

@@ -36,8 +36,10 @@ def new_plan(
     weights = read_weights(args.init) if args.init else None
     data = load_again(load, options, args.config) if args.config else load(options)
     image = {"image_size": data.images.shape[1], "channels": 3 if data.images.ndim == 4 else 1}
-    if args.labels:
-        image["classes"] = count_classes(data) if weights is None else classes_of(weights, data)
+    if weights:
+        image["classes"] = classes_of(weights, data, args.labels)
+    elif args.labels:
+        image["classes"] = count_classes(data)
     given = {**given_options(args), **image}
     if weights:
         check_images(weights.config, data, weights.path)

@@ -100,6 +100,8 @@ def read_resume(
     if steps is not None and steps != config.steps:
         config, command = check(dataclasses.replace(config, steps=steps)), f"{command}\n{typed}"
     data = load_again(load, options, directory)
+    if config.classes and (data.labels is None or data.labels.max(initial=0) >= config.classes):
+        raise InputError(f"{directory}: the run was trained on other images than these ({data.name})")
     loops = bool(meta.get("loops"))
     if device == meta.get("device") == "cpu" and accelerate.use("cpu" if loops else None) != loops:
         print("the run used numba, which is not installed: it goes on, but its rounding changes", file=sys.stderr)

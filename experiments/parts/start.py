@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from experiments.cli import command_line
-from experiments.parts.describe import optimiser, say_images
+from experiments.parts.describe import listed, optimiser, say_images
 from experiments.parts.device import choose_device
 from experiments.parts.drawn import drawing_few
 from experiments.parts.dry_run import dry_run
@@ -102,7 +102,8 @@ def start_plan(
         run.load(*plan.saved)
     report_start(run)
     if plan.weights:
-        print(f"starting from the weights of {plan.weights.path}")
+        told = f", with its {config.classes} classes" if config.classes else ""
+        print(f"starting from the weights of {plan.weights.path}{told}")
     if plan.saved:
         lay_over(run, plan.saved[1]["config"].get("steps", config.steps))
     if evaluator is not None:
@@ -150,5 +151,7 @@ def report_start(run: "Run") -> None:
     sizes = f"G {gan.generator.count():,} and D {gan.discriminator.count():,} parameters"
     by = optimiser(gan.config.optimizer, gan.config.lookahead)
     print(f"{sizes}, by {by}; writing to {run.directory}")
+    if gan.config.classes and run.data.class_names:
+        print(f"classes: {listed(run.data.class_names)}")
     if gan.steps_done:
         print(f"going on at step {gan.steps_done:,}")
