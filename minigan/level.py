@@ -1,6 +1,6 @@
 """The level of a generator: a shift of its pixels that makes its images, on average, as bright as the real ones.
 
-The averaged generator of the default run draws one to two percent too much ink. D hardly sees it, because any two
+The averaged generator of a run on digits draws one to three percent too much ink. D hardly sees it, because any two
 images differ far more; other classifiers do (docs/experiments.md, "the brightness of the average"). The mean of the
 real images is known, so it need not be learned. Stochastic weight averaging likewise recomputes the statistics of batch
 norm for its averaged weights (Izmailov et al., 1803.05407, section 3.2).
