@@ -37,18 +37,18 @@ def channel_means(images: np.ndarray | StoredImages) -> np.ndarray:
     return sums / (len(rows) * images.shape[1] * images.shape[2]) * (2 / 255) - 1
 
 
-def find_level(generator: Any, means: np.ndarray) -> np.ndarray:
+def find_level(generator: Any, means: np.ndarray, pairs: int = PAIRS) -> np.ndarray:
     """The shift (C, 1, 1), on the host, with which the channels of generated images have these means (C,).
 
     The mean grows with the shift, so ±LIMIT is halved again and again. Where no shift within LIMIT is enough, the
-    result is the nearer end.
+    result is the nearer end. pairs: of images that are generated for it.
     """
     side = generator.grid * generator.patch  # in points
-    every = thinning(side, generator.level.data.size)
+    every = thinning(side, 2 * pairs * generator.level.data.size)
     xp = array_module(generator.level.data)
     with no_grad():
         points = []
-        for k, inputs in enumerate(batches(generator)):
+        for k, inputs in enumerate(batches(generator, pairs)):
             x = generator.pre_activation(*inputs).data
             first = k // 2 % every  # the same for z and −z
             points.append(x.reshape(*x.shape[:2], -1)[..., first::every][..., : side**2 // every].copy())
@@ -62,28 +62,28 @@ def find_level(generator: Any, means: np.ndarray) -> np.ndarray:
     return to_host(level[..., None])
 
 
-def thinning(side: int, channels: int = 1) -> int:
-    """k, if every kth point of an image of side × side points is looked at, so that HELD is enough.
+def thinning(side: int, images: int) -> int:
+    """k, if every kth point of so many images of side × side points is looked at, so that HELD is enough.
 
     Neighbours are alike, so fewer points of each image cost less than fewer images. k has no divisor in common with the
     side, so that all columns are seen.
     """
-    every = max(1, math.ceil(2 * PAIRS * channels * side**2 / HELD))
+    every = max(1, math.ceil(images * side**2 / HELD))
     while math.gcd(every, side) > 1:
         every += 1
     return every
 
 
-def batches(generator: Any) -> Iterator[list[Tensor]]:
+def batches(generator: Any, pairs: int) -> Iterator[list[Tensor]]:
     """Inputs of the generator: z (B, latent) and −z, always the same, and classes (B, K), one-hot, by their shares."""
     xp = array_module(generator.level.data)
-    inputs = [RandomStream(STREAM + SEED).normal((PAIRS, generator.latent))]
+    inputs = [RandomStream(STREAM + SEED).normal((pairs, generator.latent))]
     if generator.classes is not None:
         shares = to_host(generator.classes.shares.data).astype(np.float64)
         ends = np.cumsum(shares) / shares.sum()
-        labels = np.searchsorted(ends, (np.arange(PAIRS) + 0.5) / PAIRS).clip(0, len(shares) - 1)
+        labels = np.searchsorted(ends, (np.arange(pairs) + 0.5) / pairs).clip(0, len(shares) - 1)
         inputs.append(one_hot(labels, len(shares)))
-    for start in range(0, PAIRS, BATCH):
+    for start in range(0, pairs, BATCH):
         z, *classes = (xp.asarray(a[start : start + BATCH]) for a in inputs)
         for each in (z, -z):
             yield [Tensor(each), *map(Tensor, classes)]

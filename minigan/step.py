@@ -22,7 +22,7 @@ from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.errors import InputError
 from minigan.files import reading
 from minigan.labels import class_shares
-from minigan.level import channel_means, find_level
+from minigan.level import PAIRS, channel_means, find_level
 from minigan.losses import LOSSES, balanced_consistency, finite_difference_penalty, gradient_penalty
 from minigan.ranks import One
 from minigan.sampling import generate
@@ -336,7 +336,8 @@ class GAN:
         """
         if not self.levelled:
             return
-        level = self.world.first_alone(lambda: find_level(self.ema.model, self.means()))
+        pairs = min(PAIRS, 2 * self.config.eval_samples)  # an evaluation of few samples sees no finer level
+        level = self.world.first_alone(lambda: find_level(self.ema.model, self.means(), pairs))
         generators: list[Any] = [self.ema.model, *([self.generator] if lasting else [])]
         for generator in generators:  # with each step the average copies the buffers of the generator
             generator.level.data[...] = self.xp.asarray(level)

@@ -18,13 +18,8 @@ from minigan.train import Run
 
 COLOUR = {"channels": 3, "g_level": True}
 LABELS = {"classes": 3}
+FEW = {"eval_samples": 200}  # so that a level is found quickly
 LAST = level.LIMIT / 2**level.HALVINGS  # the last step of the search
-
-
-@pytest.fixture(autouse=True)
-def fewer(monkeypatch):
-    """Fewer latents, so that it is quick."""
-    monkeypatch.setattr(level, "PAIRS", 1024)
 
 
 def pixels(generator, n=2048):
@@ -43,7 +38,7 @@ def test_images_are_as_bright_as_they_should_be(options):
     generator = networks(**options)[0]
     before = pixels(generator)
     wanted = before.mean(axis=(0, 2, 3)) + 0.05 * np.array([1, -1, 0.5])[: before.shape[1]]
-    generator.level.data[...] = find_level(generator, wanted)
+    generator.level.data[...] = find_level(generator, wanted, 1024)
     after = pixels(generator)
     off, error = np.abs(after.mean(axis=(0, 2, 3)) - wanted), after.mean(axis=(2, 3)).std(axis=0) / 32
     np.testing.assert_array_less(off, 4 * error + LAST)
@@ -52,14 +47,14 @@ def test_images_are_as_bright_as_they_should_be(options):
 
 def test_what_no_shift_can_reach_ends_at_the_limit():
     generator = networks(**COLOUR)[0]
-    found = find_level(generator, np.array([1.0, -1.0, 1.0]))
+    found = find_level(generator, np.array([1.0, -1.0, 1.0]), 64)
     np.testing.assert_allclose(found.ravel(), [level.LIMIT, -level.LIMIT, level.LIMIT], rtol=0, atol=1.01 * LAST)
 
 
 def test_latents_come_in_pairs_and_classes_by_their_shares():
     generator = networks(**LABELS)[0]
     generator.classes.shares.data[...] = [0.5, 0.375, 0.125]
-    inputs = [*batches(generator)]
+    inputs = [*batches(generator, 200)]
     for (z, c), (minus, same) in zip(inputs[::2], inputs[1::2], strict=True):
         np.testing.assert_array_equal(z.data, -minus.data)
         np.testing.assert_array_equal(c.data, same.data)
@@ -67,11 +62,10 @@ def test_latents_come_in_pairs_and_classes_by_their_shares():
     np.testing.assert_array_equal(counts / counts.sum(), [0.5, 0.375, 0.125])
 
 
-def test_large_images_are_as_many_and_thinned(monkeypatch):
+def test_large_images_are_as_many_and_thinned():
     """What is held at once is bounded, whatever the size of an image, and every column is looked at."""
-    monkeypatch.setattr(level, "PAIRS", 8192)
     for side in (28, 56, 64, 256):
-        every = thinning(side)
+        every = thinning(side, 2 * level.PAIRS)
         assert 2 * level.PAIRS * side**2 / every <= level.HELD
         assert {k % side for k in range(0, side**2, every)} == set(range(side))
 
@@ -80,12 +74,12 @@ def test_some_of_the_points_tell_the_mean_of_all(monkeypatch):
     """Every 9th point of images whose points are not alike."""
     generator = networks(g_width=64, latent=16)[0]
     wanted = pixels(generator).mean(axis=(0, 2, 3)) - 0.02
-    monkeypatch.setattr(level, "HELD", 2 * level.PAIRS * 56**2 // 9 + 1)
-    assert thinning(56) == 9
-    some = find_level(generator, wanted)
+    monkeypatch.setattr(level, "HELD", 2048 * 56**2 // 9 + 1)
+    assert thinning(56, 2048) == 9
+    some = find_level(generator, wanted, 1024)
     monkeypatch.setattr(level, "HELD", 1 << 40)
-    assert thinning(56) == 1
-    np.testing.assert_allclose(some, find_level(generator, wanted), rtol=0, atol=2 * LAST)
+    assert thinning(56, 2048) == 1
+    np.testing.assert_allclose(some, find_level(generator, wanted, 1024), rtol=0, atol=2 * LAST)
 
 
 def test_the_mean_of_real_images(tmp_path, monkeypatch):
@@ -102,7 +96,7 @@ def test_the_mean_of_real_images(tmp_path, monkeypatch):
 
 def test_training_does_not_see_the_level():
     """Weights and averages are the same bit for bit; samples of the average are brighter."""
-    seen, unseen = tiny_gan(), tiny_gan(g_level=False)
+    seen, unseen = tiny_gan(**FEW), tiny_gan(**FEW, g_level=False)
     for k in range(6):
         seen.step()
         unseen.step()
@@ -121,7 +115,7 @@ def test_training_does_not_see_the_level():
 @pytest.mark.parametrize("options", [{}, LABELS, {"g_points": 1}], ids=str)
 def test_on_a_device_that_refuses_the_host(options):
     """The level is that of the CPU."""
-    host, device = tiny_gan(**options), tiny_gan(device="strict", **options)
+    host, device = tiny_gan(**FEW, **options), tiny_gan(device="strict", **FEW, **options)
     for gan in (host, device):
         gan.means = lambda: np.array([-0.9])
         gan.set_level()
@@ -131,7 +125,7 @@ def test_on_a_device_that_refuses_the_host(options):
 
 
 def test_the_level_outlasts_steps_and_a_checkpoint():
-    gan, again = tiny_gan(), tiny_gan()
+    gan, again = tiny_gan(**FEW), tiny_gan(**FEW)
     gan.step()
     gan.set_level()
     gan.step()
@@ -144,11 +138,19 @@ def test_the_level_outlasts_steps_and_a_checkpoint():
 
 @pytest.mark.parametrize("theirs, mine", [(False, True), (True, False), (True, True)])
 def test_weights_of_another_run_come_without_its_level(theirs, mine):
-    other, gan = tiny_gan(g_level=theirs, seed=7), tiny_gan(g_level=mine)
+    other, gan = tiny_gan(**FEW, g_level=theirs, seed=7), tiny_gan(**FEW, g_level=mine)
     other.set_level()
     gan.start_from(other.state()[0], "a run")
     np.testing.assert_array_equal(gan.adam_g.flat.data, other.adam_g.flat.data)
     assert not mine or gan.generator.level.data == gan.ema.model.level.data == 0
+
+
+@pytest.mark.parametrize("samples, pairs", [(20, 40), (5000, level.PAIRS)])
+def test_the_level_is_as_fine_as_an_evaluation_can_see(samples, pairs, monkeypatch):
+    asked = []
+    monkeypatch.setattr("minigan.step.find_level", lambda *given: asked.append(given[2]) or np.zeros((1, 1, 1)))
+    tiny_gan(eval_samples=samples).set_level()
+    assert asked == [pairs]
 
 
 def test_a_cnn_has_no_level():
