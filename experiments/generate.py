@@ -172,8 +172,9 @@ def load_hashed(path: Path, device: str) -> tuple[Any, "Config", list[str], str]
 def class_names(meta: dict[str, Any], config: "Config") -> list[str]:
     """The names of the classes in the meta of a checkpoint, in their order; [] unless each class has one."""
     names = meta.get("class_names")
-    fits = isinstance(names, list) and len(names) == config.classes and all(isinstance(name, str) for name in names)
-    return names if isinstance(names, list) and fits else []
+    if not isinstance(names, list) or len(names) != config.classes:
+        return []
+    return names if all(isinstance(name, str) for name in names) else []
 
 
 def check(args: argparse.Namespace) -> None:

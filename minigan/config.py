@@ -10,9 +10,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
+
 from autograd.random import RandomStream
 from minigan.augment import Augment
 from minigan.cnn import PLANS, ConvDiscriminator, ConvGenerator
+from minigan.data.stored import StoredImages
 from minigan.errors import InputError
 from minigan.losses import LOSSES
 from minigan.vitgan import ACTIVATIONS, GELUS, Discriminator, Generator
@@ -196,6 +199,27 @@ def check_values(fields: dict[str, Any]) -> None:
             words, holds = BOUNDS[name]
             if not holds(value, bound):
                 raise InputError(f"{flag} must be {words} {bound}, not {value}")
+
+
+def check_shares(c: Config, ranks: int) -> None:
+    """InputError unless so many ranks can take a batch in equal parts."""
+    parts = ranks * c.accumulate
+    if c.batch % parts:
+        how = " and ".join([f"{ranks} ranks"] * (ranks > 1) + [f"--accumulate {c.accumulate}"] * (c.accumulate > 1))
+        raise InputError(f"--batch {c.batch} cannot be divided equally by {how}: give a multiple of {parts}")
+    if parts > 1 and c.variant == "cnn" and c.cnn_batch_norm:
+        raise InputError("--cnn-batch-norm needs the statistics of a whole batch: use one rank, and no --accumulate")
+
+
+def check_images(c: Config, images: np.ndarray | StoredImages) -> None:
+    """InputError unless there are images, uint8 (N, H, W[, 3]), of the size and the channels of the configuration."""
+    one = (c.image_size, c.image_size, *([3] if c.channels == 3 else []))
+    if images.dtype != np.uint8 or tuple(images.shape[1:]) != one or not len(images):
+        each = ", ".join(map(str, one))
+        cure = ": of values in [0, 1], (255 * x).astype('uint8') makes them" if images.dtype.kind == "f" else ""
+        raise InputError(
+            f"this run takes images uint8 (N, {each}), at least one, not {images.dtype} {tuple(images.shape)}{cure}"
+        )
 
 
 def check_ends(c: Config) -> None:

@@ -85,5 +85,10 @@ def draw_labels(shares: np.ndarray, numbers: Iterable[int], rng: RandomStream) -
     for number in numbers:
         rng.used = number  # one number takes at most one block of the stream
         drawn.append(rng.uniform(0, 1, 1, dtype="float64")[0])
+    return classes_at(shares, np.array(drawn))
+
+
+def classes_at(shares: np.ndarray, at: np.ndarray) -> np.ndarray:
+    """The classes (n,) at places (n,) in [0, 1), where each of K classes takes its share (K,), in their order."""
     ends = np.cumsum(shares, dtype=np.float64)
-    return np.searchsorted(ends / ends[-1], np.array(drawn), side="right").clip(0, len(shares) - 1)
+    return np.searchsorted(ends / ends[-1], at, side="right").clip(0, len(shares) - 1)

@@ -16,7 +16,7 @@ from autograd import Tensor, no_grad
 from autograd.arrays import array_module, to_host
 from autograd.random import RandomStream
 from minigan.data.stored import StoredImages
-from minigan.labels import one_hot
+from minigan.labels import classes_at, one_hot
 from minigan.sampling import SEEDS, STREAM
 
 PAIRS = 8192  # of antithetic latents, z and −z: if one image has more ink than the mean, the other tends to have less
@@ -38,10 +38,12 @@ def channel_means(images: np.ndarray | StoredImages) -> np.ndarray:
 
 
 def find_level(generator: Any, means: np.ndarray, pairs: int = PAIRS) -> np.ndarray:
-    """The shift (C, 1, 1), on the host, with which the channels of generated images have these means (C,).
+    """The shift b (C, 1, 1), on the host, with which the channels of generated images have these means m (C,).
 
-    The mean grows with the shift, so ±LIMIT is halved again and again. Where no shift within LIMIT is enough, the
-    result is the nearer end. pairs: of images that are generated for it.
+    E f(x + b) = m,   x what the generator draws before its activation f
+
+    The mean grows with b, so ±LIMIT is halved again and again. Where no b within LIMIT is enough, the result is the
+    nearer end. pairs: of images that are generated for it.
     """
     side = generator.grid * generator.patch  # in points
     every = thinning(side, 2 * pairs * generator.level.data.size)
@@ -79,10 +81,8 @@ def batches(generator: Any, pairs: int) -> Iterator[list[Tensor]]:
     xp = array_module(generator.level.data)
     inputs = [RandomStream(STREAM + SEED).normal((pairs, generator.latent))]
     if generator.classes is not None:
-        shares = to_host(generator.classes.shares.data).astype(np.float64)
-        ends = np.cumsum(shares) / shares.sum()
-        labels = np.searchsorted(ends, (np.arange(pairs) + 0.5) / pairs).clip(0, len(shares) - 1)
-        inputs.append(one_hot(labels, len(shares)))
+        shares = to_host(generator.classes.shares.data)
+        inputs.append(one_hot(classes_at(shares, (np.arange(pairs) + 0.5) / pairs), len(shares)))
     for start in range(0, pairs, BATCH):
         z, *classes = (xp.asarray(a[start : start + BATCH]) for a in inputs)
         for each in (z, -z):

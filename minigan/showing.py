@@ -55,6 +55,12 @@ class Showing:
         classes = one_hot(np.repeat(shown, COLUMNS), self.gan.config.classes)
         return self.gan.sample(self.gan.xp.concatenate([z] * len(shown)), classes)
 
+    @property
+    def row_names(self) -> list[str] | None:
+        """The names of the classes that have a row of the grid, in their order; None where classes have none."""
+        names = self.data.class_names
+        return None if self.labels is None or names is None else [names[k] for k in classes_shown(self.labels)]
+
     def rows(self) -> np.ndarray:
         """The rows (n,) of the real images that are shown, laid out as in `grid`."""
         labels = self.labels

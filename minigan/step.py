@@ -16,7 +16,7 @@ from autograd.arrays import Numbers, device_module, keep_freed_memory, to_device
 from autograd.random import Part, RandomStream
 from autograd.registry import routine
 from minigan.augment import Augment
-from minigan.config import Config, build, check
+from minigan.config import Config, build, check, check_images, check_shares
 from minigan.data.stored import StoredImages
 from minigan.data.stream import batch_rows, fits, prefetched
 from minigan.errors import InputError
@@ -30,6 +30,7 @@ from nn import EMA, Adam, Lookahead, Module, Shampoo, he_constants, learning_rat
 from nn.optim import FlatParameters
 
 OPTIMIZERS = {"adam": Adam, "shampoo": Shampoo}
+MEASURED = ("level", "classes.shares")  # what a generator knows of its images without learning it
 STATS = ("loss_d", "d_real", "d_fake", "penalty", "loss_g", "grad_norm_d", "grad_norm_g")
 
 
@@ -115,8 +116,7 @@ class GAN:
         if labels is None or len(labels) != images:
             raise InputError(f"a run with classes needs a label for each of its {images:,} images")
         generator: Any = self.generator
-        self.class_shares = self.xp.asarray(class_shares(labels, k))
-        generator.classes.shares.data[...] = self.class_shares
+        generator.classes.shares.data[...] = self.xp.asarray(class_shares(labels, k))
         return to_device(labels, self.device), self.xp.eye(k, dtype="float32")
 
     def step(self) -> None:
@@ -368,15 +368,11 @@ class GAN:
         networks = {"generator": self.generator, "discriminator": self.discriminator, "ema": self.ema.model}
         with reading(source, "does not fit the networks of this run"):
             for name, network in networks.items():
-                level = {key: a for key, a in network.state_dict().items() if key == "level"}  # measured, not learned
-                learned = {key: a for key, a in arrays[name].items() if key != "level"}
-                network.load_state_dict(learned | level)
+                measured = {key: a for key, a in network.state_dict().items() if key in MEASURED}
+                learned = {key: a for key, a in arrays[name].items() if key not in MEASURED}
+                network.load_state_dict(learned | measured)
         for lookahead in self.lookahead.values():
             lookahead.restart()
-        if self.config.classes:  # the shares are those of these images, not of the other run's
-            for generator in (self.generator, self.ema.model):
-                told: Any = generator
-                told.classes.shares.data[...] = self.class_shares
 
     def load_state(self, arrays: dict[str, dict[str, np.ndarray]], meta: dict[str, Any]) -> None:
         """The inverse of `state`; ValueError if it belongs to other networks."""
@@ -390,27 +386,6 @@ class GAN:
         self.stats[...] = self.xp.asarray(arrays["stats"]["rows"])
         self.steps_done, self.rng.state = meta["steps_done"], tuple(meta["rng"])
         self.prepare()
-
-
-def check_shares(c: Config, ranks: int) -> None:
-    """InputError unless so many ranks can take a batch in equal parts."""
-    parts = ranks * c.accumulate
-    if c.batch % parts:
-        how = " and ".join([f"{ranks} ranks"] * (ranks > 1) + [f"--accumulate {c.accumulate}"] * (c.accumulate > 1))
-        raise InputError(f"--batch {c.batch} cannot be divided equally by {how}: give a multiple of {parts}")
-    if parts > 1 and c.variant == "cnn" and c.cnn_batch_norm:
-        raise InputError("--cnn-batch-norm needs the statistics of a whole batch: use one rank, and no --accumulate")
-
-
-def check_images(c: Config, images: np.ndarray | StoredImages) -> None:
-    """InputError unless there are images, uint8 (N, H, W[, 3]), of the size and the channels of the configuration."""
-    one = (c.image_size, c.image_size, *([3] if c.channels == 3 else []))
-    if images.dtype != np.uint8 or tuple(images.shape[1:]) != one or not len(images):
-        each = ", ".join(map(str, one))
-        cure = ": of values in [0, 1], (255 * x).astype('uint8') makes them" if images.dtype.kind == "f" else ""
-        raise InputError(
-            f"this run takes images uint8 (N, {each}), at least one, not {images.dtype} {tuple(images.shape)}{cure}"
-        )
 
 
 def number(x: Any) -> Any:

@@ -130,7 +130,7 @@ class Run:
             "preset": gan.config.preset,
             "parameters": {"generator": gan.generator.count(), "discriminator": gan.discriminator.count()},
             "data": {"name": self.data.name, "images": len(self.data), **skipped, **self.data_options},
-            **({"class_names": self.data.class_names} if gan.config.classes and self.data.class_names else {}),
+            **({"rows": names} if (names := self.showing.row_names) else {}),
             "options": dataclasses.asdict(gan.config),
             "machine": {
                 "device": gan.device,

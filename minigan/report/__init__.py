@@ -87,8 +87,8 @@ def _samples(run: Path, config: Config) -> str:
     """The film of the sample grids beside real images. Without grids: the run's last samples."""
     options = config.get("options")
     by_class = isinstance(options, dict) and options.get("classes")
-    names = config.get("class_names")
-    told = f" ({escape(', '.join(map(str, names[:20])))})" if isinstance(names, list) else ""
+    names = config.get("rows")
+    told = f" ({escape(', '.join(map(str, names)))})" if isinstance(names, list) else ""
     order = f"; a row for each class{told}, a column for each z" if by_class else ""
     real = figure(run / "real.png", "Real images of the training data")
     grids = [(step, path) for path in run.glob("samples/*.png") if (step := step_of(path)) is not None]

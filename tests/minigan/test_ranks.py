@@ -25,11 +25,12 @@ from tiny_runs import IMAGES, TINY, write_run
 from autograd import accelerate
 from autograd.random import Part, RandomStream
 from minigan import checkpoint
+from minigan.config import check_shares
 from minigan.errors import InputError
 from minigan.log import read_log
 from minigan.presets import resolve
 from minigan.ranks import One
-from minigan.step import GAN, check_shares
+from minigan.step import GAN
 
 ROOT = Path(__file__).parents[2]
 MPIEXEC = shutil.which("mpiexec", path=sysconfig.get_path("scripts"))
