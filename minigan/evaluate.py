@@ -1,8 +1,9 @@
 """The figures of a generator's samples against real images, as a training run logs them.
 
-The real images are shuffled by a fixed seed, because files are often sorted by class. As many of them as there are
-samples, but at most half, are compared with up to `eval_reference` others: this distance is the floor, the best that a
-generator can be expected to reach. A Fréchet distance has a bias of about 1/N, so samples and floor use the same N.
+The real images are shuffled by a fixed seed, because files are often sorted by class. The samples, at most half as many
+as there are real images, are compared with up to `eval_reference` of these. The floor is the distance to be expected
+of as many real images, the best that a generator can be expected to reach. A Fréchet distance has a bias of about 1/N,
+so samples and floor use the same N.
 """
 
 import contextlib
@@ -23,6 +24,7 @@ from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.extractors import Extractor, make_extractor
 from minigan.metrics.features import Features
+from minigan.metrics.frechet import frechet_floor
 from minigan.metrics.statistics import Statistics
 from minigan.ranks import One
 
@@ -40,8 +42,8 @@ class Evaluator:
 
     extractor: Extractor
     reference: Statistics  # of real images
-    floor: float  # Fréchet distance of other real images to the reference, as many as samples are compared
-    compared: int  # number of images behind the floor, and of samples that are compared
+    floor: float  # Fréchet distance to be expected from `compared` other real images
+    compared: int  # number of samples that are compared
     split: str  # of the real images: "test", or "train" where there are no test images
     class_shares: np.ndarray | None  # (10,), of the real images, if the extractor knows their classes
     tones: dict[str, float]  # of the real images
@@ -49,29 +51,28 @@ class Evaluator:
 
     @classmethod
     def of(cls, extractor: Extractor, data: Dataset, split: str, samples: int, reference: int) -> "Evaluator":
-        """Take at most `samples` real images for the floor, and at most `reference` others to compare with.
+        """Compare at most `samples` images with at most `reference` real ones, and find the floor for these numbers.
 
-        InputError if there are fewer than six.
+        InputError if there are fewer than six real images.
         """
         if len(data) < LEAST:
             raise InputError(f"an evaluation needs at least {LEAST} real images, not {len(data)}")
         compared = min(samples, len(data) // 2)
         chosen = np.random.default_rng(0).permutation(len(data))[: compared + reference]
         features = _extract_or_load(extractor, data.images[chosen])
-        others, real = Statistics.of(features[:compared]), Statistics.of(features[compared:])
-        values, _ = compute_metrics(others, real, metrics=("frechet",))
+        real, floor = Statistics.of(features[compared:]), frechet_floor(features.values, compared)
         shares = None
         if extractor.name == "digits" and data.labels is not None and data.labels.max() < 10:
             counts = np.bincount(data.labels[chosen], minlength=10)
             shares = counts.clip(1) / len(chosen)  # at least 1, to keep the KL divergence finite
         tones = tone_shares(data.images[chosen])
-        return cls(extractor, real, values["frechet"], compared, split, shares, tones)
+        return cls(extractor, real, floor, compared, split, shares, tones)
 
     def __call__(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Distances of the first `compared` samples; for labelled digits also the classes of all samples.
 
         features          the extractor; it names the key of the Fréchet distance: fid, digit_fid or random_fid
-        floor             the same distance for real images: the best to be expected
+        floor             the same distance of other real images, on average: the best to be expected
         kid, kid_std      kernel distance over 20 subsets
         precision, recall, density, coverage   by the balls of the 5th neighbours
         faint, bright     shares of pixel values from 1 to 19, and above 250; real_… of the real images

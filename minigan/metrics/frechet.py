@@ -8,6 +8,7 @@ from minigan.progress import Progress
 
 LEAST_FAKES = 20  # images that a distance at infinity needs
 SIZES = 15  # subsets that a distance at infinity is extrapolated from
+SPLITS = 3200  # over the number of features: how often real images are split in two to find the floor
 CHUNK = 4096  # feature vectors converted to float64 at a time
 TOLERANCE = 1e-3  # how far, relatively, another program's covariance may be from symmetric and positive semidefinite
 NO_COVARIANCE = "a covariance must be positive semidefinite, but one of these has eigenvalues far below 0"
@@ -77,6 +78,27 @@ def frechet_distance(mean1, cov1, mean2, cov2) -> float:
     """
     first, second = _gaussian(mean1, cov1), _gaussian(mean2, cov2)
     return _distance(*first, *second, _factor(second[1]))
+
+
+def frechet_floor(features, n: int, *, seed: int = 0) -> float:
+    """The distance to be expected between n real images and others of their kind: the best a generator can reach.
+
+    Features (N, D) of real images are split at random into n and N − n, 3200/D times but at least once; the result is
+    the mean of the distances. One split of few features would be a matter of luck, mostly of how many images of each
+    class either half gets: 5,000 digits against 5,000, by the 64 features of the classifier that ships, are 2.6 apart
+    with a standard deviation of 0.6. A distance of 2,048 features takes ten seconds. InputError unless both parts hold
+    at least two images, and for other shapes.
+    """
+    x = feature_array(features)
+    if not 2 <= n <= len(x) - 2:
+        raise InputError(f"a floor needs two images in either part, but {len(x)} are split into {n} and {len(x) - n}")
+    rng = np.random.default_rng(seed)
+    distances = []
+    for _ in range(max(1, SPLITS // x.shape[1])):
+        order = rng.permutation(len(x))
+        some, others = (Moments().update(x[part]) for part in (order[:n], order[n:]))
+        distances.append(frechet_distance(some.mean, some.cov, others.mean, others.cov))
+    return float(np.mean(distances))
 
 
 def frechet_infinity(fake, mean, cov, *, seed: int = 0, progress: bool = False) -> tuple[float, float]:

@@ -20,8 +20,8 @@ ABOUT = {  # by the key of a distance: it is named after its features, because t
     "images that no classifier here knows. It compares only with random-FIDs of the same network; it is not FID.",
 }
 ABOUT_FLOOR = (
-    "The floor is the same distance between two sets of real images, the best that a generator can reach. All samples "
-    "come from the moving average of the generator."
+    "The floor is the same distance between two sets of real images, on average over random splits: the best that a "
+    "generator can be expected to reach. All samples come from the moving average of the generator."
 )
 ABOUT_NEIGHBOURS = (
     "KID is the squared maximum mean discrepancy with the cubic kernel, ± its standard deviation over subsets. "

@@ -8,7 +8,7 @@ import pytest
 
 from minigan.errors import InputError
 from minigan.metrics import Moments, frechet, frechet_distance
-from minigan.metrics.frechet import frechet_infinity
+from minigan.metrics.frechet import frechet_floor, frechet_infinity
 
 
 def features(n, d, seed, rank=None, decay=8.0):
@@ -167,3 +167,44 @@ def test_infinity_of_too_few_or_other_features():
         frechet_infinity(features(19, 4, 16), *reference)
     with pytest.raises(InputError, match="5 numbers cannot be compared with features of 4"):
         frechet_infinity(features(30, 5, 16), *reference)
+
+
+# The floor
+
+
+def clusters(n, seed, d=64, kinds=10):
+    """Features of `kinds` classes far apart, of a class drawn for each image: how many of each is chance."""
+    rng = np.random.default_rng(seed)
+    centres = 4 * np.random.default_rng(99).normal(size=(kinds, d))
+    return centres[rng.integers(kinds, size=n)] + rng.normal(size=(n, d))
+
+
+def test_the_floor_is_the_mean_distance_of_fresh_sets_and_no_matter_of_luck():
+    n, others = 200, 300
+    fresh = np.array([distance(clusters(n, 2 * i), clusters(others, 2 * i + 1)) for i in range(400)])
+    floors = np.array([frechet_floor(clusters(n + others, 10_000 + i), n) for i in range(20)])
+    error = np.hypot(fresh.std() / 20, floors.std() / 20**0.5)
+    assert abs(floors.mean() - fresh.mean()) < 4 * error and error < 0.02 * fresh.mean()
+    assert floors.std() < fresh.std() / 3, "50 splits vary far less than one"
+
+
+def test_a_floor_takes_fewer_splits_of_more_features_and_every_image_each_time(monkeypatch):
+    parts = []
+    update = Moments.update
+    monkeypatch.setattr(frechet.Moments, "update", lambda self, x: parts.append(x) or update(self, x))
+    for d, total, splits in [(64, None, 50), (128, None, 25), (128, 100, 1)]:
+        monkeypatch.setattr(frechet, "SPLITS", total or frechet.SPLITS)
+        x = np.arange(6.0)[:, None] + np.zeros(d)
+        parts.clear()
+        frechet_floor(x, 2)
+        pairs = list(zip(parts[::2], parts[1::2], strict=True))
+        assert len(pairs) == splits
+        for some, rest in pairs:
+            assert len(some) == 2 and sorted([*some[:, 0], *rest[:, 0]]) == [0, 1, 2, 3, 4, 5]
+    assert frechet_floor(features(50, 64, 1), 20) == frechet_floor(features(50, 64, 1), 20)
+
+
+@pytest.mark.parametrize("n", [-1, 0, 1, 5, 6, 7])
+def test_a_floor_needs_two_images_in_either_part(n):
+    with pytest.raises(InputError, match=f"6 are split into {n} and {6 - n}"):
+        frechet_floor(features(6, 64, 1), n)
