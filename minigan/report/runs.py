@@ -102,7 +102,7 @@ def write_page(path: Path, directories: list[Path], title: str, brief: bool = Fa
     body = [
         f"<header><p class=eyebrow>minigan · {len(runs):,} {'run' if len(runs) == 1 else 'runs'}</p>"
         f"<h1>{escape(title)}</h1></header>",
-        section("Runs", runs_table(runs, path.parent) + drawn(len(charted), len(runs), brief), "runs"),
+        section("Runs", runs_table(runs, path.parent) + uneven(runs) + drawn(len(charted), len(runs), brief), "runs"),
         section("Over steps", _with_names(charted, chart_grid(charts(charted, keys)))),
         section(f"Over {unit[0]} of training", _with_names(charted, chart_grid(charts(charted, keys, unit)))),
         "" if brief else section("Samples", grids(charted)),
@@ -120,6 +120,17 @@ def drawn(some: int, all_of_them: int, brief: bool) -> str:
         return ""
     what = "Curves are" if brief else "Curves and samples are"
     return f"<p class=quiet>{what} those of the {some} newest runs, with a dot of their colour before the name.</p>"
+
+
+def uneven(runs: list[Shown]) -> str:
+    """A warning where distances of one name were taken of different numbers of images."""
+    evals = [last(run.records, "eval") for run in runs]
+    sizes = {(found, record.get("samples"), record.get("reference")) for record in evals if (found := distance(record))}
+    if len(sizes) == len({found for found, *_ in sizes}):
+        return ""
+    return (
+        "<p class=quiet>Distances of different numbers of samples or real images do not compare: fewer are farther.</p>"
+    )
 
 
 def short_names(directories: list[Path]) -> list[str]:
@@ -148,6 +159,7 @@ HEADINGS: tuple[str, ...] = (
     "precision",
     "recall",
     "classes",
+    "samples",
 )
 HEADINGS += ("steps", "training", "images/s", "parameters")
 
@@ -171,6 +183,7 @@ def _row(run: Shown, base: Path) -> str:
     values = [
         *((figures.get(key), number), (best, number), (ratio, number)),
         *((figures.get(name), number) for name in ("kid", "precision", "recall", "classes")),
+        (figures.get("samples"), count),
         *((train.get("step"), count), (train.get("seconds"), duration)),
         *((statistics.median(speeds) if speeds else None, number), (sum(sizes) if sizes else None, count)),
     ]

@@ -68,6 +68,25 @@ def test_of_many_runs_the_newest_are_drawn(tmp_path, monkeypatch):
     assert "newest runs" not in (tmp_path / "index.html").read_text()
 
 
+def test_distances_of_other_numbers_of_images_stand_beside_a_warning(tmp_path, monkeypatch):
+    monkeypatch.setattr(runs, "chart_grid", lambda charts: "")
+    made = [make_run(tmp_path / name, 9.0) for name in ("a", "b")]
+
+    def page(**changes):
+        log = made[1] / "log.jsonl"
+        records = [json.loads(line) for line in (made[0] / "log.jsonl").read_text().splitlines()]
+        log.write_text("".join(json.dumps(record | changes) + "\n" for record in records))
+        write_page(tmp_path / "page.html", made, "Runs")
+        return (tmp_path / "page.html").read_text()
+
+    assert "do not compare" not in page()
+    text = page(samples=1_000)
+    assert "do not compare" in text and '<td data-value="1000">1,000</td>' in text
+    assert "do not compare" in page(reference=5_000)
+    # The first distance of a record counts: now the two are of other features, and their names say so.
+    assert "do not compare" not in page(digit_fid=3.0, samples=1_000)
+
+
 def test_a_damaged_run_costs_itself_alone(tmp_path, monkeypatch):
     monkeypatch.setattr(runs, "chart_grid", lambda charts: "")
     good, bad = make_run(tmp_path / "good", 9.0), make_run(tmp_path / "bad", 9.0)
