@@ -43,6 +43,7 @@ class Evaluator:
     extractor: Extractor
     reference: Statistics  # of real images
     floor: float  # Fréchet distance to be expected from `compared` other real images
+    floor_std: float  # by how much that distance varies
     compared: int  # number of samples that are compared
     split: str  # of the real images: "test", or "train" where there are no test images
     class_shares: np.ndarray | None  # (10,), of the real images, if the extractor knows their classes
@@ -66,13 +67,13 @@ class Evaluator:
             counts = np.bincount(data.labels[chosen], minlength=10)
             shares = counts.clip(1) / len(chosen)  # at least 1, to keep the KL divergence finite
         tones = tone_shares(data.images[chosen])
-        return cls(extractor, real, floor, compared, split, shares, tones)
+        return cls(extractor, real, *floor, compared, split, shares, tones)
 
     def __call__(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Distances of the first `compared` samples; for labelled digits also the classes of all samples.
 
         features          the extractor; it names the key of the Fréchet distance: fid, digit_fid or random_fid
-        floor             the same distance of other real images, on average: the best to be expected
+        floor, floor_std  the same distance of other real images, over random splits: the best to be expected
         kid, kid_std      kernel distance over 20 subsets
         precision, recall, density, coverage   by the balls of the 5th neighbours
         faint, bright     shares of pixel values from 1 to 19, and above 250; real_… of the real images
@@ -97,6 +98,7 @@ class Evaluator:
             "features": self.extractor.name,
             self.extractor.key: figures.pop("frechet"),
             "floor": self.floor,
+            "floor_std": self.floor_std,
             **figures,
             "samples": len(seen),
             "reference": self.reference.count,
@@ -122,10 +124,11 @@ class Evaluator:
         least = min(self.compared, self.reference.count or self.compared)
         limits = {"distances are too large": FEW, "precision can be too high": FEW_NEIGHBOURS}
         warnings = " and ".join(words for words, limit in limits.items() if least < limit)
+        spread = f" ± {self.floor_std:.1g}" if self.floor_std else ""
         few = f"; with so few images, {warnings}" if warnings else ""
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
-            f"real against real with {self.compared:,}: {self.floor:.3g}{few}"
+            f"real against real with {self.compared:,}: {self.floor:.3g}{spread}{few}"
         )
 
 

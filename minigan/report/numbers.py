@@ -20,8 +20,9 @@ ABOUT = {  # by the key of a distance: it is named after its features, because t
     "images that no classifier here knows. It compares only with random-FIDs of the same network; it is not FID.",
 }
 ABOUT_FLOOR = (
-    "The floor is the same distance between two sets of real images, on average over random splits: the best that a "
-    "generator can be expected to reach. All samples come from the moving average of the generator."
+    "The floor is the same distance between two sets of real images, the best that a generator can be expected to "
+    "reach: its mean over random splits, ± its standard deviation. All samples come from the moving average of the "
+    "generator."
 )
 ABOUT_NEIGHBOURS = (
     "KID is the squared maximum mean discrepancy with the cubic kernel, ± its standard deviation over subsets. "
@@ -79,13 +80,13 @@ def _quality(run: Path, records: list[Record]) -> Cards:
     kept = ", kept in best.h5" if (run / "best.h5").is_file() else ""
     split = {"train": "training", "test": "test"}.get(figures.get("reference_split", ""), "real")
     real = f"against {count(figures.get('reference'))} {split} images" if count(figures.get("reference")) else ""
-    spread = number(figures.get("kid_std") or None) and f"± {number(figures['kid_std'])}"  # one subset has none
     features = FEATURES.get(figures.get("features", ""), "")
+    floor = f"real against real: {number(figures.get('floor'))} {_spread(figures, 'floor_std')}".rstrip()
     return [
         (label, _strong(number(figures.get(key))), f"at step {count(figures.get('step'))}"),
-        ("times the floor", _ratio(figures, key), f"real against real: {number(figures.get('floor'))}"),
+        ("times the floor", _ratio(figures, key), floor),
         (f"best {label}", number(best.get(key)), f"at step {count(best.get('step'))}{kept}"),
-        ("KID", number(figures.get("kid")), ", ".join(filter(None, [spread, features]))),
+        ("KID", number(figures.get("kid")), ", ".join(filter(None, [_spread(figures, "kid_std"), features]))),
         ("precision", number(figures.get("precision")), _also("density", figures)),
         ("recall", number(figures.get("recall")), _also("coverage", figures)),
         ("classes found", number(figures.get("classes")), f"of {class_count(figures)}"),
@@ -162,6 +163,11 @@ def _tenths(share: Any) -> str:
 
 def _beside(values: str, real: Any) -> str:
     return f"{values}; real: {_tenths(real)}" if is_number(real) else values
+
+
+def _spread(figures: Record, key: str) -> str:
+    """A standard deviation, where there is one: a single subset or split has none."""
+    return f"± {number(figures[key])}" if number(figures.get(key) or None) else ""
 
 
 def _ratio(figures: Record, key: str) -> str:

@@ -182,10 +182,11 @@ def clusters(n, seed, d=64, kinds=10):
 def test_the_floor_is_the_mean_distance_of_fresh_sets_and_no_matter_of_luck():
     n, others = 200, 300
     fresh = np.array([distance(clusters(n, 2 * i), clusters(others, 2 * i + 1)) for i in range(400)])
-    floors = np.array([frechet_floor(clusters(n + others, 10_000 + i), n) for i in range(20)])
+    floors, stds = np.array([frechet_floor(clusters(n + others, 10_000 + i), n) for i in range(20)]).T
     error = np.hypot(fresh.std() / 20, floors.std() / 20**0.5)
     assert abs(floors.mean() - fresh.mean()) < 4 * error and error < 0.02 * fresh.mean()
     assert floors.std() < fresh.std() / 3, "50 splits vary far less than one"
+    assert stds.mean() == pytest.approx(fresh.std(), rel=0.25)  # std/√(2 · 50) each: 2 % of 20; and fresh, 400: 4 %
 
 
 def test_a_floor_takes_fewer_splits_of_more_features_and_every_image_each_time(monkeypatch):
@@ -202,6 +203,7 @@ def test_a_floor_takes_fewer_splits_of_more_features_and_every_image_each_time(m
         for some, rest in pairs:
             assert len(some) == 2 and sorted([*some[:, 0], *rest[:, 0]]) == [0, 1, 2, 3, 4, 5]
     assert frechet_floor(features(50, 64, 1), 20) == frechet_floor(features(50, 64, 1), 20)
+    assert frechet_floor(features(50, 128, 1), 20)[1] == 0, "one split has no deviation"
 
 
 @pytest.mark.parametrize("n", [-1, 0, 1, 5, 6, 7])
