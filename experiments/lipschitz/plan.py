@@ -129,13 +129,21 @@ def comparisons(results: dict[str, Result], size: Size) -> Iterator[tuple[str, i
 
 
 def claims(results: dict[str, Result], size: Size) -> list[str]:
-    """A sentence for each pair of a tool and the plain D whose seeds do not overlap, with both ranges."""
+    """A sentence for each tool in a game, with all the rates at which its seeds do not overlap those of the plain D."""
+    rates: dict[tuple[str, str, str], list[str]] = {}
+    for game, rate, cell, plain in comparisons(results, size):
+        if (found := verdict(cell, plain)) != "within":
+            rates.setdefault((game, KINDS[cell.name][0], found), []).append(f"{rate} ×")
     return [
-        f"{GAMES[game].title}, {rate} × D’s rate: {KINDS[cell.name][0]} is {found} than plain with every seed "
-        f"({spread(cell)} against {spread(plain)})"
-        for game, rate, cell, plain in comparisons(results, size)
-        if (found := verdict(cell, plain)) != "within"
+        f"{GAMES[game].title}: {tool} is {found} than plain with every seed at {all_of(there)} D’s rate"
+        for (game, tool, found), there in rates.items()
     ]
+
+
+def all_of(words: list[str]) -> str:
+    """The words as a sentence lists them: "a, b and c"."""
+    *first, last = words
+    return f"{', '.join(first)} and {last}" if first else last
 
 
 def by_chance(results: dict[str, Result], size: Size) -> str:
@@ -149,14 +157,6 @@ def by_chance(results: dict[str, Result], size: Size) -> str:
         f"above the {size.seeds} of the plain D once in {once:,} times. So of the {made} comparisons made here, about "
         f"{made / once:.1f} would separate by chance."
     )
-
-
-def spread(cell: Cell) -> str:
-    """The range over the seeds, and how many of them diverged."""
-    seeds = len(cell.results)
-    if not cell.finite:
-        return f"all {seeds} seeds diverged"
-    return f"{span(cell)} × the floor" + (f" and {cell.diverged} of {seeds} seeds diverged" if cell.diverged else "")
 
 
 def span(cell: Cell) -> str:
