@@ -257,7 +257,7 @@ def table(result: "Comparison") -> str:
         if key in result.values:
             std = result.values.get(f"{key}_std")
             value = number(result.values[key]) + (f" ± {std:.2g}" if std else "")
-            rows.append((f"{before}{name}{after}{where}", value, meaning))
+            rows.append((f"{before}{name}{after}{where}", value, meaning if std else meaning.partition("; ±")[0]))
     wide = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
     lines = [f"A  {describe(result.fake)}", f"B  {describe(result.real)}", ""]
     lines += [f"{name:{wide[0]}}  {value:{wide[1]}}  {meaning}" for name, value, meaning in rows]

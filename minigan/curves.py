@@ -7,7 +7,7 @@ import numpy as np
 
 from minigan.charts import LIGHT, Bars, Chart, Line, run_colours, sheet
 from minigan.log import DISTANCES, FEATURES, class_count, last
-from minigan.numbers import is_number, number, percent
+from minigan.numbers import deviation, is_number, number, percent
 
 TRAINING = {  # of "train" records: title, {key: (label, ink) of each line}, whether the axis is logarithmic
     "Loss": ({"loss_d": ("discriminator", "D"), "loss_g": ("generator", "G")}, False),
@@ -70,8 +70,8 @@ def _kid(evals: list[dict], colour: str) -> Chart:
     steps, values = logged(evals, "kid")
     _, spread = logged(evals, "kid_std")
     made = line("KID", colour, steps, values, spread=spread, dots=True)
-    if steps.size and spread[-1]:
-        made.label += f" ± {number(spread[-1])}"
+    if steps.size:
+        made.label += deviation(float(spread[-1]))
     return Chart("KID", [made], FEATURES.get(last(evals, "eval").get("features", ""), ""))
 
 

@@ -1,9 +1,10 @@
 """The figures of a generator's samples against real images, as a training run logs them.
 
-The real images are shuffled by a fixed seed, because files are often sorted by class. The samples, at most half as many
-as there are real images, are compared with up to `eval_reference` of these. The floor is the distance to be expected
-of as many real images, the best that a generator can be expected to reach. A Fréchet distance has a bias of about 1/N,
-so samples and floor use the same N.
+The real images are shuffled by a fixed seed, because files are often sorted by class. They fall into two parts: as many
+as there are samples to compare, but at most half, and up to `eval_reference` others, the reference. The samples are
+compared with the reference. The floor is the distance of real images in their place, the best that a generator can be
+expected to reach. One such split is a matter of luck, so the floor is the mean over many. A Fréchet distance has a bias
+of about 1/N, so samples and floor use the same N.
 """
 
 import contextlib
@@ -17,15 +18,15 @@ from minigan.config import Config
 from minigan.data import Dataset, content_hash
 from minigan.data.cache import cache_directory
 from minigan.errors import InputError, NoSuchSplit
-from minigan.log import BRIGHT, FAINT
+from minigan.log import BRIGHT, FAINT, few_images
 from minigan.metrics.cache import FeatureCache
-from minigan.metrics.comparison_warnings import FEW, FEW_NEIGHBOURS
 from minigan.metrics.compute import compute_metrics
 from minigan.metrics.digits import CONFIDENT, classify, load_classifier
 from minigan.metrics.extractors import Extractor, make_extractor
 from minigan.metrics.features import Features
 from minigan.metrics.frechet import frechet_floor
 from minigan.metrics.statistics import Statistics
+from minigan.numbers import deviation, number
 from minigan.ranks import One
 
 FOUND = 0.04  # a class counts as found if it has at least this share of the samples; there are ten classes
@@ -52,7 +53,7 @@ class Evaluator:
 
     @classmethod
     def of(cls, extractor: Extractor, data: Dataset, split: str, samples: int, reference: int) -> "Evaluator":
-        """Compare at most `samples` images with at most `reference` real ones, and find the floor for these numbers.
+        """Compare at most `samples` images with at most `reference` real ones; as many others are only for the floor.
 
         InputError if there are fewer than six real images.
         """
@@ -61,13 +62,14 @@ class Evaluator:
         compared = min(samples, len(data) // 2)
         chosen = np.random.default_rng(0).permutation(len(data))[: compared + reference]
         features = _extract_or_load(extractor, data.images[chosen])
-        real, floor = Statistics.of(features[compared:]), frechet_floor(features.values, compared)
+        real = Statistics.of(features[compared:])
+        floor, spread = extractor.world.first_alone(lambda: frechet_floor(features.values, compared))
         shares = None
         if extractor.name == "digits" and data.labels is not None and data.labels.max() < 10:
             counts = np.bincount(data.labels[chosen], minlength=10)
             shares = counts.clip(1) / len(chosen)  # at least 1, to keep the KL divergence finite
         tones = tone_shares(data.images[chosen])
-        return cls(extractor, real, *floor, compared, split, shares, tones)
+        return cls(extractor, real, floor, spread, compared, split, shares, tones)
 
     def __call__(self, samples: np.ndarray, labels: np.ndarray | None = None) -> dict[str, Any]:
         """Distances of the first `compared` samples; for labelled digits also the classes of all samples.
@@ -122,13 +124,10 @@ class Evaluator:
         """What is compared with what, in one line for the terminal."""
         split = "test images" if self.split == "test" else "training images" + (self.why and f", as {self.why}")
         least = min(self.compared, self.reference.count or self.compared)
-        limits = {"distances are too large": FEW, "precision can be too high": FEW_NEIGHBOURS}
-        warnings = " and ".join(words for words, limit in limits.items() if least < limit)
-        spread = f" ± {self.floor_std:.1g}" if self.floor_std else ""
-        few = f"; with so few images, {warnings}" if warnings else ""
+        few = f"; {warning}" if (warning := few_images(least)) else ""
         return (
             f"evaluated by {self.extractor.label} against {self.reference.count:,} {split}; "
-            f"real against real with {self.compared:,}: {self.floor:.3g}{spread}{few}"
+            f"real against real with {self.compared:,}: {number(self.floor)}{deviation(self.floor_std)}{few}"
         )
 
 

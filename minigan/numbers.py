@@ -17,6 +17,11 @@ def number(value: Any) -> str:
     return f"{value:,.0f}" if abs(value) >= 100 or value == int(value) else f"{value:.3g}"
 
 
+def deviation(value: Any) -> str:
+    """A standard deviation with two significant digits, such as " ± 0.59"; "" for 0, which is that of one value."""
+    return f" ± {number(float(f'{value:.2g}'))}" if is_number(value) and value > 0 else ""
+
+
 def count(value: Any) -> str:
     """A number with commas, or "" if the value is not a number."""
     return f"{value:,.0f}" if is_number(value) else ""

@@ -40,6 +40,10 @@ GAMES = {
         False,
     ),
 }
+REPEATED = (
+    " Two tools with the same figures to the last digit count as one: a bound that σ does not reach does nothing, so "
+    "its runs are those of L2."
+)
 MOMENTS = 5  # measurements of the spectra after the first, equally far apart
 
 
@@ -148,14 +152,15 @@ def all_of(words: list[str]) -> str:
 
 def by_chance(results: dict[str, Result], size: Size) -> str:
     """How many of the verdicts would be a claim if no tool did anything; "" before the first of them."""
-    made = sum(1 for _ in comparisons(results, size))
+    measured = [(game, rate, *cell.ratios) for game, rate, cell, _ in comparisons(results, size)]
+    made = len(set(measured))
     if not made:
         return ""
     once = math.comb(2 * size.seeds, size.seeds) // 2  # orders of all seeds, for each order in which they separate
     return (
         f"If a tool changed nothing, and seeds were independent, its {size.seeds} seeds would all lie below or all lie "
         f"above the {size.seeds} of the plain D once in {once:,} times. So of the {made} comparisons made here, about "
-        f"{made / once:.1f} would separate by chance."
+        f"{made / once:.1f} would separate by chance." + (REPEATED if made < len(measured) else "")
     )
 
 

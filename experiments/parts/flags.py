@@ -63,7 +63,8 @@ def add_run_flags(parser: argparse.ArgumentParser) -> None:
     judge.add_argument(
         "--features",
         choices=["auto", "inception", "digits", "random", "none"],
-        help="what images are compared by (auto: inception with --inception, digits for images of digits, else random)",
+        help="what images are compared by (auto: inception with --inception, digits for images of digits, else random; "
+        "none: no evaluation)",
     )
     judge.add_argument("--inception", type=Path, metavar="FILE", help="weights of experiments.export_inception: FID")
     judge.add_argument("--mode", choices=["tf", "torch", "clean"], help="how Inception's images are resized (tf)")

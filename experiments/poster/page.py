@@ -52,7 +52,8 @@ def header(figures: dict[str, Result], results: list[Result], scale: str) -> str
         says += [f"{NAMES[name]} {number(courses[name].last)}" for name in names[1:]]
         floor = number(first.record.get("floor"))
         verdict = f"The {first.label} on {data_name(figures[names[0]])}: {', '.join(says)}"
-        verdict += f"; between two sets of real ones it is {floor}." if floor else "."
+        verdict += f"; between two sets of real ones it is {floor}" if floor else ""
+        verdict += f". {'One run' if len(names) == 1 else 'One run each'}, which another seed would move."
     state = "" if finished == len(results) else f"<p class=state>{missing(results)}</p>"
     return (
         f"<header><p class=eyebrow>minigan · scale {escape(scale)} · {finished} of {len(results)} runs finished</p>"
@@ -128,7 +129,7 @@ def distances(figures: dict[str, Result]) -> str:
     timed = chart_grid(distance_charts(figures, minutes=True))
     return drawn and (
         f"{drawn}{timed}<p class=quiet>Above over steps, below over the minutes of training, evaluations included. "
-        "Dashed: the distance between two sets of real images, below which nothing can be expected. The numbers of one "
+        "Dashed: the mean distance between two sets of real images, the best that can be expected. The numbers of one "
         "chart do not compare with those of the other.</p>"
     )
 
@@ -144,8 +145,8 @@ def ablation(results: list[Result]) -> str:
     return (
         f"<p>The full ViTGAN on {data_name(base.results[0])}, and each row one change to it; the vanilla rows change "
         "several things at once, and Adam comes with its own rates and average. "
-        f"{seeds} seeds each, {steps:,} steps with the whole schedule laid over them. The "
-        f"numbers are means over the seeds, ± their standard deviation.</p>"
+        f"{seeds} seeds each, {steps:,} steps with the whole schedule laid over them. The numbers are means over the "
+        "seeds, ± their standard deviation. Runs may have shared the machine, so times of a step compare roughly.</p>"
         f"{dots}{told(rows, base)}{ablation_table(rows, base)}"
     )
 

@@ -8,7 +8,7 @@ from experiments.parts.describe import optimiser
 from experiments.parts.jobs import Result
 from experiments.poster.numbers import POSTER, Row, course, seconds
 from experiments.poster.plan import BESIDE
-from minigan.numbers import count, duration, number
+from minigan.numbers import count, deviation, duration, number
 from minigan.page.pieces import plain
 
 DIGITS = ("vitgan", "vanilla", "relu", "cnn")  # the runs of the poster's figures on digits
@@ -255,7 +255,7 @@ def told(rows: list[Row], base: Row) -> str:
         return ""
     chance = (
         f"Three seeds lie all on one side of three others by chance alone once in ten times, so of {among} rows about "
-        f"{'one' if among > 5 else 'none or one'} would with no effect at all. "
+        f"{among / 10:.1f} would with no effect at all. "
     )
     short = "A short run tells how fast a change learns; at full length the order may be another."
     return f"<p>{says}</p><p>{chance}{short}</p>"
@@ -270,7 +270,7 @@ def mean_of(row: Row) -> str:
     values, failed = row.distances, next((r.words for r in row.results if r.words), "")
     if not values:
         return f"–<small>{escape(failed)}</small>" if failed else "–"
-    spread = f" ± {number(float(f'{statistics.stdev(values):.2g}'))}" if len(values) > 1 else ""
+    spread = deviation(statistics.stdev(values)) if len(values) > 1 else ""
     missing = len(row.results) - len(values)
     return (
         number(statistics.fmean(values))

@@ -1,16 +1,13 @@
 """Reasons to distrust the figures of a comparison, in sentences."""
 
+from minigan.log import FEW, FEW_NEIGHBOURS
 from minigan.metrics.digits import CONFIDENT
 from minigan.metrics.extractors import Extractor
 from minigan.metrics.image_set import ImageSet
 from minigan.metrics.inception_score import SPLITS
 from minigan.metrics.kid import SUBSET_SIZE
 
-FEW, PUBLISHED = 2048, 10_000  # images: as many as Inception has features, and the least that publications use
-
-# Images below which precision was seen to flatter: noise had 1.0 with 100 and 0.03 with 300, the samples of a run of
-# 90 steps 0.72 with 1,000 and 0.14 with 5,000.
-FEW_NEIGHBOURS = 5000
+PUBLISHED = 10_000  # images: the least that publications use
 
 
 def comparison_warnings(
@@ -55,7 +52,8 @@ def _about_counts(sets: dict[str, ImageSet], values: dict[str, float], num: int 
         if num is not None and sets[letter].loader is not None and n < num:
             found.append(f"{letter} has {n:,} of the {num:,} images asked for")
     if "kid" in values and least < SUBSET_SIZE:
-        found.append(f"KID uses subsets of {least:,} images, not {SUBSET_SIZE:,}: its ± says little")
+        spread = ": its ± says little" if values.get("kid_std") else ", so it has no ±"
+        found.append(f"KID uses subsets of {least:,} images, not {SUBSET_SIZE:,}{spread}")
     if "inception_score" in values and known.get("A", FEW) < FEW:
         found.append(f"the Inception score uses parts of {known['A'] // SPLITS:,} images, which makes it too low")
     if "precision" in values and least <= k:

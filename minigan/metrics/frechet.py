@@ -8,7 +8,7 @@ from minigan.progress import Progress
 
 LEAST_FAKES = 20  # images that a distance at infinity needs
 SIZES = 15  # subsets that a distance at infinity is extrapolated from
-SPLITS = 3200  # over the number of features: how often real images are split in two to find the floor
+SPLITS = 3200  # divided by the number of features: how often real images are split in two to find the floor
 CHUNK = 4096  # feature vectors converted to float64 at a time
 TOLERANCE = 1e-3  # how far, relatively, another program's covariance may be from symmetric and positive semidefinite
 NO_COVARIANCE = "a covariance must be positive semidefinite, but one of these has eigenvalues far below 0"
@@ -81,7 +81,7 @@ def frechet_distance(mean1, cov1, mean2, cov2) -> float:
 
 
 def frechet_floor(features, n: int, *, seed: int = 0) -> tuple[float, float]:
-    """The distance between n real images and others of their kind, the best a generator can reach: (mean, std).
+    """The distance between n real images and others of their kind, what a perfect generator has: (mean, std).
 
     Features (N, D) of real images are split at random into n and N − n, 3200/D times but at least once. The results are
     the mean of the distances and their standard deviation, 0.0 for one split. One split of few features is a matter of

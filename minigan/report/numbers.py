@@ -5,8 +5,8 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from minigan.log import BRIGHT, FAINT, FEATURES, class_count, distance, last
-from minigan.numbers import count, duration, is_number, number, percent
+from minigan.log import BRIGHT, FAINT, FEATURES, class_count, distance, few_images, last
+from minigan.numbers import count, deviation, duration, is_number, number, percent
 
 Record = dict[str, Any]  # a line of log.jsonl
 Cards = list[tuple[str, str, str]]  # label, value and note of each; an empty value leaves the card out
@@ -61,7 +61,9 @@ def verdict(records: list[Record]) -> str:
         says.append(f"{percent(figures['confident'])} of the samples confident")
     if not says and train:
         says.append(f"Step {train['step']:,}, without figures")
-    return f"{'; '.join(says) or 'Not trained yet'}."
+    counts = [figures[name] for name in ("samples", "reference") if is_number(figures.get(name))]
+    warning = few_images(min(counts)) if key and counts else ""
+    return f"{'; '.join(says) or 'Not trained yet'}." + (f" {warning.capitalize()}." if warning else "")
 
 
 def cards(run: Path, config: dict[str, Any], records: list[Record]) -> str:
@@ -81,12 +83,16 @@ def _quality(run: Path, records: list[Record]) -> Cards:
     split = {"train": "training", "test": "test"}.get(figures.get("reference_split", ""), "real")
     real = f"against {count(figures.get('reference'))} {split} images" if count(figures.get("reference")) else ""
     features = FEATURES.get(figures.get("features", ""), "")
-    floor = f"real against real: {number(figures.get('floor'))} {_spread(figures, 'floor_std')}".rstrip()
+    floor = f"real against real: {number(figures.get('floor'))}{deviation(figures.get('floor_std'))}"
     return [
         (label, _strong(number(figures.get(key))), f"at step {count(figures.get('step'))}"),
         ("times the floor", _ratio(figures, key), floor),
         (f"best {label}", number(best.get(key)), f"at step {count(best.get('step'))}{kept}"),
-        ("KID", number(figures.get("kid")), ", ".join(filter(None, [_spread(figures, "kid_std"), features]))),
+        (
+            "KID",
+            number(figures.get("kid")),
+            ", ".join(filter(None, [deviation(figures.get("kid_std")).strip(), features])),
+        ),
         ("precision", number(figures.get("precision")), _also("density", figures)),
         ("recall", number(figures.get("recall")), _also("coverage", figures)),
         ("classes found", number(figures.get("classes")), f"of {class_count(figures)}"),
@@ -163,11 +169,6 @@ def _tenths(share: Any) -> str:
 
 def _beside(values: str, real: Any) -> str:
     return f"{values}; real: {_tenths(real)}" if is_number(real) else values
-
-
-def _spread(figures: Record, key: str) -> str:
-    """A standard deviation, where there is one: a single subset or split has none."""
-    return f"± {number(figures[key])}" if number(figures.get(key) or None) else ""
 
 
 def _ratio(figures: Record, key: str) -> str:

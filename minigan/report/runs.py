@@ -102,7 +102,7 @@ def write_page(path: Path, directories: list[Path], title: str, brief: bool = Fa
     body = [
         f"<header><p class=eyebrow>minigan · {len(runs):,} {'run' if len(runs) == 1 else 'runs'}</p>"
         f"<h1>{escape(title)}</h1></header>",
-        section("Runs", runs_table(runs, path.parent) + uneven(runs) + drawn(len(charted), len(runs), brief), "runs"),
+        section("Runs", runs_table(runs, path.parent) + cautions(runs) + drawn(len(charted), len(runs), brief), "runs"),
         section("Over steps", _with_names(charted, chart_grid(charts(charted, keys)))),
         section(f"Over {unit[0]} of training", _with_names(charted, chart_grid(charts(charted, keys, unit)))),
         "" if brief else section("Samples", grids(charted)),
@@ -122,15 +122,26 @@ def drawn(some: int, all_of_them: int, brief: bool) -> str:
     return f"<p class=quiet>{what} those of the {some} newest runs, with a dot of their colour before the name.</p>"
 
 
-def uneven(runs: list[Shown]) -> str:
-    """A warning where distances of one name were taken of different numbers of images."""
-    evals = [last(run.records, "eval") for run in runs]
-    sizes = {(found, record.get("samples"), record.get("reference")) for record in evals if (found := distance(record))}
-    if len(sizes) == len({found for found, *_ in sizes}):
-        return ""
-    return (
-        "<p class=quiet>Distances of different numbers of samples or real images do not compare: fewer are farther.</p>"
-    )
+def cautions(runs: list[Shown]) -> str:
+    """Sentences on what in the table does not compare."""
+    evals = [record for run in runs if distance(record := last(run.records, "eval"))]
+    counts: dict[Any, set[float]] = {}
+    for record in evals:
+        for name in ("samples", "reference"):
+            if is_number(record.get(name)):
+                counts.setdefault((distance(record), name), set()).add(record[name])
+    said = []
+    if any(len(numbers) > 1 for numbers in counts.values()):
+        said.append(
+            "Runs that are evaluated with other numbers of images do not compare: with fewer, distances are larger, "
+            "floors far larger, so that less is left over the floor, and precision is higher."
+        )
+    if len({"floor_std" in record for record in evals if "floor" in record}) > 1:
+        said.append(
+            "Some of these floors are of one split of the real images, as older versions took it, the others are means "
+            "over many: for digits one split is off by a fifth."
+        )
+    return f"<p class=quiet>{' '.join(said)}</p>" if said else ""
 
 
 def short_names(directories: list[Path]) -> list[str]:

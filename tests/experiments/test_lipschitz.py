@@ -165,7 +165,9 @@ def test_a_cell_says_that_it_diverged_and_not_that_it_failed():
 def test_how_many_claims_chance_alone_would_make():
     """Of the C(6, 3) = 20 orders of two triples two separate them; of C(4, 2) = 6 orders of two pairs, two."""
     assert "once in 10 times" in (said := plan.by_chance(results(DIVERGED), SIZE))
-    assert "of the 6 comparisons made here, about 0.6 would" in said
+    assert said.endswith("of the 6 comparisons made here, about 0.6 would separate by chance.")
+    repeated = plan.by_chance(results(DIVERGED | {"default-x5-bound-l2": [40, 44, 42]}), SIZE)  # as ISN
+    assert "of the 6 comparisons" in repeated and "Two tools with the same figures" in repeated
     pairs = plan.Size(steps=10, width=8, seeds=2, rates=(1,), games=("default",))
     assert "once in 3 times" in plan.by_chance(results({f"default-x1-{k}": [1, 2] for k in plan.KINDS}, pairs), pairs)
     assert plan.by_chance(results({}), SIZE) == ""

@@ -1,6 +1,7 @@
 """What a training run logs of its samples: judged sets of known quality, and which features are chosen when."""
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -12,6 +13,8 @@ from minigan.data import Dataset, stroke_digits
 from minigan.errors import InputError, NoSuchSplit
 from minigan.evaluate import Evaluator, are_digits, kullback_leibler, make_evaluator, tone_shares
 from minigan.metrics.extractors import make_extractor
+from minigan.metrics.frechet import frechet_floor
+from minigan.numbers import deviation, number
 from minigan.presets import resolve
 from minigan.ranks import One
 from minigan.sampling import load_generator
@@ -102,7 +105,7 @@ def test_the_tones_of_samples_stand_beside_those_of_real_images(judge, digits, f
     assert 0 < grey["real_faint"] < 0.05
 
 
-def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_files(judge, digits):
+def test_the_real_images_are_seen_once_and_in_no_order_of_files(judge, digits):
     by_class = np.argsort(digits.labels[:3000], kind="stable")
     sorted_set = Dataset(digits.images[:3000][by_class], digits.labels[:3000][by_class], "sorted", 10)
     other = Evaluator.of(make_extractor("digits"), sorted_set, "test", 1000, 2000)
@@ -111,7 +114,7 @@ def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_file
     seen = []
 
     class Counting:
-        name, key, label = "random", "random_fid", "random-FID"
+        name, key, label, world = "random", "random_fid", "random-FID", One()
 
         def __call__(self, images):
             seen.append(images)
@@ -122,6 +125,21 @@ def test_the_floor_and_the_reference_share_no_image_and_ignore_the_order_of_file
     evaluator = Evaluator.of(Counting(), Dataset(numbered, None, "numbered", None), "train", 10, 25)
     (images,) = seen  # one pass
     assert len(np.unique(images[:, 0, 0])) == 35 and (evaluator.compared, evaluator.reference.count) == (10, 25)
+    values = make_extractor("digits")(images).values
+    assert (evaluator.floor, evaluator.floor_std) == frechet_floor(values, 10), "of all real images"
+    np.testing.assert_allclose(evaluator.reference.mean, values[10:].astype(float).mean(axis=0), rtol=1e-6)
+
+
+def test_a_floor_is_logged_and_told_with_how_much_it_varies(judge, fresh):
+    figures = judge.figures(fresh[0][:100], judge.extractor(fresh[0][:100]))
+    assert (figures["floor"], figures["floor_std"]) == (
+        judge.floor,
+        judge.floor_std,
+    ) and 0 < judge.floor_std < judge.floor
+    told = judge.describe()
+    assert f"{number(judge.floor)}{deviation(judge.floor_std)}; with so few images" in told and "e+" not in told
+    single = replace(judge, floor=1234.5, floor_std=0.0, compared=5000, reference=replace(judge.reference, count=5000))
+    assert single.describe().endswith("real against real with 5,000: 1,234")
 
 
 def test_few_real_images_are_split_in_halves_and_too_few_refused(digits):
@@ -153,9 +171,9 @@ def test_digits_are_judged_by_the_classifier_and_other_images_by_random_features
         "digit-FID against 150 test images" in chosen.describe()
         and "with so few images, distances" in chosen.describe()
     )
-    monkeypatch.setattr("minigan.evaluate.FEW", 150)
+    monkeypatch.setattr("minigan.log.FEW", 150)
     assert chosen.describe().endswith("; with so few images, precision can be too high")
-    monkeypatch.setattr("minigan.evaluate.FEW_NEIGHBOURS", 150)
+    monkeypatch.setattr("minigan.log.FEW_NEIGHBOURS", 150)
     assert "few images" not in chosen.describe()
     clothes = Dataset(test.images[:, ::-1].copy(), (test.labels + 3) % 10, "clothes", 10)
     assert are_digits(test) and not are_digits(clothes)

@@ -99,6 +99,8 @@ def test_report_holds_everything_and_loads_nothing(tmp_path):
             "KID 0.0123 ± 0.0045",
             "precision 0.61",
             "real against real 9.3",
+            "real against real: 9.3 ± 0.77",
+            "With so few images, distances are too large and precision can be too high.",
             "9 of 10 classes found",
             "Gradient penalty",
         ),
@@ -189,7 +191,7 @@ def test_a_distance_is_called_by_its_features(tmp_path, key, label, says):
     write_log(tmp_path / "log.jsonl", evals)
     (tmp_path / "best.h5").write_bytes(b"")
     page = Page(write_report(tmp_path))
-    assert f"{label} 37.2, 4 × the floor of 9.3 between real images" in page.words
+    assert f"{label} 37.2, 4 × the floor of 9.3 between real images. With so few images, distances" in page.words
     assert f"best {label}31.5at step 20, kept in best.h5" in page.words
     assert says in page.words
     names = set(re.findall(r"(?:digit-|random-)?FID(?= ?\d)", page.words))

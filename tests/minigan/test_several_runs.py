@@ -11,7 +11,16 @@ from browser import CHROMIUM, Browser
 from minigan.errors import InputError
 from minigan.figures import image_grid, save_image
 from minigan.report import runs
-from minigan.report.runs import Shown, charts, find_runs, settings_table, time_unit, write_page
+from minigan.report.runs import (
+    Shown,
+    cautions,
+    charts,
+    find_runs,
+    runs_table,
+    settings_table,
+    time_unit,
+    write_page,
+)
 
 
 def make_run(directory, distance, seconds=1.0, **options):
@@ -68,23 +77,25 @@ def test_of_many_runs_the_newest_are_drawn(tmp_path, monkeypatch):
     assert "newest runs" not in (tmp_path / "index.html").read_text()
 
 
-def test_distances_of_other_numbers_of_images_stand_beside_a_warning(tmp_path, monkeypatch):
-    monkeypatch.setattr(runs, "chart_grid", lambda charts: "")
-    made = [make_run(tmp_path / name, 9.0) for name in ("a", "b")]
+def test_what_does_not_compare_is_said(tmp_path):
+    made = [make_run(tmp_path / name, 9.0) for name in ("a", "b", "not evaluated", "damaged")]
+    (made[2] / "log.jsonl").write_text('{"kind": "train", "step": 5, "seconds": 1.0, "samples": 7}\n')
+    (made[3] / "log.jsonl").write_text('{"kind": "eval", "step": 5, "random_fid": 9.0, "samples": [5]}\n')
+    records = [json.loads(line) for line in (made[0] / "log.jsonl").read_text().splitlines()]
 
-    def page(**changes):
-        log = made[1] / "log.jsonl"
-        records = [json.loads(line) for line in (made[0] / "log.jsonl").read_text().splitlines()]
-        log.write_text("".join(json.dumps(record | changes) + "\n" for record in records))
-        write_page(tmp_path / "page.html", made, "Runs")
-        return (tmp_path / "page.html").read_text()
+    def said(**changes):
+        for path, added in ((made[0], {}), (made[1], changes)):
+            lines = [json.dumps({**record, "samples": 500, "reference": 900} | added) for record in records]
+            (path / "log.jsonl").write_text("".join(line + "\n" for line in lines))
+        runs_shown = [Shown.of(path, path.name) for path in made]
+        assert f'<td data-value="{changes.get("samples", 500)}">' in runs_table(runs_shown, tmp_path)
+        return cautions(runs_shown)
 
-    assert "do not compare" not in page()
-    text = page(samples=1_000)
-    assert "do not compare" in text and '<td data-value="1000">1,000</td>' in text
-    assert "do not compare" in page(reference=5_000)
-    # The first distance of a record counts: now the two are of other features, and their names say so.
-    assert "do not compare" not in page(digit_fid=3.0, samples=1_000)
+    assert said() == ""
+    for changes in ({"samples": 1000}, {"reference": 800}):
+        assert "do not compare: with fewer, distances are larger" in said(**changes)
+    assert "one split" in said(floor_std=0.5) and "do not compare" not in said(floor_std=0.5)
+    assert said(digit_fid=3.0, samples=1000) == "", "the first distance of a record counts: of other features"
 
 
 def test_a_damaged_run_costs_itself_alone(tmp_path, monkeypatch):

@@ -202,7 +202,8 @@ def test_a_floor_takes_fewer_splits_of_more_features_and_every_image_each_time(m
         assert len(pairs) == splits
         for some, rest in pairs:
             assert len(some) == 2 and sorted([*some[:, 0], *rest[:, 0]]) == [0, 1, 2, 3, 4, 5]
-    assert frechet_floor(features(50, 64, 1), 20) == frechet_floor(features(50, 64, 1), 20)
+    x = features(50, 64, 1)
+    assert frechet_floor(x, 20) == frechet_floor(x, 20, seed=0) != frechet_floor(x, 20, seed=1)
     assert frechet_floor(features(50, 128, 1), 20)[1] == 0, "one split has no deviation"
 
 
@@ -210,3 +211,9 @@ def test_a_floor_takes_fewer_splits_of_more_features_and_every_image_each_time(m
 def test_a_floor_needs_two_images_in_either_part(n):
     with pytest.raises(InputError, match=f"6 are split into {n} and {6 - n}"):
         frechet_floor(features(6, 64, 1), n)
+
+
+@pytest.mark.parametrize("broken", [np.full((6, 64), np.nan), np.zeros(6), np.zeros((6, 2, 2))])
+def test_a_floor_is_of_vectors_of_finite_numbers(broken):
+    with pytest.raises(InputError):
+        frechet_floor(broken, 3)
