@@ -35,6 +35,8 @@ def test_the_table_names_every_number(files, capsys):
         f"digit-{n}" for n in ("FID", "FID∞", "KID", "IS", "precision", "recall", "density", "coverage")
     ]  # fmt: skip
     assert all("lower is better" in line for line in lines[3:6]) and all("higher" in line for line in lines[6:])
+    assert lines[4].count("±") == 2 and lines[4].endswith("± of the fit"), "explained where there is one"
+    assert "±" not in lines[5], "every subset of KID is the whole set"
     assert "A: 100%" in err and "B: 100%" in err and "warning: few images" in err and "warning" not in out
 
 

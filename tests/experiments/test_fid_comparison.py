@@ -192,7 +192,10 @@ def test_few_images_and_unequal_numbers_are_said():
         assert "few images (A 120 and B 120)" in warned(FAKE, REAL, features="digits", metrics=("frechet",))
         assert "fewer than 10,000 images (A 2,100 and B 2,100)" in warned(a, a, features="digits", metrics=("frechet",))
     sentences = warned(FAKE, REAL, features=Counting())
-    assert "KID uses subsets of 120 images" in sentences and "precision and density can be high" in sentences
+    assert "KID uses subsets of 120 images, not 1,000, so it has no ±" in sentences
+    many = np.resize(FAKE, (1100, 28, 28))  # subsets of these vary
+    assert "subsets of 120 images, not 1,000: its ± says little" in warned(many, REAL, features=Counting())
+    assert "precision and density can be high" in sentences
     assert "Inception score uses parts of 12 images" in warned(FAKE, REAL, features="digits")
     assert "at infinity: below 640 generated" in warned(FAKE, REAL, features="digits", metrics=["frechet_infinity"])
     assert "k = 3" in warned(FAKE, REAL[:4], features=Counting())

@@ -80,12 +80,15 @@ def test_of_many_runs_the_newest_are_drawn(tmp_path, monkeypatch):
 def test_what_does_not_compare_is_said(tmp_path):
     made = [make_run(tmp_path / name, 9.0) for name in ("a", "b", "not evaluated", "damaged")]
     (made[2] / "log.jsonl").write_text('{"kind": "train", "step": 5, "seconds": 1.0, "samples": 7}\n')
-    (made[3] / "log.jsonl").write_text('{"kind": "eval", "step": 5, "random_fid": 9.0, "samples": [5]}\n')
+    (made[3] / "log.jsonl").write_text(
+        '{"kind": "eval", "step": 5, "seconds": 1.0, "random_fid": 9.0, "samples": NaN}\n'
+    )
     records = [json.loads(line) for line in (made[0] / "log.jsonl").read_text().splitlines()]
 
     def said(**changes):
         for path, added in ((made[0], {}), (made[1], changes)):
             lines = [json.dumps({**record, "samples": 500, "reference": 900} | added) for record in records]
+            lines.append('{"kind": "train", "step": 11, "seconds": 9.0}')  # after the last evaluation
             (path / "log.jsonl").write_text("".join(line + "\n" for line in lines))
         runs_shown = [Shown.of(path, path.name) for path in made]
         assert f'<td data-value="{changes.get("samples", 500)}">' in runs_table(runs_shown, tmp_path)

@@ -213,6 +213,13 @@ def test_a_floor_needs_two_images_in_either_part(n):
         frechet_floor(features(6, 64, 1), n)
 
 
+def test_a_floor_is_the_mean_and_the_deviation_of_its_distances(monkeypatch):
+    distances = np.arange(50.0) ** 3  # far from symmetric
+    made = iter(distances)
+    monkeypatch.setattr(frechet, "frechet_distance", lambda *gaussians: next(made))
+    assert frechet_floor(features(50, 64, 1), 20) == pytest.approx((distances.mean(), distances.std()))
+
+
 @pytest.mark.parametrize("broken", [np.full((6, 64), np.nan), np.zeros(6), np.zeros((6, 2, 2))])
 def test_a_floor_is_of_vectors_of_finite_numbers(broken):
     with pytest.raises(InputError):
