@@ -34,14 +34,20 @@ def train(run: "Run") -> int:
 
 
 def renew_index(directory: Path) -> None:
-    """Write index.html over all runs beside this one, where they lie in a directory named runs."""
+    """Write index.html over all runs beside this one, where they lie in a directory named runs.
+
+    The runs of a sweep, of the poster and the like stand on a page of their own, to which it links.
+    """
     from minigan.errors import InputError
-    from minigan.report.runs import find_runs, write_page
+    from minigan.report.runs import find_runs, find_studies, write_page
 
     place = directory.parent
     if place.resolve().name != "runs":
         return
     try:
-        write_page(place / "index.html", find_runs(place), "Runs", brief=True)
+        studies = find_studies(place)
+        inside = {page.parent for page in studies}
+        runs = [run for run in find_runs(place) if inside.isdisjoint(run.parents)]
+        write_page(place / "index.html", runs, "All runs", brief=True, studies=studies)
     except (InputError, OSError) as e:  # nothing of the run is lost
         print(f"{place / 'index.html'} is not renewed: {e}", file=sys.stderr)

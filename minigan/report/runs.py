@@ -7,6 +7,7 @@ Like a report it needs no network. It links to the reports of the runs, which li
 
 import os
 import statistics
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from html import escape
 from pathlib import Path
@@ -75,15 +76,24 @@ def find_runs(place: Path) -> list[Path]:
     return sorted(found)
 
 
+def find_studies(place: Path) -> list[Path]:
+    """The pages over many runs in the folders of a directory, such as those of the poster or of a sweep."""
+    pages = sorted(place.glob("*/*.html"))
+    return [page for page in pages if not is_run(page.parent) and find_runs(page.parent)]
+
+
 def is_run(directory: Path) -> bool:
     """Whether a run has begun there."""
     return any((directory / file).is_file() for file in ("config.json", "log.jsonl"))
 
 
-def write_page(path: Path, directories: list[Path], title: str, brief: bool = False) -> list[str]:
+def write_page(
+    path: Path, directories: list[Path], title: str, brief: bool = False, studies: Sequence[Path] = ()
+) -> list[str]:
     """Write the page to `path`; returns a sentence for each run that could not be read. brief: an index, little drawn.
 
-    The newest runs get the curves and the grids, where there are more than colours. InputError if no run can be read.
+    The newest runs get the curves and the grids, where there are more than colours. studies: pages over other runs, to
+    which it links. InputError if no run can be read.
     """
     runs, left_out = [], []
     for directory, name in zip(directories, short_names(directories), strict=True):
@@ -103,6 +113,7 @@ def write_page(path: Path, directories: list[Path], title: str, brief: bool = Fa
         f"<header><p class=eyebrow>minigan · {len(runs):,} {'run' if len(runs) == 1 else 'runs'}</p>"
         f"<h1>{escape(title)}</h1></header>",
         section("Runs", runs_table(runs, path.parent) + cautions(runs) + drawn(len(charted), len(runs), brief), "runs"),
+        section("Studies", "".join(f"<p>{_link_to(page, page.parent.name, path.parent)}</p>" for page in studies)),
         section("Over steps", _with_names(charted, chart_grid(charts(charted, keys)))),
         section(f"Over {unit[0]} of training", _with_names(charted, chart_grid(charts(charted, keys, unit)))),
         "" if brief else section("Samples", grids(charted)),
@@ -133,8 +144,8 @@ def cautions(runs: list[Shown]) -> str:
     said = []
     if any(len(numbers) > 1 for numbers in counts.values()):
         said.append(
-            "Runs that are evaluated with other numbers of images do not compare: with fewer, distances are larger, "
-            "floors far larger, so that less is left over the floor, and precision is higher."
+            "Runs evaluated with different numbers of images do not compare: with fewer, distances are larger and "
+            "floors far larger, so that the ratio looks better, and precision is higher."
         )
     if len({"floor_std" in record for record in evals if "floor" in record}) > 1:
         said.append(
@@ -215,10 +226,13 @@ def _dot(run: Shown) -> str:
 def _link(run: Shown, base: Path) -> str:
     """The name of a run, as a link to its report where there is one."""
     report = run.directory / "report.html"
-    if not report.is_file():
-        return escape(run.name)
-    target = quote(os.path.relpath(report.resolve(), base.resolve()).replace(os.sep, "/"), errors="surrogateescape")
-    return f'<a href="{target}">{escape(run.name)}</a>'
+    return _link_to(report, run.name, base) if report.is_file() else escape(run.name)
+
+
+def _link_to(page: Path, name: str, base: Path) -> str:
+    """`base` is the directory of the page that holds the link."""
+    target = quote(os.path.relpath(page.resolve(), base.resolve()).replace(os.sep, "/"), errors="surrogateescape")
+    return f'<a href="{target}">{escape(name)}</a>'
 
 
 # Curves, grids, settings -----------------------------------------------------------------------------------

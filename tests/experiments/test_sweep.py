@@ -1,6 +1,7 @@
 """`python -m experiments.sweep` and `compare`: grids that are read, refused, trained once, and shown."""
 
 import json
+import re
 
 import pytest
 
@@ -126,6 +127,22 @@ def test_the_index_is_renewed_in_a_directory_named_runs_alone(tmp_path, monkeypa
     for place in ("runs", "elsewhere"):
         renew_index(tmp_path / place / "a")
     assert written == [tmp_path / "runs" / "index.html"]
+
+
+def test_an_index_links_to_the_pages_of_studies_and_leaves_their_runs_to_them(tmp_path):
+    place = tmp_path / "runs"
+    record = {"kind": "train", "step": 1, "images": 4, "seconds": 1.0, "loss_d": 0.5, "loss_g": 0.5}
+    for run in ("alone", "group/inner", "poster & co/figures/cnn", "look"):
+        (place / run).mkdir(parents=True)
+        if run != "look":
+            (place / run / "log.jsonl").write_text(json.dumps(record) + "\n")
+    for page in ("poster & co/poster.html", "look/index.html", "alone/report.html"):
+        (place / page).write_text("")
+    renew_index(place / "alone")
+    page = (place / "index.html").read_text()
+    assert '<a href="poster%20%26%20co/poster.html">poster &amp; co</a>' in page and "look" not in page
+    assert re.findall(r"<th scope=row>(?:<i.*?</i>)?(?:<a.*?>)?(.*?)<", page)[:2] == ["alone", "group/inner"]
+    assert "cnn" not in page
 
 
 def test_an_index_that_cannot_be_written_ends_no_run(tmp_path, capsys):
