@@ -26,7 +26,8 @@ def dry_run(gan: "GAN", data: "Dataset", limit: "TimeLimit | None") -> int:
     print(f"generator      {gan.generator.count():>12,} parameters")
     print(f"discriminator  {gan.discriminator.count():>12,} parameters")
     time, epochs = duration(config.steps * pace), config.steps * config.batch / len(data)
-    print(f"{1 / pace:.1f} steps/s: about {time} for {config.steps:,} steps ({epochs:.1f} epochs)")
+    whole = f"about {time} for {config.steps:,} steps ({epochs:.1f} epochs), evaluations and pictures apart"
+    print(f"{1 / pace:.1f} steps/s: {whole}")
     if ranks := ranks_to_use(gan):
         faster = seconds_with_ranks(gan, ranks)
         time = duration(config.steps * faster)
