@@ -248,6 +248,8 @@ def write_json(record: dict[str, Any], out: str | None) -> None:
 
 def table(result: "Comparison") -> str:
     """The text for people: both sets, a line for each number with its full name, and what was left out."""
+    from minigan.numbers import deviation
+
     before, after = result.label.split("FID")
     counts = "/".join(short(images.statistics.count) for images in (result.fake, result.real))
     mode = (result.settings["features"] or {}).get("mode")
@@ -256,7 +258,7 @@ def table(result: "Comparison") -> str:
     for key, (name, meaning) in ROWS.items():
         if key in result.values:
             std = result.values.get(f"{key}_std")
-            value = number(result.values[key]) + (f" ± {std:.2g}" if std else "")
+            value = number(result.values[key]) + deviation(std)
             rows.append((f"{before}{name}{after}{where}", value, meaning if std else meaning.partition("; ±")[0]))
     wide = [max((len(row[i]) for row in rows), default=0) for i in range(2)]
     lines = [f"A  {describe(result.fake)}", f"B  {describe(result.real)}", ""]

@@ -152,7 +152,10 @@ def all_of(words: list[str]) -> str:
 
 def by_chance(results: dict[str, Result], size: Size) -> str:
     """How many of the verdicts would be a claim if no tool did anything; "" before the first of them."""
-    measured = [(game, rate, *cell.ratios) for game, rate, cell, _ in comparisons(results, size)]
+    measured = [
+        (game, rate, cell.name if cell.diverged else tuple(cell.ratios))
+        for game, rate, cell, _ in comparisons(results, size)
+    ]
     made = len(set(measured))
     if not made:
         return ""

@@ -111,7 +111,7 @@ def test_labels_that_another_run_does_not_know_are_refused():
 
 
 def test_the_rows_of_a_grid_are_named_as_they_are_shown():
-    """Of more classes than there are rows, the names of those that have one; none for a class without images."""
+    """Only classes that have a row are named. Not all of many classes have one, and a class without images has none."""
     names = [f"class {k}" for k in range(42)]
     labels = np.delete(np.arange(42), 3)
     gan = SimpleNamespace(config=SimpleNamespace(classes=42))

@@ -168,6 +168,10 @@ def test_how_many_claims_chance_alone_would_make():
     assert said.endswith("of the 6 comparisons made here, about 0.6 would separate by chance.")
     repeated = plan.by_chance(results(DIVERGED | {"default-x5-bound-l2": [40, 44, 42]}), SIZE)  # as ISN
     assert "of the 6 comparisons" in repeated and "Two tools with the same figures" in repeated
+    diverged = plan.by_chance(
+        results(DIVERGED | {"default-x5-bound-l2": [INF] * 3}), SIZE
+    )  # as L2, but no same figures
+    assert diverged.endswith("of the 7 comparisons made here, about 0.7 would separate by chance.")
     pairs = plan.Size(steps=10, width=8, seeds=2, rates=(1,), games=("default",))
     assert "once in 3 times" in plan.by_chance(results({f"default-x1-{k}": [1, 2] for k in plan.KINDS}, pairs), pairs)
     assert plan.by_chance(results({}), SIZE) == ""

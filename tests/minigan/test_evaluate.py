@@ -132,10 +132,8 @@ def test_the_real_images_are_seen_once_and_in_no_order_of_files(judge, digits):
 
 def test_a_floor_is_logged_and_told_with_how_much_it_varies(judge, fresh):
     figures = judge.figures(fresh[0][:100], judge.extractor(fresh[0][:100]))
-    assert (figures["floor"], figures["floor_std"]) == (
-        judge.floor,
-        judge.floor_std,
-    ) and 0 < judge.floor_std < judge.floor
+    assert (figures["floor"], figures["floor_std"]) == (judge.floor, judge.floor_std)
+    assert 0 < judge.floor_std < judge.floor
     told = judge.describe()
     assert f"{number(judge.floor)}{deviation(judge.floor_std)}; with so few images" in told and "e+" not in told
     single = replace(judge, floor=1234.5, floor_std=0.0, compared=5000, reference=replace(judge.reference, count=5000))
